@@ -1,0 +1,147 @@
+# From the survey to the report, as a graph. `make help` lists what can be made.
+# Prerequisites stand in the order of the arguments, the script first.
+
+STUDY   ?= minnesota#    the study, data/studies/<study>.toml
+FROM    ?= per_county#   model at the tail of the shrinkage arrows
+TO      ?=#              model at their head; none: every other model, a panel each
+SEED    ?=#              seed of the sampler instead of the study's own
+PYTHON3 ?= python3#      Python 3.11 or later, to make the environment with
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS   += --no-builtin-rules --no-builtin-variables
+ifeq ($(filter -j%,$(MAKEFLAGS)),)
+MAKEFLAGS   += -j$(shell nproc 2>/dev/null || echo 2)
+endif
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: help all report tables figures fits test lint clean FORCE
+
+package  := python/pooling
+plan     := .build/$(STUDY)
+prepared := data/prepared/$(STUDY)
+fits     := data/fits/$(STUDY)
+reports  := reports/$(STUDY)
+
+# The environment: the active conda environment made from environment.yml, else .venv.
+ifeq ($(CONDA_DEFAULT_ENV),radon-pooling)
+environment :=
+PYTHON      ?= python
+else
+environment := .venv/ready
+PYTHON      ?= .venv/bin/python
+endif
+export PYTHONPATH   := python
+export MPLBACKEND   := Agg
+export MPLCONFIGDIR := .build/matplotlib
+
+# A stage is `python -m pooling.<stage> INPUTS... -o OUTPUT`; modules among the
+# prerequisites are code, not inputs.
+say   = @printf '%-8s %s\n' $(subst $(package)/,,$(basename $<)) $@
+run   = @$(PYTHON) -m pooling.$(subst /,.,$(subst $(package)/,,$(basename $<)))
+given = $(filter-out %.py %/packages.json %/chosen.json,$^)
+
+## help: what can be made
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST) | sed 's/: /\t/' | column -t -s "$$(printf '\t')"
+	@printf '\nmodels:   '; basename -s .stan stan/*.stan | paste -sd' '
+	@printf 'figures:  '; basename -s .py $(package)/figures/[a-z]*.py | tr _ - | paste -sd' '
+	@printf 'studies:  '; basename -s .toml data/studies/*.toml | paste -sd' '
+	@printf 'variables:\n'; sed -n 's/^\([A-Z0-9]*\) *?= *\(.*\)# *\(.*\)/  \1=\2\t\3/p' Makefile | column -t -s "$$(printf '\t')"
+
+ifneq ($(filter-out help clean lint,$(or $(MAKECMDGOALS),help)),)
+include $(plan)/plan.mk
+endif
+
+figure_names := $(patsubst $(package)/figures/%.py,%,$(wildcard $(package)/figures/[a-z]*.py))
+figure_files := $(foreach name,$(subst _,-,$(figure_names)),$(reports)/figures/$(name).svg)
+checked      := $(MODELS:%=$(fits)/%/diagnostics.json)
+scored       := $(MODELS:%=$(fits)/%/scores.csv)
+
+## all: report, tables and figures of the study
+all: report
+## report: reports/<study>/index.html
+report: $(reports)/index.html
+## tables: reports/<study>/tables/*.csv
+tables: $(reports)/tables/scores.csv
+## figures: reports/<study>/figures/*.svg and *.png
+figures: $(figure_files)
+## fits: posterior and prior of every model, checked
+fits: $(checked)
+## <model>: fit and check one model
+.PHONY: $(MODELS)
+$(MODELS): %: $(fits)/%/diagnostics.json
+## <figure>-plot: one figure, such as shrinkage-plot
+
+# Set-up.
+.venv/ready: $(package)/environment.py requirements.lock
+	@$(PYTHON3) $^ -o $@
+
+.build/toolchain.json: $(package)/cmdstan.py | $(environment)
+	$(run) -o $@
+
+$(plan)/plan.mk: FORCE | $(environment)
+	@$(PYTHON) -m pooling.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) --arrows "$(FROM) $(TO)" -o $@
+
+# Data.
+$(prepared).json $(prepared).coords.json &: $(package)/prepare.py $(plan)/data.json $(plan)/priors.json $(HOUSES) $(COUNTIES) $(package)/tables.py
+	$(say)
+	$(run) $(given) -o $(prepared).json --coords $(prepared).coords.json
+
+# Programs: the essence changes when the meaning does.
+$(PROGRAMS:%=stan/%): stan/%: $(package)/compile.py .build/programs/%.essence .build/toolchain.json $(package)/contract.py
+	$(say)
+	$(run) $@.stan .build/toolchain.json -o $@
+
+# Fits.
+$(fits)/%/fit.nc: $(package)/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(package)/sampling.py
+	$(say)
+	$(run) $(given) -o $@
+
+$(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(package)/check.py $(fits)/%/fit.nc $(plan)/models.json $(plan)/sampler.json
+	$(say)
+	$(run) $(given) -o $(@D)/diagnostics.json --estimates $(@D)/estimates.csv
+
+$(fits)/%/loo.csv: $(package)/loo.py stan/% $(fits)/%/fit.nc $(prepared).json $(prepared).coords.json $(plan)/sampler.json $(fits)/%/diagnostics.json
+	$(say)
+	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
+
+$(fits)/%/scores.csv: $(package)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv
+	$(say)
+	$(run) $(given) -o $@
+
+# Figures: code, the study's section, the models; shrinkage may be asked for two models.
+drawn_by := $(addprefix $(package)/,drawing.py draws.py panels.py theme.py)
+shown     = $(if $(and $(TO),$(filter shrinkage,$1)),$(FROM) $(TO),$(MODELS))
+chosen    = $(if $(filter shrinkage,$1),--from-model $(FROM) $(TO:%=--to-model %))
+define figure
+.PHONY: $(subst _,-,$1)-plot
+$(subst _,-,$1)-plot: $(reports)/figures/$(subst _,-,$1).svg
+$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(package)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
+	$$(say)
+	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) -o $$(basename $$@).svg $$(basename $$@).png
+endef
+$(foreach name,$(figure_names),$(eval $(call figure,$(name))))
+
+# Report.
+$(reports)/tables/scores.csv: $(package)/results.py $(prepared).coords.json $(checked) $(scored) $(plan)/chosen.json
+	$(say)
+	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) -o $(@D)
+
+$(reports)/index.html: $(package)/report.py reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables/scores.csv $(figure_files)
+	$(say)
+	$(run) reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables --figures $(figure_files) --programs $(MODELS:%=stan/%.stan) -o $@
+
+## test: the test suite; what continuous integration runs
+test: $(PROGRAMS:%=stan/%)
+	@$(PYTHON) -m pytest
+
+## lint: style of the Python code, and stanc on every program
+lint: $(environment) .build/toolchain.json
+	@$(PYTHON) -m ruff check python
+	@$(PYTHON) -m ruff format --check python
+	@$(PYTHON) -m pooling.lint .build/toolchain.json stan
+
+## clean: remove what was generated, which is what git ignores
+clean:
+	@git clean -dfXq

@@ -1,0 +1,1 @@
+"""Partial pooling of a radon survey with hand-written Stan programs."""

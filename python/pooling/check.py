@@ -1,0 +1,258 @@
+"""The gate: diagnose a fit's posterior and prior, and summarise every parameter.
+
+`python -m pooling.check FIT/fit.nc GATE.json -o FIT/diagnostics.json --estimates FIT/estimates.csv`
+
+R-hat and effective sample sizes are those of Vehtari, Gelman, Simpson, Carpenter
+and Buerkner (2021), Bayesian Analysis 16(2); E-BFMI is that of Betancourt (2016),
+arXiv:1604.00695. A fit that fails and that its study does not list is written to
+`diagnostics.failed.json` instead, and make stops.
+"""
+
+import json
+from pathlib import Path
+
+import arviz_stats
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from pooling import cli
+from pooling.draws import Fit, open_fit
+from pooling.errors import DiagnosticsError
+from pooling.files import replacing
+from pooling.study import Models, read_section
+
+MIN_E_BFMI = 0.3
+MAX_R_HAT = 1.01
+MIN_ESS_PER_CHAIN = 100
+TAIL = (0.05, 0.95)
+GROUPS = {"posterior": "sample_stats", "prior": "sample_stats_prior"}
+
+REMEDIES = {
+    "divergences": "raise sampler.adapt_delta, or write the program in another geometry "
+    "(centered or non-centered)",
+    "treedepth_hits": "raise sampler.max_treedepth, or rescale the parameters",
+    "e_bfmi": "write the program in another geometry: a spread and its effects move together",
+    "r_hat": "raise sampler.warmup and sampler.draws; if chains disagree, look at the trace figure",
+    "ess_bulk": "raise sampler.draws",
+    "ess_tail": "raise sampler.draws",
+}
+
+
+def summarize(draws: xr.Dataset) -> pd.DataFrame:
+    """One row a parameter: moments, quantiles, Monte Carlo error and convergence.
+
+    Parameters
+    ----------
+    draws
+        Variables (chain, draw, ...). A parameter that is the same in every draw
+        has no R-hat, effective size or Monte Carlo error.
+
+    Returns
+    -------
+    DataFrame
+        variable, county_fips (missing unless by county), element (rest of its
+        index), mean, sd, mcse_mean, q5, q50, q95, ess_bulk, ess_tail, r_hat.
+    """
+    parts = []
+    for name, variable in draws.data_vars.items():
+        values = variable.transpose("chain", "draw", ...)
+        index = [dim for dim in values.dims if dim not in ("chain", "draw")]
+        flat = values.values.reshape(values.sizes["chain"], values.sizes["draw"], -1)
+        part = _summary_of(flat)
+        keys = values.isel(chain=0, draw=0).to_series() if index else None
+        labels = keys.index.to_frame(index=False) if keys is not None else pd.DataFrame(index=[0])
+        part.insert(0, "county_fips", labels.pop("county") if "county" in labels else pd.NA)
+        part.insert(1, "element", [",".join(map(str, row)) for row in labels.itertuples(index=False)])
+        part.insert(0, "variable", name)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True).astype({"county_fips": "Int64"})
+
+
+def _summary_of(values: np.ndarray) -> pd.DataFrame:
+    """Summary of (chain, draw, parameter), one row a parameter."""
+    moving = np.ptp(values, axis=(0, 1)) > 0
+    q5, q50, q95 = np.quantile(values, (0.05, 0.5, 0.95), axis=(0, 1))
+    table = pd.DataFrame(
+        {
+            "mean": values.mean(axis=(0, 1)),
+            "sd": values.std(axis=(0, 1), ddof=1),
+            "mcse_mean": np.nan,
+            "q5": q5,
+            "q50": q50,
+            "q95": q95,
+            "ess_bulk": np.nan,
+            "ess_tail": np.nan,
+            "r_hat": np.nan,
+        }
+    )
+    if moving.any():
+        live = values[..., moving]
+        table.loc[moving, "mcse_mean"] = arviz_stats.mcse(live, method="mean")
+        table.loc[moving, "ess_bulk"] = arviz_stats.ess(live, method="bulk")
+        table.loc[moving, "ess_tail"] = arviz_stats.ess(live, method="tail", prob=TAIL)
+        table.loc[moving, "r_hat"] = arviz_stats.rhat(live)
+    return table
+
+
+def diagnose(summary: pd.DataFrame, stats: xr.Dataset, max_treedepth: int) -> dict:
+    """Numbers of the gate, the parameter that is worst in each, and named booleans.
+
+    Parameters
+    ----------
+    summary
+        As `summarize` returns it, with a `label` column.
+    stats
+        `diverging`, `tree_depth` and `energy`, each (chain, draw).
+    max_treedepth
+        Depth at which the sampler gives up.
+    """
+    chains = stats.sizes["chain"]
+    divergences = int(stats["diverging"].sum())
+    hits = int((stats["tree_depth"] >= max_treedepth).sum())
+    e_bfmi = float(np.min(arviz_stats.bfmi(stats["energy"].transpose("chain", "draw").values)))
+    r_hat, ess_bulk, ess_tail = (
+        _worst(summary, "r_hat", max),
+        _worst(summary, "ess_bulk", min),
+        _worst(summary, "ess_tail", min),
+    )
+    enough = MIN_ESS_PER_CHAIN * chains
+    return {
+        "chains": chains,
+        "draws": stats.sizes["draw"],
+        "divergences": divergences,
+        "treedepth_hits": hits,
+        "e_bfmi": e_bfmi,
+        "r_hat": r_hat,
+        "ess_bulk": ess_bulk,
+        "ess_tail": ess_tail,
+        "checks": {
+            "divergences": divergences == 0,
+            "treedepth_hits": hits == 0,
+            "e_bfmi": e_bfmi >= MIN_E_BFMI,
+            "r_hat": r_hat["value"] <= MAX_R_HAT,
+            "ess_bulk": ess_bulk["value"] >= enough,
+            "ess_tail": ess_tail["value"] >= enough,
+        },
+    }
+
+
+def _worst(summary: pd.DataFrame, column: str, pick: type[max]) -> dict:
+    """Worst value of a column and its parameter; a NaN among moving parameters is the worst."""
+    known = summary[summary["sd"] > 0]
+    lost = known[known[column].isna()]
+    if len(lost):
+        return {"value": float("nan"), "parameter": lost["label"].iloc[0]}
+    row = known.loc[known[column].idxmax() if pick is max else known[column].idxmin()]
+    return {"value": float(row[column]), "parameter": row["label"]}
+
+
+def label_parameters(summary: pd.DataFrame, counties: pd.DataFrame) -> pd.DataFrame:
+    """Add county (name), houses and label, such as `beta[CASS]`."""
+    table = summary.merge(counties[["county_fips", "county", "houses"]], how="left")
+    where = table["county"].fillna(table["element"])
+    table["label"] = table["variable"] + where.map(lambda name: f"[{name}]" if name else "")
+    return table
+
+
+def identified(summary: pd.DataFrame, fit: Fit) -> pd.Series:
+    """Whether the data identify each parameter without the prior's or the population's help.
+
+    A county's slope needs houses of the county on both floors, its intercept a
+    house in the basement, its spread more houses than floors that have any. A
+    parameter that is the same for all counties needs the same of all houses
+    together. `beta_tilde` and the like go by the first part of their name. Any
+    other parameter is about the population, and counts as identified.
+    """
+    own = fit.counties.set_index("county_fips")[["basement_houses", "first_floor_houses"]]
+    result = pd.Series(True, index=summary.index)
+    by_county = summary["county_fips"].notna()
+    for name in summary.loc[by_county, "variable"].unique():
+        meaning = name.partition("_")[0]
+        if meaning not in ("alpha", "beta", "sigma"):
+            continue
+        rows = summary.index[summary["variable"].eq(name) & by_county]
+        shared = _same_for_all(fit.tree["posterior"][name])
+        houses = own.loc[summary.loc[rows, "county_fips"]].reset_index(drop=True)
+        if shared:
+            houses = pd.DataFrame([own.sum()] * len(rows))
+        basement, first = houses["basement_houses"], houses["first_floor_houses"]
+        known = {
+            "alpha": basement > 0,
+            "beta": (basement > 0) & (first > 0),
+            "sigma": basement + first > (basement > 0).astype(int) + (first > 0),
+        }[meaning]
+        result.loc[rows] = known.to_numpy()
+    return result
+
+
+def _same_for_all(variable: xr.DataArray) -> bool:
+    return bool((variable == variable.isel(county=0)).all())
+
+
+def gate(fit: Fit, allowed: dict[str, str], max_treedepth: int) -> tuple[dict, pd.DataFrame]:
+    """Diagnostics of a fit and the estimates table of its posterior."""
+    found: dict = {"model": fit.model, "study": fit.study}
+    estimates = pd.DataFrame()
+    for group, stats in GROUPS.items():
+        summary = summarize(fit.tree[group].to_dataset())
+        summary = label_parameters(summary, fit.counties)
+        found[group] = diagnose(summary, fit.tree[stats].to_dataset(), max_treedepth)
+        if group == "posterior":
+            estimates = _estimates(summary, fit)
+    found["passed"] = all(all(found[group]["checks"].values()) for group in GROUPS)
+    found["allowed_to_fail"] = allowed.get(fit.model)
+    return found, estimates
+
+
+def _estimates(summary: pd.DataFrame, fit: Fit) -> pd.DataFrame:
+    table = summary.assign(model=fit.model, identified=identified(summary, fit))
+    element = table["element"].map(lambda index: f"[{index}]" if index else "")
+    table["parameter"] = table["variable"] + element
+    columns = ["model", "parameter", "county_fips", "county", "houses", "identified", "mean", "sd"]
+    columns += ["mcse_mean", "q5", "q50", "q95", "ess_bulk", "ess_tail", "r_hat"]
+    return table[columns].astype({"houses": "Int64"})
+
+
+def verdict(found: dict) -> str:
+    """One sentence for each failed check: value, worst parameter, remedy."""
+    lines = []
+    for group in GROUPS:
+        for check, passed in found[group]["checks"].items():
+            if not passed:
+                value = found[group][check]
+                if isinstance(value, dict):
+                    value = f"{value['value']:.4g} at {value['parameter']}"
+                elif isinstance(value, float):
+                    value = f"{value:.3g}"
+                lines.append(f"  - {group}: {check} = {value}; {REMEDIES[check]}")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None) -> None:
+    """Check one fit; fail if it fails and its study does not list it."""
+    parser = cli.stage(__doc__, "fit", "models", "sampler")
+    parser.add_argument("--estimates", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    fit = open_fit(given.fit.parent)
+    allowed = read_section(Models, given.models).allowed_to_fail
+    depth = json.loads(given.sampler.read_text(encoding="utf-8"))["max_treedepth"]
+    found, estimates = gate(fit, allowed, depth)
+    stopped = not found["passed"] and found["allowed_to_fail"] is None
+    failed = given.output.with_name("diagnostics.failed.json")
+    with replacing(failed if stopped else given.output) as draft:
+        draft.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    if stopped:
+        given.output.unlink(missing_ok=True)
+        raise DiagnosticsError(
+            f"the fit of {fit.model} to study {fit.study} failed the gate "
+            f"(kept in {given.fit.parent} for inspection):\n{verdict(found)}\n"
+            "or list it under [models.allowed_to_fail] of the study, with the reason"
+        )
+    failed.unlink(missing_ok=True)
+    with replacing(given.estimates) as draft:
+        estimates.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)

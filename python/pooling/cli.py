@@ -1,0 +1,39 @@
+"""The command line that all stages share: `python -m pooling.<stage> INPUTS... -o OUTPUT`."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pooling.errors import PoolingError
+
+
+def stage(description: str | None, *inputs: str, many: str | None = None) -> argparse.ArgumentParser:
+    """Parser of a stage: its inputs in order, perhaps a list of `many` more, and -o OUTPUT.
+
+    `description` is the module's docstring; its first line is the help text.
+    """
+    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    for name in inputs:
+        parser.add_argument(name, type=Path)
+    if many:
+        parser.add_argument(many, type=Path, nargs="*")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    return parser
+
+
+def run(main: Callable[[list[str] | None], None]) -> None:
+    """Run a stage; print an expected failure as one message and exit with 1.
+
+    A file that cannot be read or written is expected too: the message names it.
+    """
+    try:
+        main(None)
+    except PoolingError as error:
+        sys.exit(f"error: {error}")
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.exit(f"error: {error.filename}: {error.strerror}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,79 @@
+"""What every program in `stan/` takes and gives, checked with `stanc --info` before compiling.
+
+The contract is described in `stan/README.md`.
+"""
+
+import json
+import subprocess
+from pathlib import Path
+
+from pooling.errors import ProgramError
+
+SWITCHES = ("held_out", "prior_only", "pointwise")
+INPUTS = frozenset(
+    ("N", "J", "county", "floor_measure", "log_radon", *SWITCHES)
+    + ("log_uranium", "first_floor_share", "S", "state")
+    + tuple(
+        f"prior_{parameter}_{part}"
+        for parameter in ("alpha", "beta", "mu_alpha", "mu_beta")
+        for part in ("loc", "scale")
+    )
+    + tuple(
+        f"prior_{parameter}_{part}"
+        for parameter in ("sigma", "sigma_alpha", "sigma_beta")
+        for part in ("scale", "upper")
+    )
+)
+OUTPUTS = {"alpha": (1,), "beta": (1,), "sigma": (0, 1), "log_lik": (1,), "y_rep": (1,)}
+SHAPES = {0: "a number", 1: "a vector"}
+
+
+def program_info(stanc: Path, program: Path, include_folder: Path) -> dict:
+    """What `stanc --info` says of a program: inputs, parameters, outputs with their dimensions.
+
+    Raises
+    ------
+    ProgramError
+        The program has an error; the message is stanc's own, with file and line.
+    """
+    run = subprocess.run(
+        [stanc, "--info", f"--include-paths={include_folder}", program],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if run.returncode:
+        raise ProgramError(f"{program} does not compile\n{(run.stderr or run.stdout).strip()}")
+    return json.loads(run.stdout)
+
+
+def check_contract(info: dict, program: Path) -> None:
+    """Check a program's inputs and outputs.
+
+    Raises
+    ------
+    ProgramError
+        Naming everything that is missing, unknown or of the wrong shape.
+    """
+    outputs = (
+        info["parameters"] | info["transformed parameters"] | info["generated quantities"]
+    )
+    faults = [
+        f"its data block lacks `{name}`, so it cannot be fitted to a part of the houses"
+        for name in SWITCHES
+        if name not in info["inputs"]
+    ]
+    faults += [
+        f"no table or study provides its data `{name}`"
+        for name in info["inputs"]
+        if name not in INPUTS
+    ]
+    for name, dimensions in OUTPUTS.items():
+        if name not in outputs:
+            faults.append(f"it does not put out `{name}`")
+        elif outputs[name]["dimensions"] not in dimensions:
+            wanted = " or ".join(SHAPES[d] for d in dimensions)
+            faults.append(f"its `{name}` must be {wanted}")
+    if faults:
+        listed = "\n".join(f"  - {fault}" for fault in faults)
+        raise ProgramError(f"{program} breaks the contract of stan/README.md:\n{listed}")

@@ -1,0 +1,73 @@
+"""Run a figure: open the fits, make its frame, plot it and save it in each format asked for."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+import pandas as pd
+from plotnine import ggplot, theme
+from plotnine.composition import Compose
+
+from pooling import cli
+from pooling.draws import Fit, open_fit
+from pooling.files import replacing
+from pooling.study import Figures, read_section
+
+DOTS_PER_INCH = 144
+
+
+def draw(
+    description: str,
+    frame: Callable[..., pd.DataFrame],
+    plot: Callable[[pd.DataFrame], ggplot | Compose],
+    **options: str,
+) -> None:
+    """Command line of a figure: `FIGURES.json FIT... -o FIGURE.svg FIGURE.png`.
+
+    Parameters
+    ----------
+    description
+        The figure's docstring: its first line is the title that screen readers
+        say, the rest the description.
+    frame
+        `frame(fits, figures, **options)`, the figure's data.
+    plot
+        `plot(frame)`, the figure or a composition of figures.
+    options
+        Names and defaults of further settings, `--name VALUE`.
+    """
+
+    def main(arguments: list[str] | None) -> None:
+        parser = argparse.ArgumentParser(description=description.partition("\n")[0])
+        parser.add_argument("figures", type=Path, help="the study's [figures] section")
+        parser.add_argument("fits", type=Path, nargs="+", help="folders of fits")
+        parser.add_argument("-o", "--output", type=Path, nargs="+", required=True)
+        for name, default in options.items():
+            parser.add_argument(f"--{name.replace('_', '-')}", default=default)
+        given = parser.parse_args(arguments)
+        fits: Sequence[Fit] = [open_fit(folder) for folder in given.fits]
+        settings = read_section(Figures, given.figures)
+        chosen = {name: getattr(given, name) for name in options}
+        save(plot(frame(fits, settings, **chosen)), given.output, description)
+
+    cli.run(main)
+
+
+def save(figure: ggplot | Compose, outputs: Sequence[Path], description: str) -> None:
+    """Save a figure; its description goes with it, dates and random names do not.
+
+    The same figure gives the same bytes.
+    """
+    title, _, details = description.strip().partition("\n")
+    about = {"Title": title, "Description": " ".join(details.split()), "Date": None}
+    steady = {"svg.hashsalt": title, "svg.fonttype": "path"}
+    with matplotlib.rc_context(steady):
+        # Composition.save drops metadata, so both kinds are drawn here, once for all formats.
+        drawn = (figure + theme(dpi=DOTS_PER_INCH)).draw()
+        for output in outputs:
+            metadata = about if output.suffix == ".svg" else {"Title": title}
+            with replacing(output) as draft:
+                drawn.savefig(draft, dpi=DOTS_PER_INCH, metadata=metadata)
+        plt.close(drawn)

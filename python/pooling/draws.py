@@ -1,0 +1,241 @@
+"""How a fit is stored, and the frames that tables and figures are made of.
+
+A fit is a folder with `fit.nc`, an ArviZ DataTree in netCDF, and, once it has
+been checked, `diagnostics.json`. The groups are ArviZ's: `posterior`,
+`posterior_predictive`, `log_likelihood`, `sample_stats`, `prior`,
+`prior_predictive`, `sample_stats_prior`, `observed_data`, `constant_data`.
+Dimensions are `chain`, `draw`, `county` (FIPS code) and `house` (house id).
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from pooling.errors import DataError, StudyError
+from pooling.files import replacing
+
+ENGINE = "h5netcdf"
+ZERO = 0.1  # pCi/L that keep the logarithm of an activity of 0 finite
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One model's fit of one study.
+
+    Attributes
+    ----------
+    tree
+        The DataTree, groups as in the module's docstring.
+    diagnostics
+        The gate's findings; empty if the fit has not been checked.
+    """
+
+    tree: xr.DataTree
+    diagnostics: dict
+
+    @property
+    def model(self) -> str:
+        """Stem of the Stan program."""
+        return self.tree.attrs["model"]
+
+    @property
+    def study(self) -> str:
+        """Stem of the study file."""
+        return self.tree.attrs["study"]
+
+    @property
+    def converged(self) -> bool:
+        """Whether the fit passed the gate."""
+        return bool(self.diagnostics.get("passed", False))
+
+    @property
+    def label(self) -> str:
+        """Name for legends and tables; says so where the fit failed the gate."""
+        return self.model if self.converged else f"{self.model} (not converged)"
+
+    def effects(self, group: str = "posterior") -> xr.Dataset:
+        """County intercepts and slopes: `alpha`, `beta` (sample, county), log pCi/L.
+
+        Samples are in order of chain, then draw.
+        """
+        names = self.tree[group].to_dataset()[["alpha", "beta"]]
+        return names.stack(sample=("chain", "draw"), create_index=False).transpose(
+            "sample", "county"
+        )
+
+    @cached_property
+    def counties(self) -> pd.DataFrame:
+        """One row a county, in FIPS order.
+
+        Columns: county_fips, county (name), state, houses, basement_houses,
+        first_floor_houses, slope_identified (houses on both floors).
+        """
+        data = self.tree["constant_data"].to_dataset()
+        houses, first = data["houses"].values, data["first_floor_houses"].values
+        return pd.DataFrame(
+            {
+                "county_fips": data["county"].values,
+                "county": data["county_name"].values.astype(str),
+                "state": data["state_name"].values.astype(str),
+                "houses": houses,
+                "basement_houses": houses - first,
+                "first_floor_houses": first,
+                "slope_identified": (first > 0) & (first < houses),
+            }
+        )
+
+    @cached_property
+    def county_labels(self) -> pd.Series:
+        """Visible names of counties, by FIPS code; with their state if there are several states."""
+        table = self.counties.set_index("county_fips")
+        if table["state"].nunique() <= 1:
+            return table["county"]
+        return table["county"] + ", " + table["state"]
+
+    @cached_property
+    def houses(self) -> pd.DataFrame:
+        """One row a house: house, county_fips, county, floor (0, 1), log_radon (log pCi/L)."""
+        data = self.tree["constant_data"].to_dataset()
+        frame = pd.DataFrame(
+            {
+                "house": data["house"].values,
+                "county_fips": data["house_county"].values,
+                "floor": data["floor_measure"].values.astype(int),
+                "log_radon": self.tree["observed_data"]["log_radon"].values,
+            }
+        )
+        names = self.counties.set_index("county_fips")["county"]
+        frame.insert(2, "county", frame["county_fips"].map(names))
+        return frame
+
+    def expected(self) -> xr.DataArray:
+        """Draws of each house's mean, alpha + beta * floor: (sample, house), log pCi/L."""
+        effects = self.effects()
+        data = self.tree["constant_data"].to_dataset()
+        at = effects.sel(county=data["house_county"])
+        return (at["alpha"] + at["beta"] * data["floor_measure"]).drop_vars("county")
+
+    def pointwise(self, group: str) -> np.ndarray:
+        """`y_rep` or `log_lik` of `group` as (sample, house).
+
+        Raises
+        ------
+        DataError
+            The study has `pointwise = false`, so the fit holds none.
+        """
+        return self._by_house(group, 1)
+
+    def replications(self, group: str, count: int) -> np.ndarray:
+        """About `count` evenly spaced data sets of `y_rep`, at least so many if there are.
+
+        Returns
+        -------
+        ndarray
+            (replication, house), log pCi/L, of `posterior_predictive` or
+            `prior_predictive`; nothing else is read.
+
+        Raises
+        ------
+        DataError
+            The study has `pointwise = false`, so the fit holds none.
+        """
+        draws = self.tree["posterior"].sizes
+        return self._by_house(group, max(1, draws["chain"] * draws["draw"] // count))
+
+    def _by_house(self, group: str, step: int) -> np.ndarray:
+        name = "log_lik" if group == "log_likelihood" else "y_rep"
+        if group not in self.tree.children:
+            raise DataError(
+                f"the fit of {self.model} to study {self.study} has no {name}; "
+                "set sampler.pointwise = true in the study to keep it"
+            )
+        values = self.tree[group][name].isel(draw=slice(None, None, step))
+        return values.transpose("chain", "draw", "house").values.reshape(-1, values.sizes["house"])
+
+
+def log_activity(activity: float, response: str) -> float:
+    """Response of a house with this activity (pCi/L) in a study with this `response`."""
+    return math.log(activity + ZERO if response == "log(x + 0.1)" else activity or ZERO)
+
+
+def activity(log_radon: np.ndarray, response: str) -> np.ndarray:
+    """Activity (pCi/L, from 0) of these responses; infinite above the largest float."""
+    with np.errstate(over="ignore"):
+        level = np.exp(np.asarray(log_radon, dtype=float))
+    return np.maximum(level - ZERO, 0.0) if response == "log(x + 0.1)" else level
+
+
+def chosen_counties(fit: Fit, fips: Sequence[int], count: int) -> pd.DataFrame:
+    """The counties that a figure singles out, as rows of `Fit.counties` with their `label`.
+
+    Parameters
+    ----------
+    fit
+        Any fit of the study.
+    fips
+        FIPS codes of the counties to show, in this order; if there are none,
+        counties from the fewest houses to the most, evenly spaced in rank.
+    count
+        How many to choose in that case; all of them where there are fewer.
+
+    Raises
+    ------
+    StudyError
+        A code is not one of the study's counties.
+    """
+    table = fit.counties.assign(label=fit.county_labels.to_numpy()).set_index("county_fips")
+    unknown = [code for code in fips if code not in table.index]
+    if unknown:
+        raise StudyError(
+            f"study {fit.study}: figures: county {unknown[0]} is not in the study; "
+            "correct its FIPS code in [figures] or remove it"
+        )
+    if not fips:
+        ranked = table[table["houses"] > 0].sort_values("houses", kind="stable").index
+        steps = np.linspace(0, len(ranked) - 1, min(count, len(ranked)))
+        fips = ranked[steps.round().astype(int)]
+    return table.loc[list(fips)].reset_index()
+
+
+def open_fit(folder: Path) -> Fit:
+    """Open a fit's folder; groups are read when they are first used.
+
+    Raises
+    ------
+    DataError
+        `fit.nc` is missing, damaged or not a fit.
+    """
+    path = Path(folder) / "fit.nc"
+    try:
+        tree = xr.open_datatree(path, engine=ENGINE)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such fit; make it with `make {path.parent.name}`") from None
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"{path}: not a readable fit ({error}); delete it and run make again"
+        ) from None
+    checked = path.with_name("diagnostics.json")
+    found = json.loads(checked.read_text(encoding="utf-8")) if checked.is_file() else {}
+    return Fit(tree, found)
+
+
+def write_fit(tree: xr.DataTree, path: Path) -> None:
+    """Store a fit; replications and log densities in single precision.
+
+    CmdStan writes six significant digits, single precision keeps seven.
+    """
+    single = {"dtype": "float32"}
+    encoding = {
+        f"/{group}": {name: single for name in tree[group].data_vars}
+        for group in ("posterior_predictive", "prior_predictive", "log_likelihood")
+        if group in tree.children
+    }
+    with replacing(path) as draft:
+        tree.to_netcdf(draft, engine=ENGINE, encoding=encoding)

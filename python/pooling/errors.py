@@ -1,0 +1,33 @@
+"""What the workflow says when it cannot go on.
+
+Every message is for the person at the terminal: it names the file, row and
+column or the setting, and what to do about it.
+"""
+
+
+class PoolingError(Exception):
+    """Base of every error with a remedy; the command line prints it without a traceback."""
+
+
+class SetupError(PoolingError):
+    """The environment, the compiler or CmdStan is missing or broken."""
+
+
+class StudyError(PoolingError):
+    """A study file asks for something that does not exist or has no meaning."""
+
+
+class DataError(PoolingError):
+    """A table breaks its schema."""
+
+
+class ProgramError(PoolingError):
+    """A Stan program does not compile or breaks the contract."""
+
+
+class SamplingError(PoolingError):
+    """The sampler did not finish."""
+
+
+class DiagnosticsError(PoolingError):
+    """A fit failed the gate and its study does not allow it to."""

@@ -1,0 +1,249 @@
+"""Numbers that the report says in sentences, each computed from the study's tables."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+Tables = Mapping[str, pd.DataFrame]
+
+# Quoted from Elbers and Wiecki, "The best of both worlds: hierarchical linear regression".
+TUTORIAL_RMSD = {"per_county": "0.13", "hierarchical": "0.08"}
+HIGHLIGHTED = 3
+
+
+def county_rows(tables: Tables, model: str) -> pd.DataFrame:
+    """One row a county of one model: what `tables["counties"]` says, `_basement` and `_first` apart.
+
+    Ordered by state and county name; `label` has the state if there are several.
+    """
+    table = tables["counties"].query("model == @model")
+    keys = ["county_fips", "county", "state", "houses", "first_floor_houses"]
+    parts = [
+        table[table["floor"] == floor].set_index(keys).drop(columns=["model", "converged", "floor"])
+        for floor in ("basement", "first floor")
+    ]
+    rows = parts[0].join(parts[1], lsuffix="_basement", rsuffix="_first").reset_index()
+    several = rows["state"].nunique() > 1
+    rows["label"] = rows["county"] + (", " + rows["state"] if several else "")
+    return rows
+
+
+def survey(tables: Tables) -> dict:
+    """How many houses and counties there are, and how unevenly the houses are spread.
+
+    Returns
+    -------
+    dict
+        states; counties; measured (counties with a house); smallest, largest
+        (rows of `county_rows` with the fewest houses, if any, and the most);
+        as_small (counties with as few houses as the smallest); no_first_floor
+        (measured counties without a first-floor house); floors (rows of
+        `data_summary` by floor).
+    """
+    rows = county_rows(tables, tables["models"]["model"].iloc[0])
+    measured = rows[rows["houses"] > 0]
+    fewest = int(measured["houses"].min())
+    return {
+        "states": sorted(rows["state"].unique()),
+        "counties": len(rows),
+        "measured": len(measured),
+        "smallest": measured.loc[measured["houses"].idxmin()].to_dict(),
+        "largest": measured.loc[measured["houses"].idxmax()].to_dict(),
+        "as_small": int((measured["houses"] == fewest).sum()),
+        "no_first_floor": int((measured["first_floor_houses"] == 0).sum()),
+        "floors": tables["data_summary"].set_index("floor").to_dict("index"),
+    }
+
+
+def score_rows(tables: Tables) -> dict[str, dict]:
+    """Scores by model, in the order of `models`: {score: {value, se, n, note}}."""
+    by_model = {model: {} for model in tables["models"]["model"]}
+    for row in tables["scores"].to_dict("records"):
+        by_model[row["model"]][row["score"]] = row
+    return by_model
+
+
+def best(scores: Mapping[str, dict], score: str, models: Sequence[str]) -> str | None:
+    """Model with the least error, or the greatest elpd, among those that have the score."""
+    known = {m: scores[m][score]["value"] for m in models if score in scores[m]}
+    if not known:
+        return None
+    return (max if score == "elpd_loo" else min)(known, key=known.__getitem__)
+
+
+def answering_model(tables: Tables) -> str:
+    """The model whose county table is printed.
+
+    Partial pooling that converged, the greatest elpd_loo first; else a converged
+    model whose effects vary by county; else one that converged; else the last.
+    """
+    models, scores = tables["models"], score_rows(tables)
+    sound = models[models["converged"]]
+    varying = sound["structure"] != "complete pooling"
+    for group in (sound[sound["structure"] == "partial pooling"], sound[varying], sound):
+        names = group["model"].tolist()
+        if names:
+            return best(scores, "elpd_loo", names) or names[0]
+    return models["model"].iloc[-1]
+
+
+def model_of(tables: Tables, structure: str) -> str | None:
+    """First model of a structure, one that converged if there is one."""
+    rows = tables["models"].query("structure == @structure")
+    return None if rows.empty else rows.loc[rows["converged"].idxmax(), "model"]
+
+
+def county_effects(tables: Tables, model: str) -> pd.DataFrame:
+    """Posterior means of a model's alpha and beta by FIPS code, and whether they are identified.
+
+    Columns: alpha, beta (log pCi/L), alpha_identified, beta_identified, houses.
+    """
+    rows = tables["estimates"].query("model == @model and parameter in ('alpha', 'beta')")
+    rows = rows[rows["county_fips"].notna()]
+    wide = rows.pivot(index="county_fips", columns="parameter", values=["mean", "identified"])
+    return pd.DataFrame(
+        {
+            "alpha": wide[("mean", "alpha")].astype(float),
+            "beta": wide[("mean", "beta")].astype(float),
+            "alpha_identified": wide[("identified", "alpha")].astype(bool),
+            "beta_identified": wide[("identified", "beta")].astype(bool),
+            "houses": rows.groupby("county_fips")["houses"].first().astype(int),
+        }
+    )
+
+
+def shrinkage(tables: Tables, source: str | None, target: str) -> dict | None:
+    """How far partial pooling moves the counties from where they are when fitted alone.
+
+    Parameters
+    ----------
+    source, target
+        Model that fits each county alone, and model that pools partially.
+
+    Returns
+    -------
+    dict or None
+        source, target; for alpha and beta over the counties that the source
+        identifies: counties, and the standard deviation across them `alone` and
+        `pooled` (log pCi/L); moves: for the counties with at most `few` houses
+        and with at least `many` (quartiles of the houses per county), how far
+        alpha moves in absolute mean. None without a source, or where fewer than
+        four counties identify their intercept.
+    """
+    if source is None or source == target:
+        return None
+    alone, pooled = county_effects(tables, source), county_effects(tables, target)
+    facts: dict = {"source": source, "target": target}
+    for effect in ("alpha", "beta"):
+        known = alone.index[alone[f"{effect}_identified"]]
+        facts[effect] = {
+            "counties": len(known),
+            "alone": alone.loc[known, effect].std(ddof=1),
+            "pooled": pooled.loc[known, effect].std(ddof=1),
+        }
+    known = alone[alone["alpha_identified"]]
+    if len(known) < 4:
+        return None
+    few, many = np.quantile(known["houses"], (0.25, 0.75), method="nearest").astype(int)
+    move = (known["alpha"] - pooled.loc[known.index, "alpha"]).abs()
+    facts["moves"] = {
+        "few": int(few),
+        "many": int(many),
+        "small": move[known["houses"] <= few].mean(),
+        "large": move[known["houses"] >= many].mean(),
+    }
+    return facts
+
+
+def answer(tables: Tables, model: str) -> dict:
+    """What the printed county table says in short.
+
+    Returns
+    -------
+    dict
+        model; rows (as `county_rows`); lowest, highest (rows by typical radon in
+        a basement); likely: by floor, counties where a new house is at or above
+        the action level with a probability of at least one half; unidentified:
+        by floor, counties without a number of their own.
+    """
+    rows = county_rows(tables, model)
+    return {
+        "model": model,
+        "rows": rows.to_dict("records"),
+        "lowest": rows.loc[rows["typical_basement"].idxmin()].to_dict(),
+        "highest": rows.loc[rows["typical_basement"].idxmax()].to_dict(),
+        "likely": {f: int((rows[f"p_action_{f}"] >= 0.5).sum()) for f in ("basement", "first")},
+        "unidentified": {
+            f: int((~rows[f"identified_{f}"].astype(bool)).sum()) for f in ("basement", "first")
+        },
+    }
+
+
+def tutorial(tables: Tables) -> list[dict] | None:
+    """The tutorial's deviations beside ours, where the study is on its houses and has its models.
+
+    Returns
+    -------
+    list of dict or None
+        model, reported (quoted), rmse_in_sample, rmse_loo (log pCi/L; missing if
+        it was not scored), times (in-sample error over the reported number).
+    """
+    states = set(tables["counties"]["state"])
+    ours = {"per_county": "per_county", "hierarchical": model_of(tables, "partial pooling")}
+    scores = score_rows(tables)
+    if states != {"MN"} or not set(ours.values()) <= set(scores):
+        return None
+    rows = []
+    for structure, model in ours.items():
+        errors = {
+            name: scores[model].get(name, {}).get("value") for name in ("rmse_in_sample", "rmse_loo")
+        }
+        reported = TUTORIAL_RMSD[structure]
+        times = errors["rmse_in_sample"] / float(reported)
+        rows.append({"model": model, "reported": reported, "times": times} | errors)
+    return rows
+
+
+def highlighted(tables: Tables, codes: Sequence[int]) -> list[dict]:
+    """Intercepts and slopes of a few counties under every model.
+
+    Parameters
+    ----------
+    codes
+        FIPS codes; if none is in the study, counties from the fewest houses to
+        the most, evenly spaced in rank.
+
+    Returns
+    -------
+    list of dict
+        label, houses, first_floor_houses, models: a list of {model, alpha, beta},
+        each effect a row of `estimates`.
+    """
+    rows = county_rows(tables, tables["models"]["model"].iloc[0]).set_index("county_fips")
+    chosen = [code for code in codes if code in rows.index]
+    if not chosen:
+        ranked = rows[rows["houses"] > 0].sort_values("houses", kind="stable").index
+        steps = np.linspace(0, len(ranked) - 1, min(HIGHLIGHTED, len(ranked)))
+        chosen = ranked[steps.round().astype(int)].tolist()
+    estimates = tables["estimates"].query("county_fips in @chosen and parameter in ('alpha', 'beta')")
+    found = estimates.set_index(["county_fips", "model", "parameter"]).to_dict("index")
+    return [
+        rows.loc[code, ["label", "houses", "first_floor_houses"]].to_dict()
+        | {
+            "models": [
+                {"model": m, "alpha": found[code, m, "alpha"], "beta": found[code, m, "beta"]}
+                for m in tables["models"]["model"]
+            ]
+        }
+        for code in chosen
+    ]
+
+
+def population(tables: Tables, most: int = 12) -> tuple[pd.DataFrame, int]:
+    """Estimates that are not by county, at most `most` a model, and how many are left out."""
+    rows = tables["estimates"][tables["estimates"]["county_fips"].isna()]
+    place = rows.groupby("model").cumcount()
+    order = {model: i for i, model in enumerate(tables["models"]["model"])}
+    shown = rows[place < most].sort_values("model", key=lambda m: m.map(order), kind="stable")
+    return shown, int((place >= most).sum())

@@ -1,0 +1,180 @@
+"""Regression lines of a few counties, fitted alone and with partial pooling.
+
+A column for each county, a row for each model. Black points are houses, spread
+sideways a little on their floor. Thin lines are draws from the posterior, thick
+lines posterior means; the model that fits each county alone is drawn behind
+each of the others. Where a county has few houses on a floor its own lines fan
+out and follow single houses, and the partially pooled ones stay together.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from plotnine import (
+    aes,
+    coord_cartesian,
+    element_blank,
+    facet_grid,
+    geom_point,
+    geom_segment,
+    ggplot,
+    guide_legend,
+    guides,
+    labeller,
+    labs,
+    scale_color_manual,
+    scale_shape_manual,
+    scale_x_continuous,
+    theme,
+)
+
+from pooling.drawing import draw
+from pooling.draws import Fit, chosen_counties
+from pooling.panels import MARKERS_Y, caption, reach, side, spread_out, strip
+from pooling.study import Figures
+from pooling.theme import DATA, label_colours, story_order, theme_pooling
+
+ALONE = "per_county"
+LINES = 150
+BEYOND = 0.15
+
+
+def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
+    """Lines and houses of the counties to show.
+
+    Columns: study, kind ("draw", "mean" or "house"), row (visible name of the
+    model of the panel's row), county (visible name), identified (of the
+    county's slope), model, label, draw (number of the sample, -1 otherwise),
+    intercept, slope (log pCi/L, NaN for a house), floor (0, 1, with a sideways
+    shift, NaN for a line), log_radon (log pCi/L, NaN for a line), low, high
+    (range of the panels, log pCi/L).
+    """
+    fits = sorted(fits, key=lambda fit: story_order(fit.model))
+    counties = chosen_counties(fits[0], figures.lines, 3)
+    alone = [fit for fit in fits if fit.model == ALONE]
+    rows = [fit for fit in fits if fit.model != ALONE] or alone
+    lines = {fit.model: _lines(fit, counties) for fit in fits}
+    houses = _houses(fits[0], counties)
+    parts = []
+    for fit in rows:
+        shown = {shown.model: lines[shown.model] for shown in (*alone, fit)}
+        parts += [part.assign(row=fit.label) for part in (*shown.values(), houses)]
+    table = pd.concat(parts, ignore_index=True)
+    names = counties.set_index("county_fips")
+    table["county"] = pd.Categorical(
+        table["county_fips"].map(names["label"]), list(counties["label"]), ordered=True
+    )
+    table["identified"] = table["county_fips"].map(names["slope_identified"])
+    table["row"] = pd.Categorical(table["row"], [fit.label for fit in rows], ordered=True)
+    table["study"] = fits[0].study
+    table["low"], table["high"] = reach(fits[0].houses["log_radon"])
+    columns = ["study", "kind", "row", "county", "identified", "model", "label", "draw"]
+    return table[[*columns, "intercept", "slope", "floor", "log_radon", "low", "high"]]
+
+
+def _lines(fit: Fit, counties: pd.DataFrame) -> pd.DataFrame:
+    effects = fit.effects().sel(county=counties["county_fips"].to_numpy())
+    alpha, beta = (effects[name].transpose("county", "sample").values for name in ("alpha", "beta"))
+    draws = spread_out(range(alpha.shape[1]), LINES)
+    # One row a county and draw: draw d of county c, never draw c of county d.
+    each = pd.DataFrame(
+        {
+            "kind": "draw",
+            "county_fips": np.repeat(counties["county_fips"].to_numpy(), len(draws)),
+            "draw": np.tile(draws, len(counties)),
+            "intercept": alpha[:, draws].ravel(),
+            "slope": beta[:, draws].ravel(),
+        }
+    )
+    mean = pd.DataFrame(
+        {
+            "kind": "mean",
+            "county_fips": counties["county_fips"].to_numpy(),
+            "draw": -1,
+            "intercept": alpha.mean(axis=1),
+            "slope": beta.mean(axis=1),
+        }
+    )
+    lines = pd.concat([each, mean], ignore_index=True)
+    return lines.assign(model=fit.model, label=fit.label, floor=np.nan, log_radon=np.nan)
+
+
+def _houses(fit: Fit, counties: pd.DataFrame) -> pd.DataFrame:
+    houses = fit.houses[fit.houses["county_fips"].isin(counties["county_fips"])]
+    shift = np.random.default_rng(1).uniform(-0.07, 0.07, len(houses))
+    return pd.DataFrame(
+        {
+            "kind": "house",
+            "county_fips": houses["county_fips"].to_numpy(),
+            "draw": -1,
+            "intercept": np.nan,
+            "slope": np.nan,
+            "floor": houses["floor"].to_numpy() + shift,
+            "log_radon": houses["log_radon"].to_numpy(),
+        }
+    )
+
+
+def plot(frame: pd.DataFrame) -> ggplot:
+    """A grid of panels, counties by models."""
+    low, high = frame[["low", "high"]].iloc[0]
+    lines = frame[frame["kind"] != "house"].assign(
+        x=-BEYOND,
+        xend=1 + BEYOND,
+        y=lambda t: t["intercept"] - BEYOND * t["slope"],
+        yend=lambda t: t["intercept"] + (1 + BEYOND) * t["slope"],
+    )
+    draws, means = (lines[lines["kind"] == kind] for kind in ("draw", "mean"))
+    houses = frame[frame["kind"] == "house"]
+    houses = houses.assign(
+        where=side(houses["log_radon"], low, high), log_radon=houses["log_radon"].clip(low, high)
+    )
+    colours = label_colours(frame)
+    ends = aes("x", "y", xend="xend", yend="yend", color="label")
+    # Two names of models fit side by side under the narrowest figure.
+    size = (max(3.2 * frame["county"].nunique() + 0.6, 7), 2.6 * frame["row"].nunique() + 2.0)
+    return (
+        ggplot()
+        + geom_segment(ends, data=draws, alpha=0.12, size=0.4)
+        + geom_segment(ends, data=means[means["identified"]], size=1.4)
+        + geom_segment(ends, data=means[~means["identified"]], size=1.4, linetype="dashed")
+        + geom_point(aes("floor", "log_radon", shape="where"), data=houses, color=DATA, size=1.8)
+        + facet_grid("row", "county", labeller=labeller(rows=strip))
+        + coord_cartesian(ylim=(low, high))
+        + scale_color_manual(values=colours, breaks=list(colours))
+        + scale_shape_manual(values=MARKERS_Y, guide=None)
+        + scale_x_continuous(breaks=[0, 1], labels=["basement", "first floor"], expand=(0, 0))
+        + guides(color=guide_legend(ncol=2 if size[0] < 9 else 3))
+        + labs(
+            title="Lines of a few counties, alone and with partial pooling",
+            x="floor of the detector",
+            y="log radon (log pCi/L)",
+            caption=_caption(frame, size[0]),
+        )
+        + theme_pooling()
+        + theme(
+            figure_size=size, legend_title=element_blank(), strip_background_y=element_blank()
+        )
+    )
+
+
+def _caption(frame: pd.DataFrame, inches: float) -> str:
+    drawn = frame.loc[frame["kind"] == "draw", "draw"].nunique()
+    text = (
+        f"Study {frame['study'].iloc[0]}. Thin: {drawn} posterior draws, evenly spaced; thick: "
+        "posterior mean; points: houses."
+    )
+    unidentified = frame.loc[~frame["identified"], "county"].unique()
+    if len(unidentified):
+        text += (
+            f" Dashed: {', '.join(sorted(unidentified))}, without houses on one of the floors: the "
+            "data do not identify the slope, which for a county fitted alone is the prior's."
+        )
+    if ((frame["log_radon"] > frame["high"]) | (frame["log_radon"] < frame["low"])).any():
+        text += " Triangles: houses beyond the panel."
+    return caption(text, inches)
+
+
+if __name__ == "__main__":
+    draw(__doc__, frame, plot)

@@ -1,0 +1,154 @@
+"""The funnel: one small county's floor effect against the spread of floor effects.
+
+One dot a draw, one panel a model that has this spread; the vertical axis is
+logarithmic. Where the spread is small the county's floor effect must lie close
+to the population's, so the draws narrow downwards to a neck. Crosses are
+divergent transitions: places where the sampler lost its way. Non-centered
+programs reach far down the neck, centered ones stop above it.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from plotnine import (
+    aes,
+    facet_wrap,
+    geom_point,
+    geom_text,
+    ggplot,
+    labs,
+    scale_color_manual,
+    scale_y_log10,
+    theme,
+)
+
+from pooling.drawing import draw
+from pooling.draws import Fit
+from pooling.errors import DataError, StudyError
+from pooling.panels import by_model, caption, strip
+from pooling.study import Figures
+from pooling.theme import BLACK, model_colours, theme_pooling
+
+DOTS = 4000  # in the whole figure, as one bitmap: more hide each other
+COLUMNS = 3
+
+
+def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
+    """Draws of one county's slope and of sigma_beta, evenly spaced, and every divergent one.
+
+    Returns
+    -------
+    DataFrame
+        One row a draw that is shown. Columns: study; model; label; county;
+        houses; first_floor_houses; beta, sigma_beta (log pCi/L); divergent;
+        divergences, draws (of the whole fit).
+
+    Raises
+    ------
+    DataError
+        No model has sigma_beta.
+    StudyError
+        The study has no county figures.funnel.
+    """
+    spread = [fit for fit in fits if _has_one_spread(fit)]
+    if not spread:
+        names = ", ".join(fit.model for fit in fits)
+        raise DataError(
+            f"the funnel needs a model with sigma_beta, and {names} has none; "
+            "add a hierarchical program to models.use"
+        )
+    county = _county(spread[0], figures)
+    rows = pd.concat([county_draws(fit, county, max(200, DOTS // len(spread))) for fit in spread])
+    return rows.assign(label=by_model(rows["label"], spread))
+
+
+def _has_one_spread(fit: Fit) -> bool:
+    posterior = fit.tree["posterior"]
+    return "sigma_beta" in posterior and set(posterior["sigma_beta"].dims) == {"chain", "draw"}
+
+
+def _county(fit: Fit, figures: Figures) -> pd.Series:
+    counties = fit.counties.assign(county=fit.county_labels.to_numpy())
+    if figures.funnel is None:
+        return counties.loc[counties["houses"].where(counties["houses"] > 0).idxmin()]
+    chosen = counties[counties["county_fips"] == figures.funnel]
+    if chosen.empty:
+        raise StudyError(
+            f"figures.funnel: study {fit.study} has no county {figures.funnel}; "
+            "give the FIPS code of one of its counties, or leave the setting out"
+        )
+    return chosen.iloc[0]
+
+
+def county_draws(fit: Fit, county: pd.Series, count: int) -> pd.DataFrame:
+    """About `count` evenly spaced draws of a county of `fit`, and every divergent one."""
+    posterior = fit.tree["posterior"].to_dataset()
+    divergent = fit.tree["sample_stats"]["diverging"].transpose("chain", "draw").values.ravel()
+    beta = posterior["beta"].sel(county=county["county_fips"])
+    rows = pd.DataFrame(
+        {
+            "study": fit.study,
+            "model": fit.model,
+            "label": fit.label,
+            **county[["county", "houses", "first_floor_houses"]],
+            "beta": beta.transpose("chain", "draw").values.ravel(),
+            "sigma_beta": posterior["sigma_beta"].transpose("chain", "draw").values.ravel(),
+            "divergent": divergent.astype(bool),
+            "divergences": int(divergent.sum()),
+            "draws": divergent.size,
+        }
+    )
+    shown = np.arange(divergent.size) % max(1, divergent.size // count) == 0
+    return rows[shown | rows["divergent"]].reset_index(drop=True)
+
+
+def plot(frame: pd.DataFrame) -> ggplot:
+    """A panel a model, on common scales; divergent draws on top."""
+    models = frame["label"].cat.categories.size
+    columns = min(COLUMNS, models)
+    wide = max(4.5 * columns, 6.5) if columns < COLUMNS else 10
+    county = frame["county"].iloc[0]
+    dots = frame[~frame["divergent"]]
+    return (
+        ggplot(frame, aes("beta", "sigma_beta"))
+        + geom_point(aes(color="model"), dots, size=1, alpha=0.3, stroke=0, raster=True)
+        + geom_point(data=frame[frame["divergent"]], shape="x", size=1.8, color=BLACK)
+        + geom_text(aes(label="said"), remarks(frame), ha="left", va="bottom", size=8)
+        + facet_wrap("label", ncol=columns, labeller=strip)
+        + scale_y_log10(labels=lambda breaks: [f"{b:g}" for b in breaks])
+        + scale_color_manual(model_colours(frame["model"]), guide=None)
+        + labs(
+            x=f"floor effect of {county}, log pCi/L",
+            y="sigma_beta, log pCi/L, log axis",
+            title=f"The funnel of {county}",
+            caption=_about(frame, wide),
+        )
+        + theme_pooling()
+        + theme(figure_size=(wide, 3.6 * -(-models // columns) + 1.5))
+    )
+
+
+def remarks(frame: pd.DataFrame) -> pd.DataFrame:
+    """What each panel says in its lower left corner: how many draws diverged."""
+    panels = frame.drop_duplicates("label")
+    pairs = zip(panels["divergences"], panels["draws"], strict=True)
+    said = [f"{count:,} of {draws:,} draws\ndivergent" for count, draws in pairs]
+    lowest = {name: frame[name].min() for name in ("beta", "sigma_beta")}
+    return panels.assign(said=said, **lowest)
+
+
+def _about(frame: pd.DataFrame, wide: float) -> str:
+    first = frame.iloc[0]
+    houses = f"{first['houses']} house" + ("" if first["houses"] == 1 else "s")
+    dots = (~frame["divergent"]).sum()
+    return caption(
+        f"""Study {first["study"]}; {first["county"]} has {houses}, {first["first_floor_houses"]}
+        on the first floor. Dots: evenly spaced posterior draws ({dots:,} in all panels). Crosses:
+        every divergent transition. sigma_beta: spread of floor effects between counties.""",
+        wide,
+    )
+
+
+if __name__ == "__main__":
+    draw(__doc__, frame, plot)

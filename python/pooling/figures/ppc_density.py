@@ -1,0 +1,143 @@
+"""Observed radon beside data that each model makes up, as densities.
+
+A panel a model: the thick black curve is the distribution of the observed
+houses, each thin curve that of one whole data set replicated from the
+posterior. A model that fits makes curves like the observed one; curves that are
+wider, narrower or shifted show what it gets wrong.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from plotnine import (
+    aes,
+    facet_wrap,
+    geom_line,
+    geom_text,
+    ggplot,
+    labs,
+    scale_color_manual,
+    theme,
+)
+
+from pooling.drawing import draw
+from pooling.draws import Fit
+from pooling.panels import by_model, caption, percent, strip
+from pooling.study import Figures
+from pooling.theme import DATA, model_colours, theme_pooling
+
+REPLICATIONS = 50
+POINTS = 200
+COLUMNS = 2
+INCHES_WIDE = 10
+
+
+def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
+    """Densities of the observed and of about 50 replicated data sets.
+
+    All are smoothed alike, with the bandwidth that suits the observed houses,
+    and shown as far as these reach and a quarter of their range more.
+
+    Returns
+    -------
+    DataFrame
+        One row a model, data set and point. Columns: study; model; label;
+        replication (-1: observed); log_radon (log pCi/L); density (per log
+        pCi/L); below, above (share of the model's replicated houses outside).
+    """
+    rows = pd.concat([_densities(fit) for fit in fits], ignore_index=True)
+    return rows.assign(label=by_model(rows["label"], fits))
+
+
+def _densities(fit: Fit) -> pd.DataFrame:
+    observed = fit.houses["log_radon"].to_numpy()
+    replicated = fit.replications("posterior_predictive", REPLICATIONS)
+    margin = max(np.ptp(observed) / 4, 0.5)
+    points = np.linspace(observed.min() - margin, observed.max() + margin, POINTS)
+    curves = smooth(np.vstack([observed, replicated]), points, bandwidth(observed))
+    return pd.DataFrame(
+        {
+            "study": fit.study,
+            "model": fit.model,
+            "label": fit.label,
+            "replication": np.repeat(np.arange(len(curves)) - 1, POINTS),
+            "log_radon": np.tile(points, len(curves)),
+            "density": curves.ravel(),
+            "below": (replicated < points[0]).mean(),
+            "above": (replicated > points[-1]).mean(),
+        }
+    )
+
+
+def bandwidth(values: np.ndarray) -> float:
+    """Silverman's rule of thumb for a normal kernel (1986, equation 3.31)."""
+    low, high = np.quantile(values, [0.25, 0.75])
+    scales = [scale for scale in (values.std(), (high - low) / 1.34) if scale > 0]
+    return 0.9 * min(scales, default=1.0) * len(values) ** -0.2
+
+
+def smooth(values: np.ndarray, points: np.ndarray, width: float) -> np.ndarray:
+    """Normal kernel density of each row of `values` at `points`, one after another.
+
+    Houses are counted in bins of a tenth of the bandwidth first, so that the
+    cost of a point does not grow with the number of houses.
+    """
+    edges = np.arange(points[0] - 5 * width, points[-1] + 5 * width, width / 10)
+    counts = np.stack([np.histogram(row, edges)[0] for row in values])
+    distance = (points - (edges[:-1] + edges[1:])[:, None] / 2) / width
+    kernel = np.exp(-0.5 * distance**2) / (np.sqrt(2 * np.pi) * width)
+    return counts @ kernel / values.shape[1]
+
+
+def plot(frame: pd.DataFrame) -> ggplot:
+    """A panel a model: replications in its colour, the observed data in black on top."""
+    models = frame["label"].cat.categories.size
+    bands = -(-models // min(COLUMNS, models))
+    observed = frame["replication"] < 0
+    return (
+        ggplot(frame, aes("log_radon", "density"))
+        + geom_line(aes(group="replication", color="model"), frame[~observed], size=0.4, alpha=0.3)
+        + geom_line(data=frame[observed], size=2.4, color="white")
+        + geom_line(data=frame[observed], size=1.1, color=DATA)
+        + geom_text(aes(label="said", ha="side"), remarks(frame), va="top", size=8)
+        + facet_wrap("label", ncol=min(COLUMNS, models), labeller=strip)
+        + scale_color_manual(model_colours(frame["model"]), guide=None)
+        + labs(
+            x="radon, log pCi/L",
+            y="density, per log pCi/L",
+            title="Observed and replicated radon",
+            caption=_about(frame),
+        )
+        + theme_pooling()
+        + theme(figure_size=(INCHES_WIDE, 2.8 * bands + 1.5))
+    )
+
+
+def remarks(frame: pd.DataFrame) -> pd.DataFrame:
+    """What each panel says at its two upper corners; nothing where no house is beyond."""
+    ends = {"below": ("left", "\u25c2 {}", "min"), "above": ("right", "{} \u25b8", "max")}
+    panels = frame.drop_duplicates("label").assign(density=frame["density"].max())
+    corners = [
+        panels.assign(
+            side=side,
+            said=[form.format(percent(share)) if share else "" for share in panels[end]],
+            log_radon=frame["log_radon"].agg(extreme),
+        )
+        for end, (side, form, extreme) in ends.items()
+    ]
+    return pd.concat(corners)
+
+
+def _about(frame: pd.DataFrame) -> str:
+    count = frame["replication"].max() + 1
+    return caption(
+        f"""Study {frame["study"].iloc[0]}. Black: observed houses; colour: {count} data sets
+        replicated from the posterior, all smoothed alike. Percentages: share of replicated houses
+        beyond the panel.""",
+        INCHES_WIDE,
+    )
+
+
+if __name__ == "__main__":
+    draw(__doc__, frame, plot)

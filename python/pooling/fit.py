@@ -1,0 +1,111 @@
+"""Sample a program's posterior and prior and store both.
+
+`python -m pooling.fit stan/M ESSENCE DATA.json COORDS.json SAMPLER.json TOOLCHAIN.json -o FIT/fit.nc`
+"""
+
+import hashlib
+import json
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from arviz_base import from_cmdstanpy
+from cmdstanpy import CmdStanMCMC, disable_logging
+
+from pooling import cli
+from pooling.draws import write_fit
+from pooling.files import replacing
+from pooling.sampling import sample
+from pooling.study import Sampler, read_section
+
+POINTWISE = ("log_lik", "y_rep")
+
+
+def read_data(path: Path) -> dict:
+    """Stan data as `prepare` wrote it."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def as_tree(posterior: CmdStanMCMC, prior: CmdStanMCMC, data: dict, coords: dict) -> xr.DataTree:
+    """Posterior, prior and data as one DataTree; see `pooling.draws` for its groups."""
+    county, house = coords["county_fips"], coords["house_id"]
+    kept = [name for name in POINTWISE if data["N"] and posterior.stan_variable(name).shape[1]]
+    dims = {"log_radon": ["house"], "house_county": ["house"], "floor_measure": ["house"]}
+    dims |= {name: ["county"] for name in ("county_name", "state_name", "houses")}
+    dims |= {"first_floor_houses": ["county"], "log_uranium": ["county"]}
+    dims |= {name: ["house"] for name in kept}
+    for name, value in posterior.stan_variables().items():
+        if name not in POINTWISE and value.shape[1:] == (len(county),):
+            dims[name] = ["county"]
+    tree = from_cmdstanpy(
+        posterior=posterior,
+        posterior_predictive=["y_rep"] if kept else None,
+        log_likelihood=["log_lik"] if kept else None,
+        prior=prior,
+        prior_predictive=["y_rep"] if kept else None,
+        observed_data={"log_radon": np.asarray(data["log_radon"])},
+        constant_data=_constants(data, coords),
+        coords={"county": county, "house": house},
+        dims=dims,
+    )
+    for group in ("posterior", "prior"):
+        tree[group] = tree[group].to_dataset().drop_vars(POINTWISE, errors="ignore")
+    return tree
+
+
+def _constants(data: dict, coords: dict) -> dict[str, np.ndarray]:
+    constants = {
+        "house_county": np.asarray(coords["house_county"]),
+        "floor_measure": np.asarray(data["floor_measure"]),
+        "county_name": np.asarray(coords["county"], dtype=object),
+        "state_name": np.asarray(coords["state"], dtype=object),
+        "houses": np.asarray(coords["houses"]),
+        "first_floor_houses": np.asarray(coords["first_floor_houses"]),
+    }
+    if "log_uranium" in data:
+        constants["log_uranium"] = np.asarray(data["log_uranium"])
+    return constants
+
+
+def record(inputs: dict[str, Path], settings: Sampler) -> dict:
+    """Everything that is needed to repeat a fit: texts, hashes, versions, machine, time."""
+    packages = ("cmdstanpy", "numpy", "xarray", "arviz-base", "h5netcdf")
+    return {
+        "program": inputs["essence"].read_text(encoding="utf-8"),
+        "sha256": {
+            name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in inputs.items()
+        },
+        "sampler": settings.model_dump(),
+        "toolchain": json.loads(inputs["toolchain"].read_text(encoding="utf-8")),
+        "packages": {name: version(name) for name in packages},
+        "python": platform.python_version(),
+        "machine": {"system": platform.platform(), "processor": platform.machine()},
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def main(arguments: list[str] | None) -> None:
+    """Fit one model to one study."""
+    names = ("executable", "essence", "data", "coords", "sampler", "toolchain")
+    given = cli.stage(__doc__, *names).parse_args(arguments)
+    disable_logging()
+    settings = read_section(Sampler, given.sampler)
+    data = read_data(given.data)
+    coords = json.loads(given.coords.read_text(encoding="utf-8"))
+    posterior = sample(given.executable.resolve(), data, settings)
+    prior = sample(given.executable.resolve(), data, settings, prior_only=True)
+    tree = as_tree(posterior, prior, data, coords)
+    tree.attrs.update(
+        model=given.executable.name, study=coords["study"], response=coords["response"]
+    )
+    write_fit(tree, given.output)
+    inputs = {name: getattr(given, name) for name in names if name != "executable"}
+    with replacing(given.output.with_name("record.json")) as draft:
+        draft.write_text(json.dumps(record(inputs, settings), indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,126 @@
+"""Tell make what times cannot: which models a study has, and whether contents changed.
+
+`python -m pooling.plan STUDY.toml stan -o .build/<study>/plan.mk`
+
+Beside `plan.mk`, which names the models and tables, this writes each section of
+the study, and in `.build` the essence of each program, the toolchain and the
+versions of the packages. Every file is rewritten only when its content changes,
+so make sees an edit that matters and no other.
+"""
+
+import json
+import os
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+from pooling import cli
+from pooling.cmdstan import locate, toolchain
+from pooling.errors import ProgramError, StudyError
+from pooling.files import write_if_changed
+from pooling.program import declared_data, essence
+from pooling.study import Study, read_study
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+RESERVED = {"all", "bench", "clean", "diagnostics", "figures", "fits", "help", "lint"}
+RESERVED |= {"report", "setup", "tables", "test", "verify", "data"}
+PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
+
+
+def programs(folder: Path) -> dict[str, str]:
+    """Essence of every program in a folder by stem, in alphabetical order.
+
+    Raises
+    ------
+    ProgramError
+        A stem is not a name, or is one that make uses itself.
+    """
+    found = {}
+    for path in sorted(folder.glob("*.stan")):
+        if not NAME.fullmatch(path.stem) or path.stem in RESERVED:
+            raise ProgramError(
+                f"{path}: a program's name is a letter followed by letters, digits and "
+                f"underscores, and none of: {', '.join(sorted(RESERVED))}; rename the file"
+            )
+        found[path.stem] = essence(path, folder)
+    return found
+
+
+def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
+    """Models of a study: those it names, or all whose data it provides.
+
+    Raises
+    ------
+    StudyError
+        It names a model that has no program.
+    """
+    named = [*study.models.use, *study.models.allowed_to_fail]
+    for model in named:
+        if model not in available:
+            raise StudyError(
+                f"{path}: models: no program stan/{model}.stan; there are: {', '.join(available)}"
+            )
+    lacking = {"S", "state"} if len(study.data.states) == 1 else set()
+    applying = [m for m, text in available.items() if not declared_data(text) & lacking]
+    return study.models.use or applying
+
+
+def table_path(study: Path, table: Path) -> str:
+    """Path of a study's table as make reads it, from the top folder.
+
+    Raises
+    ------
+    StudyError
+        The table is missing, or make could not name it.
+    """
+    path = os.path.relpath(study.parent / table)
+    if not Path(path).is_file():
+        raise StudyError(f"{study}: no table {path}; paths are relative to the study file")
+    if re.search(r"[\s:#$%=;|&\\]", path):
+        raise StudyError(f"{study}: {path}: make cannot read a path with spaces or any of :#$%=;|&")
+    return path
+
+
+def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
+    """Write the plan and everything that it stands for."""
+    available = programs(folder)
+    models = models_of(study, path, available)
+    section, build = output.parent, output.parent.parent
+    for name in ("data", "priors", "sampler", "figures", "models"):
+        _write_json(section / f"{name}.json", getattr(study, name).model_dump())
+    _write_json(section / "about.json", study.model_dump(include={"title", "description"}))
+    _write_json(section / "chosen.json", models)
+    for program, text in available.items():
+        write_if_changed(build / "programs" / f"{program}.essence", text + "\n")
+    _write_json(build / "packages.json", {name: version(name) for name in PACKAGES})
+    cmdstan = locate()
+    if cmdstan is None:
+        (build / "toolchain.json").unlink(missing_ok=True)
+    elif (build / "toolchain.json").is_file():
+        write_if_changed(build / "toolchain.json", toolchain(cmdstan))
+    tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
+    lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
+    lines += [f"{name.upper()} := {table}" for name, table in tables.items()]
+    write_if_changed(output, "\n".join(lines) + "\n")
+
+
+def _write_json(path: Path, content: object) -> None:
+    # Not pydantic's own writer: it turns infinity into null.
+    write_if_changed(path, json.dumps(content, indent=1, default=str) + "\n")
+
+
+def main(arguments: list[str] | None) -> None:
+    """Plan one study; `--seed` replaces the study's own, `--arrows` is for the shrinkage figure."""
+    parser = cli.stage(__doc__, "study", "programs")
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--arrows", default="")
+    given = parser.parse_args(arguments)
+    study = read_study(given.study)
+    if given.seed is not None:
+        study = study.with_seed(given.seed)
+    write_if_changed(given.output.with_name("arrows"), given.arrows.strip() + "\n")
+    write_plan(study, given.study, given.programs, given.output)
+
+
+if __name__ == "__main__":
+    cli.run(main)

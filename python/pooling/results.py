@@ -1,0 +1,390 @@
+"""Tables of a study: the estimates, diagnostics and scores of all models, and the answer by county.
+
+`python -m pooling.results COORDS.json FIT... -o TABLES --priors PRIORS.json`
+
+The folder TABLES gets one CSV a table; `TABLE_NOTES` says what is in each.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.optimize.elementwise import find_root
+from scipy.special import ndtr, ndtri
+
+from pooling import cli
+from pooling.check import GROUPS, MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
+from pooling.draws import Fit, activity, log_activity, open_fit
+from pooling.errors import DataError
+from pooling.files import replacing
+from pooling.score import DEFINITIONS
+from pooling.study import Priors, read_section
+
+ACTION_LEVEL = 4.0  # pCi/L: at or above it the US EPA says to fix the home
+INTERVAL = (0.05, 0.95)
+FLOORS = ("basement", "first floor")
+STRUCTURES = ("complete pooling", "no pooling", "partial pooling", "other")
+
+TABLE_NOTES = {
+    "models": "models of the study, how they share between counties, and whether they converged",
+    "estimates": "posterior of every parameter of every model",
+    "diagnostics": "the gate: one row for each model and group of draws",
+    "scores": "scores in the sample and out of it",
+    "comparison": "elpd_loo of each model minus that of the best converged one, house by house",
+    "counties": "expected radon of each county under each model, and of a new house there",
+    "data_rules": "what was done to the survey's rows, in order",
+    "data_summary": "the houses of the study, by floor",
+    "priors": "the study's priors, on the scale of log pCi/L",
+    "definitions": "what the columns, the gate's checks and the scores mean",
+}
+COLUMN_DEFINITIONS = {
+    "typical": "activity (pCi/L) below which half of the county's houses on this floor lie; "
+    "posterior median",
+    "typical_q5, typical_q95": "90% interval of typical: how well the county's level is known",
+    "house_q5, house_q95": "90% of new houses lie between these activities (pCi/L)",
+    "p_action": f"probability that a new house is at or above {ACTION_LEVEL:g} pCi/L, the EPA's "
+    "action level",
+    "identified": "whether the data inform the number without the prior's or the population's help",
+}
+CHECK_DEFINITIONS = {
+    "divergences": "0: transitions at which the sampler lost its way",
+    "treedepth_hits": "0: transitions that were cut short",
+    "e_bfmi": f"at least {MIN_E_BFMI:g}: how well the sampler's energy moves",
+    "r_hat": f"at most {MAX_R_HAT:g}: spread of all chains together over that within chains",
+    "ess_bulk": f"at least {MIN_ESS_PER_CHAIN} a chain: independent draws that the centre is worth",
+    "ess_tail": f"at least {MIN_ESS_PER_CHAIN} a chain: independent draws that the tails are worth",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """A fit and the tables that earlier stages wrote into its folder."""
+
+    folder: Path
+    fit: Fit
+
+    @cached_property
+    def estimates(self) -> pd.DataFrame:
+        """As `pooling.check` writes it: one row a parameter."""
+        return self._read("estimates.csv").astype({"county_fips": "Int64", "houses": "Int64"})
+
+    @cached_property
+    def scores(self) -> pd.DataFrame:
+        """As `pooling.score` writes it: one row a score."""
+        return self._read("scores.csv")
+
+    @cached_property
+    def loo(self) -> pd.DataFrame:
+        """As `pooling.loo` writes it: one row a house, none where the fit kept no densities."""
+        return self._read("loo.csv")
+
+    def _read(self, name: str) -> pd.DataFrame:
+        path = self.folder / name
+        try:
+            # A county may be called NA: only an empty field is missing.
+            return pd.read_csv(path, keep_default_na=False, na_values=[""])
+        except FileNotFoundError:
+            raise DataError(
+                f"{path}: no such file; make it with `make {self.fit.model}`"
+            ) from None
+
+
+def open_results(folders: Sequence[Path], coords: dict) -> list[Result]:
+    """Open the fits of one study, in the order of `STRUCTURES`, then by name.
+
+    Raises
+    ------
+    DataError
+        There is no fit, one has not been checked, or one belongs to another
+        study or to other data.
+    """
+    if not folders:
+        raise DataError(f"study {coords['study']} has no fit; make them with `make all`")
+    results = [Result(Path(folder), open_fit(folder)) for folder in folders]
+    for result in results:
+        _belongs(result, coords)
+    return sorted(results, key=lambda r: (STRUCTURES.index(structure(r.fit)), r.fit.model))
+
+
+def _belongs(result: Result, coords: dict) -> None:
+    path, fit = result.folder / "fit.nc", result.fit
+    if fit.study != coords["study"]:
+        raise DataError(f"{path}: a fit to study {fit.study}, not to {coords['study']}; name its own")
+    houses = fit.tree["constant_data"]["house"].values.tolist()
+    same = (
+        fit.counties["county_fips"].tolist() == coords["county_fips"]
+        and houses == coords["house_id"]
+        and fit.tree.attrs["response"] == coords["response"]
+    )
+    if not same:
+        raise DataError(
+            f"{path}: fitted to other houses, counties or another response than study "
+            f"{fit.study} has now; run make again"
+        )
+    if not set(GROUPS) <= set(fit.diagnostics):
+        raise DataError(
+            f"{result.folder / 'diagnostics.json'}: the fit has not been checked; "
+            f"run `make {fit.model}`"
+        )
+
+
+def structure(fit: Fit) -> str:
+    """How a model shares between counties, one of `STRUCTURES`.
+
+    The draws decide: effects that are the same in all counties are completely
+    pooled, a population spread makes them partially pooled. Names serve where
+    the draws cannot tell, in a study of one county.
+    """
+    effects = fit.effects()
+    counties = effects.sizes["county"]
+    if {"sigma_alpha", "sigma_beta"} & set(fit.tree["posterior"].data_vars):
+        return "partial pooling"
+    if counties > 1 and all(shared(effects[name].values) for name in ("alpha", "beta")):
+        return "complete pooling"
+    stems = {"pooled": "complete pooling", "per_county": "no pooling"}
+    return next((kind for stem, kind in stems.items() if fit.model.startswith(stem)), "other")
+
+
+def shared(values: np.ndarray) -> bool:
+    """Whether an effect (sample, county) is the same in all counties."""
+    return bool((values == values[:, :1]).all())
+
+
+def models(results: Sequence[Result]) -> pd.DataFrame:
+    """One row a model: model, structure, converged, allowed_to_fail (the study's reason)."""
+    rows = [
+        {
+            "model": r.fit.model,
+            "structure": structure(r.fit),
+            "converged": r.fit.converged,
+            "allowed_to_fail": r.fit.diagnostics.get("allowed_to_fail"),
+        }
+        for r in results
+    ]
+    return pd.DataFrame(rows)
+
+
+def diagnostics(results: Sequence[Result]) -> pd.DataFrame:
+    """One row for each model and group, posterior or prior, of the gate's findings.
+
+    `<check>_parameter` is the parameter with the worst value; `failed` names the
+    failed checks; `passed` is about the group, not about the whole model.
+    """
+    rows = []
+    for result in results:
+        for group in GROUPS:
+            found = dict(result.fit.diagnostics[group])
+            checks = found.pop("checks")
+            row = {"model": result.fit.model, "group": group}
+            for name, value in found.items():
+                worst = value if isinstance(value, dict) else {"value": value}
+                row[name] = worst["value"]
+                if "parameter" in worst:
+                    row[f"{name}_parameter"] = worst["parameter"]
+            row["passed"] = all(checks.values())
+            row["failed"] = "; ".join(name for name, passed in checks.items() if not passed)
+            row["allowed_to_fail"] = result.fit.diagnostics.get("allowed_to_fail")
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def comparison(results: Sequence[Result]) -> pd.DataFrame:
+    """elpd_loo of each model minus that of the best converged one, over the houses both predict.
+
+    Returns
+    -------
+    DataFrame
+        model, reference, elpd_difference and se (nats; se is sqrt(n) times the
+        standard deviation over houses), n. Empty without a converged model that
+        has densities by house.
+    """
+    columns = ["model", "reference", "elpd_difference", "se", "n"]
+    elpd = {r.fit.model: r.loo.set_index("house")["elpd"] for r in results if len(r.loo)}
+    table = pd.DataFrame(elpd).dropna(axis="columns", how="all")
+    rivals = [r.fit.model for r in results if r.fit.converged and r.fit.model in table]
+    if not rivals:
+        return pd.DataFrame(columns=columns)
+    best = table[rivals].dropna().sum().idxmax()
+    gaps = table.sub(table[best], axis="index")
+    n = gaps.count()
+    found = pd.DataFrame(
+        {
+            "reference": best,
+            "elpd_difference": gaps.sum(),
+            "se": np.sqrt(n) * gaps.std(ddof=1),
+            "n": n,
+        }
+    )
+    return found.rename_axis("model").reset_index()[columns]
+
+
+def counties(results: Sequence[Result]) -> pd.DataFrame:
+    """The answer: radon of each county under each model, one row a floor; see `county_levels`."""
+    return pd.concat([county_levels(r.fit) for r in results], ignore_index=True)
+
+
+def county_levels(fit: Fit) -> pd.DataFrame:
+    """What one model says of each county, in pCi/L, without any random number.
+
+    Returns
+    -------
+    DataFrame
+        model, converged, county_fips, county, state, houses,
+        first_floor_houses, floor, identified, typical, typical_q5, typical_q95,
+        house_q5, house_q95, p_action; see `COLUMN_DEFINITIONS`. A row for each
+        county and floor, in the order of county name, then floor. A level is
+        identified by houses of the county on that floor, one that all counties
+        share by any house there.
+    """
+    effects, spread = fit.effects(), _spread(fit)
+    response = fit.tree.attrs["response"]
+    table = fit.counties.assign(model=fit.model, converged=fit.converged)
+    on_floor = (table["basement_houses"], table["first_floor_houses"])
+    parts = []
+    for floor, houses in zip((0, 1), on_floor, strict=True):
+        mean = (effects["alpha"] + floor * effects["beta"]).values
+        known = houses.sum() > 0 if shared(mean) and len(table) > 1 else houses > 0
+        levels = {"floor": FLOORS[floor], "identified": known}
+        parts.append(table.assign(**levels, **_radon(mean, spread, response)))
+    columns = ["model", "converged", "county_fips", "county", "state", "houses"]
+    columns += ["first_floor_houses", "floor", "identified", "typical", "typical_q5", "typical_q95"]
+    columns += ["house_q5", "house_q95", "p_action"]
+    return pd.concat(parts).sort_values(["state", "county", "county_fips", "floor"])[columns]
+
+
+def _spread(fit: Fit) -> np.ndarray:
+    """Standard deviation of houses about their mean: (sample, county), or (sample, 1) if shared."""
+    sigma = fit.tree["posterior"]["sigma"].stack(sample=("chain", "draw"), create_index=False)
+    values = sigma.transpose("sample", ...).values
+    return values.reshape(len(values), -1)
+
+
+def _radon(mean: np.ndarray, spread: np.ndarray, response: str) -> dict[str, np.ndarray]:
+    """Levels, intervals and probability of each county, from (sample, county) log pCi/L."""
+    low, middle, high = np.quantile(mean, (INTERVAL[0], 0.5, INTERVAL[1]), axis=0)
+    beyond = ndtr((mean - log_activity(ACTION_LEVEL, response)) / spread).mean(axis=0)
+    return {
+        "typical": activity(middle, response),
+        "typical_q5": activity(low, response),
+        "typical_q95": activity(high, response),
+        "house_q5": activity(predictive_quantile(mean, spread, INTERVAL[0]), response),
+        "house_q95": activity(predictive_quantile(mean, spread, INTERVAL[1]), response),
+        "p_action": beyond,
+    }
+
+
+def predictive_quantile(mean: np.ndarray, spread: np.ndarray, share: float) -> np.ndarray:
+    """Quantile of a new house, whose distribution is the mean of the draws' normal ones.
+
+    Parameters
+    ----------
+    mean, spread
+        (sample, county) or, for `spread`, (sample, 1), log pCi/L.
+    share
+        Share of new houses below the quantile, between 0 and 1.
+
+    Returns
+    -------
+    ndarray
+        (county,), log pCi/L.
+    """
+
+    def excess(value: np.ndarray, county: np.ndarray) -> np.ndarray:
+        within = np.broadcast_to(spread, mean.shape)[:, county.astype(int)]
+        return ndtr((value - mean[:, county.astype(int)]) / within).mean(axis=0) - share
+
+    # A mixture's quantile lies between the least and the greatest of its parts' quantiles.
+    parts = mean + ndtri(share) * spread
+    margin = 1e-6
+    bracket = (parts.min(axis=0) - margin, parts.max(axis=0) + margin)
+    return find_root(excess, bracket, args=(np.arange(mean.shape[1]),)).x
+
+
+def data_summary(fit: Fit) -> pd.DataFrame:
+    """Houses of the study, one row for all and one for each floor.
+
+    Returns
+    -------
+    DataFrame
+        floor, houses, counties (that have such houses), mean, sd (log pCi/L),
+        median (pCi/L), share_action (of houses at or above `action_level`),
+        action_level (pCi/L), response.
+    """
+    response = fit.tree.attrs["response"]
+    # The level is a logarithm of its own: without room for its last digit it may miss a 4.0.
+    level = log_activity(ACTION_LEVEL, response) - 1e-9
+    rows = []
+    for floor, name in ((None, "all"), *enumerate(FLOORS)):
+        houses = fit.houses if floor is None else fit.houses.query("floor == @floor")
+        y = houses["log_radon"]
+        rows.append(
+            {
+                "floor": name,
+                "houses": len(houses),
+                "counties": houses["county_fips"].nunique(),
+                "mean": y.mean(),
+                "sd": y.std(ddof=1),
+                "median": float(activity(y.median(), response)),
+                "share_action": (y >= level).mean(),
+                "action_level": ACTION_LEVEL,
+                "response": response,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def priors_table(priors: Priors) -> pd.DataFrame:
+    """One row a parameter: parameter, prior (normal, half-normal, uniform), loc, scale, upper."""
+    rows = []
+    for parameter, prior in priors.model_dump().items():
+        kind = "normal" if "loc" in prior else "half-normal"
+        if np.isinf(prior["scale"]):
+            kind = "uniform"
+        # What is infinite sets no scale or bound.
+        finite = {name: value for name, value in prior.items() if np.isfinite(value)}
+        rows.append({"parameter": parameter, "prior": kind} | finite)
+    return pd.DataFrame(rows, columns=["parameter", "prior", "loc", "scale", "upper"])
+
+
+def definitions() -> pd.DataFrame:
+    """kind (check, score or column), name, definition."""
+    kinds = {"check": CHECK_DEFINITIONS, "score": DEFINITIONS, "column": COLUMN_DEFINITIONS}
+    rows = [(kind, *pair) for kind, texts in kinds.items() for pair in texts.items()]
+    return pd.DataFrame(rows, columns=["kind", "name", "definition"])
+
+
+def make_tables(results: Sequence[Result], coords: dict) -> dict[str, pd.DataFrame]:
+    """All tables that fits and rules give, by name; see `TABLE_NOTES`."""
+    return {
+        "models": models(results),
+        "estimates": pd.concat([r.estimates for r in results], ignore_index=True),
+        "diagnostics": diagnostics(results),
+        "scores": pd.concat([r.scores for r in results], ignore_index=True),
+        "comparison": comparison(results),
+        "counties": counties(results),
+        "data_rules": pd.DataFrame(coords["rules"], columns=["rule", "rows", "reason"]),
+        "data_summary": data_summary(results[0].fit),
+        "definitions": definitions(),
+    }
+
+
+def main(arguments: list[str] | None) -> None:
+    """Write the tables of a study."""
+    parser = cli.stage(__doc__, "coords", many="fits")
+    parser.add_argument("--priors", type=Path, help="the study's [priors] section")
+    given = parser.parse_args(arguments)
+    coords = json.loads(given.coords.read_text(encoding="utf-8"))
+    tables = make_tables(open_results(given.fits, coords), coords)
+    if given.priors:
+        tables["priors"] = priors_table(read_section(Priors, given.priors))
+    for name, table in tables.items():
+        with replacing(given.output / f"{name}.csv") as draft:
+            table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)

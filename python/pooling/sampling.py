@@ -1,0 +1,65 @@
+"""Run CmdStan's NUTS on a compiled program."""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from cmdstanpy import CmdStanMCMC, CmdStanModel
+
+from pooling.errors import SamplingError
+from pooling.study import Sampler
+
+
+def sample(
+    executable: Path,
+    data: dict,
+    settings: Sampler,
+    *,
+    prior_only: bool = False,
+    parallel_chains: int | None = None,
+    progress: bool | None = None,
+) -> CmdStanMCMC:
+    """Draw from a program's posterior, or from its prior alone.
+
+    Chains, seeds and draws come from the settings, never from the machine.
+
+    Parameters
+    ----------
+    data
+        Stan data as `prepare` writes it; `held_out` houses at its end are predicted.
+    parallel_chains
+        Chains that run at once, by default as many as there are cores; the draws
+        do not depend on it.
+    progress
+        Whether to show a bar; by default in a terminal only.
+
+    Raises
+    ------
+    SamplingError
+        CmdStan stopped; the message ends with its own words.
+    """
+    switches = {"prior_only": int(prior_only), "pointwise": int(settings.pointwise)}
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            run = CmdStanModel(exe_file=executable).sample(
+                data=data | switches,
+                seed=settings.seed,
+                chains=settings.chains,
+                parallel_chains=parallel_chains,
+                iter_warmup=settings.warmup,
+                iter_sampling=settings.prior_draws if prior_only else settings.draws,
+                adapt_delta=settings.adapt_delta,
+                max_treedepth=settings.max_treedepth,
+                show_progress=sys.stderr.isatty() if progress is None else progress,
+                output_dir=folder,
+            )
+            # Read while the files are there; the draws stay in memory.
+            run.draws()
+        except (RuntimeError, ValueError) as error:
+            logs = "".join(p.read_text() for p in sorted(Path(folder).glob("*stdout.txt")))
+            said = "\n".join(logs.strip().splitlines()[-12:]) or str(error)
+            what = "prior" if prior_only else "posterior"
+            raise SamplingError(
+                f"{executable.name}: sampling its {what} failed\n{said}"
+            ) from None
+    return run

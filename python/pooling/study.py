@@ -1,0 +1,185 @@
+"""A study: one TOML file that says which houses, which priors, which models.
+
+Scales are on the response's scale, log pCi/L. The sections are independent, so
+that an edit of one is seen only by the stages that read it.
+"""
+
+import json
+import math
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pooling.errors import StudyError
+
+LOCATION_SCALE = ("alpha", "beta", "mu_alpha", "mu_beta")
+SPREAD = ("sigma", "sigma_alpha", "sigma_beta")
+
+
+class Section(BaseModel):
+    """Part of a study; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=True)
+
+
+def _fips(value: object) -> object:
+    return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
+Fips = Annotated[int, BeforeValidator(_fips), Field(ge=1001, le=99999)]
+
+
+S = TypeVar("S", bound=Section)
+
+
+class Data(Section):
+    """Which tables, which houses of them, and what is done to them.
+
+    Tables are found relative to the study file. `columns` maps our column names
+    to the table's own. `floors` says what each floor code means; houses with a
+    code in `drop_floors` are dropped and counted, any other code is an error.
+    Houses in `drop_counties` are dropped and counted too: the default is the
+    codes that the survey uses on tribal land where it does not know the county.
+    """
+
+    houses: Path = Path("../households.csv")
+    counties: Path = Path("../counties.csv")
+    columns: dict[Literal["house_id", "state", "county_fips", "floor", "activity"], str] = {}
+    county_columns: dict[
+        Literal["county_fips", "state", "county", "lon", "lat", "uranium"], str
+    ] = {}
+    states: list[str] = Field(default=[], description="none: every state of the table")
+    response: Literal["log(x + 0.1)", "log(x), 0 as 0.1"] = "log(x + 0.1)"
+    floors: dict[int, Literal["basement", "first floor"]] = {0: "basement", 1: "first floor"}
+    drop_floors: list[int] = []
+    drop_counties: list[int] = [26999, 27189, 27999, 55999]
+    unmeasured_counties: bool = False
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> "Data":
+        both = sorted(set(self.floors) & set(self.drop_floors))
+        if both:
+            raise ValueError(f"floor {both[0]} is both in floors and in drop_floors")
+        return self
+
+
+class LocationScale(Section):
+    """Normal prior of a coefficient or a population mean."""
+
+    loc: float = 0.0
+    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Spread(Section):
+    """Half-normal prior of a standard deviation, up to `upper`; uniform where only `upper` is given."""
+
+    scale: Annotated[float, Field(gt=0)] = math.inf
+    upper: Annotated[float, Field(gt=0)] = math.inf
+
+    @model_validator(mode="after")
+    def _proper(self) -> "Spread":
+        if math.isinf(self.scale) and math.isinf(self.upper):
+            raise ValueError("needs a scale, an upper bound or both")
+        return self
+
+
+class Priors(Section):
+    """Priors by parameter; a program reads those of the parameters it has."""
+
+    alpha: LocationScale
+    beta: LocationScale
+    mu_alpha: LocationScale
+    mu_beta: LocationScale
+    sigma: Spread
+    sigma_alpha: Spread
+    sigma_beta: Spread
+
+
+class Sampler(Section):
+    """Settings of CmdStan's NUTS; the prior differs in its number of draws alone."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)]
+    chains: Annotated[int, Field(ge=2)] = 4
+    warmup: Annotated[int, Field(ge=100)] = 1000
+    draws: Annotated[int, Field(ge=100)] = 1000
+    prior_draws: Annotated[int, Field(ge=100)] = 1000
+    adapt_delta: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    max_treedepth: Annotated[int, Field(ge=1, le=20)] = 10
+    pointwise: bool = Field(default=True, description="keep log_lik and y_rep of every house")
+
+    def refits(self) -> tuple["Sampler", "Sampler"]:
+        """Settings of a refit that predicts a few houses: a short run, then a careful one."""
+        short = {"warmup": min(self.warmup, 500), "draws": min(self.draws, 500)}
+        return self.model_copy(update=short), self.model_copy(update={"adapt_delta": 0.99})
+
+
+class Models(Section):
+    """Which programs, and which of them are kept as bad examples, with the reason."""
+
+    use: list[str] = Field(default=[], description="none: every program that applies")
+    allowed_to_fail: dict[str, str] = {}
+
+
+class Figures(Section):
+    """Counties that figures single out, by FIPS code."""
+
+    lines: list[Fips] = Field(default=[], description="counties of county-lines")
+    panels: list[Fips] = Field(default=[], description="counties of county-panels")
+    funnel: Fips | None = Field(default=None, description="county of funnel")
+
+
+class Study(Section):
+    """A whole study file."""
+
+    title: str
+    description: str = ""
+    data: Data = Data()
+    priors: Priors
+    sampler: Sampler
+    models: Models = Models()
+    figures: Figures = Figures()
+
+    def with_seed(self, seed: int) -> "Study":
+        """The same study with another seed."""
+        sampler = Sampler.model_validate(self.sampler.model_dump() | {"seed": seed})
+        return self.model_copy(update={"sampler": sampler})
+
+
+def read_study(path: Path) -> Study:
+    """Read and validate a study file.
+
+    Raises
+    ------
+    StudyError
+        The file is missing, is not TOML, or has an unknown key or a bad value.
+    """
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.toml"))) or "none"
+        raise StudyError(f"{path}: no such study; there are: {known}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise StudyError(f"{path}: not TOML: {error}") from None
+    return _validated(Study, table, path)
+
+
+def read_section(kind: type[S], path: Path) -> S:
+    """Read one section of a study that `plan` has written as JSON."""
+    return _validated(kind, json.loads(Path(path).read_text(encoding="utf-8")), path)
+
+
+def _validated(kind: type[S], table: dict, path: Path) -> S:
+    try:
+        return kind.model_validate(table)
+    except ValidationError as error:
+        first = error.errors()[0]
+        setting = ".".join(map(str, first["loc"])) or "study"
+        message = first["msg"]
+        if first["type"] == "extra_forbidden":
+            message = "unknown setting; remove it or correct its name"
+        elif first["type"] == "missing":
+            message = "setting is missing; add it"
+        raise StudyError(f"{path}: {setting}: {message}") from None

@@ -1,0 +1,281 @@
+"""Read the two tables of a study, the shipped ones or the user's own, and check them.
+
+What is wrong is said in one error that names file, line, column and value. The
+checks run on whole columns; the line is looked up only after one has failed.
+"""
+
+import csv
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from pandera.errors import SchemaError
+from pandera.pandas import Check, Column, DataFrameSchema
+
+from pooling.errors import DataError
+
+HIGHEST_ACTIVITY = 100_000.0  # pCi/L; the highest ever measured in a house is near 3,500
+
+TEXT = ("state", "county")
+
+WHOLE = Check(
+    lambda x: (x == x.round()) & (x.abs() < 1e9), error="is not a whole number; correct it"
+)
+ONCE = Check(lambda x: ~x.duplicated(), error="is there twice; remove or renumber one of the rows")
+CODE = Check(lambda x: x >= 1, error="is not a county code; give the FIPS code, like 27001")
+
+HOUSES = DataFrameSchema(
+    {
+        "house_id": Column(None, ONCE),
+        "state": Column(None),
+        "county_fips": Column(float, [WHOLE, CODE]),
+        "floor": Column(float, WHOLE),
+        "activity": Column(
+            float,
+            [
+                Check(lambda x: x >= 0, error="is negative; correct it or remove the house"),
+                Check(
+                    lambda x: x <= HIGHEST_ACTIVITY,
+                    error=f"is above {HIGHEST_ACTIVITY:,.0f} pCi/L; correct it (the unit is pCi/L)",
+                ),
+            ],
+        ),
+    }
+)
+
+COUNTIES = DataFrameSchema(
+    {
+        "county_fips": Column(float, [WHOLE, CODE, ONCE]),
+        "state": Column(None),
+        "county": Column(None),
+        "lon": Column(
+            float,
+            Check.in_range(-180, 180, error="is no longitude; give degrees, east positive"),
+            nullable=True,
+        ),
+        "lat": Column(
+            float,
+            Check.in_range(-90, 90, error="is no latitude; give degrees, north positive"),
+            nullable=True,
+        ),
+        "uranium": Column(
+            float,
+            Check(
+                lambda x: (x > 0) & (x < float("inf")),
+                error="is not above 0 ppm; leave it blank where it was not measured",
+            ),
+            nullable=True,
+        ),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A checked table that knows where its rows came from.
+
+    Attributes
+    ----------
+    path
+        The CSV file.
+    columns
+        Our column names, each with the name that the file has for it.
+    rows
+        Our columns in our order; the index counts the file's rows from 0.
+    """
+
+    path: Path
+    columns: Mapping[str, str]
+    rows: pd.DataFrame
+
+    def error(self, column: str, row: int, problem: str) -> DataError:
+        """The error that a row's value in one of our columns has a `problem`."""
+        value = self.rows.at[row, column]
+        if pd.isna(value):
+            shown = "value"
+        elif isinstance(value, float):
+            shown = f"{value:.15g}"
+        else:
+            shown = repr(value) if isinstance(value, str) else str(value)
+        return DataError(
+            f"{self.path}: line {line_number(self.path, row)}: "
+            f"column {self.columns[column]}: {shown} {problem}"
+        )
+
+
+def read_houses(path: Path, columns: Mapping[str, str] | None = None) -> Table:
+    """Read the table of houses.
+
+    Parameters
+    ----------
+    path
+        CSV file, UTF-8, with a header.
+    columns
+        The file's names of our columns, where they differ: the study's `data.columns`.
+
+    Returns
+    -------
+    Table
+        house_id (integer or text, unique), state (text), county_fips, floor
+        (integers), activity (pCi/L, from 0).
+
+    Raises
+    ------
+    DataError
+        The first thing found to be wrong, with file, line, column and remedy.
+    """
+    return _read(Path(path), HOUSES, columns or {}, "data.columns")
+
+
+def read_counties(path: Path, columns: Mapping[str, str] | None = None) -> Table:
+    """Read the table of counties; as `read_houses`, with the study's `data.county_columns`.
+
+    Returns
+    -------
+    Table
+        county_fips (integer, unique), state, county (text), lon, lat (degrees),
+        uranium (ppm); the last three are NaN where unknown.
+    """
+    return _read(Path(path), COUNTIES, columns or {}, "data.county_columns")
+
+
+def line_number(path: Path, row: int) -> int:
+    """Line of the file, from 1, on which its `row`, from 0 below the header, begins."""
+    for number, (line, _) in enumerate(_records(path), start=-1):
+        if number == row:
+            return line
+    raise IndexError(row)
+
+
+def _read(path: Path, schema: DataFrameSchema, given: Mapping[str, str], setting: str) -> Table:
+    columns = {name: given.get(name, name) for name in schema.columns}
+    try:
+        header = _header(path)
+        _require(path, header, columns, setting)
+        raw = _parse(path, header, [columns[name] for name in TEXT if name in columns])
+    except UnicodeDecodeError:
+        raise _not_utf8(path) from None
+    if raw.empty:
+        raise DataError(f"{path}: the table has a header and no rows; add rows to it")
+    table = Table(path, columns, pd.DataFrame({ours: raw[columns[ours]] for ours in columns}))
+    return _checked(table, schema)
+
+
+def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield each record that is not blank, the header first, with the line it begins on."""
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, skipinitialspace=True)
+        begins = 1
+        try:
+            for record in reader:
+                if len(record) > 1 or any(field.strip() for field in record):
+                    yield begins, record
+                begins = reader.line_num + 1
+        except csv.Error:
+            raise DataError(
+                f"{path}: line {begins}: a quote opens here and is not closed; close or remove it"
+            ) from None
+
+
+def _header(path: Path) -> list[str]:
+    try:
+        _, header = next(_records(path))
+    except FileNotFoundError:
+        raise DataError(
+            f"{path}: no such table; correct data.houses or data.counties of the study"
+        ) from None
+    except StopIteration:
+        raise DataError(f"{path}: the file is empty; it needs a header and rows") from None
+    return [name.strip() for name in header]
+
+
+def _require(path: Path, header: list[str], columns: Mapping[str, str], setting: str) -> None:
+    for ours, theirs in columns.items():
+        if header.count(theirs) == 1:
+            continue
+        count = "no column" if theirs not in header else "more than one column"
+        raise DataError(
+            f"{path}: line 1: {count} {theirs}; the columns are {', '.join(header)}; "
+            f'set {setting}.{ours} = "..." in the study to the one that holds {ours}'
+        )
+
+
+def _parse(path: Path, header: list[str], text: list[str]) -> pd.DataFrame:
+    """Read the file; a row with too many or too few fields is an error.
+
+    The reader fills short rows up, so a row can be short only if the last
+    column has a gap.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            raw = pd.read_csv(
+                path,
+                encoding="utf-8-sig",
+                index_col=False,
+                skipinitialspace=True,
+                keep_default_na=False,
+                na_values=[""],
+                dtype=dict.fromkeys(text, str),
+                low_memory=False,
+            )
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        _refuse_ragged(path)
+        raise DataError(f"{path}: not a CSV table: {error}") from None
+    raw.columns = pd.Index(header)
+    if raw.iloc[:, -1].isna().any():
+        _refuse_ragged(path)
+    return raw
+
+
+def _refuse_ragged(path: Path) -> None:
+    records = _records(path)
+    _, header = next(records)
+    for line, record in records:
+        if len(record) != len(header):
+            raise DataError(
+                f"{path}: line {line}: {len(record)} fields where the header has {len(header)}; "
+                "give every column a field, and quote a field that holds a comma"
+            )
+
+
+def _not_utf8(path: Path) -> DataError:
+    content = path.read_bytes()
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return DataError(
+            f"{path}: line {line}: byte {content[error.start]:#04x} is not UTF-8; "
+            "save the table as UTF-8 CSV"
+        )
+    raise AssertionError("decoded as UTF-8 after all")
+
+
+def _checked(table: Table, schema: DataFrameSchema) -> Table:
+    rows = table.rows.copy(deep=False)
+    numbers = [name for name, column in schema.columns.items() if column.dtype is not None]
+    for name in numbers:
+        rows[name] = _numbers(table, name)
+    found = Table(table.path, table.columns, rows)
+    try:
+        schema.validate(rows)
+    except SchemaError as error:
+        row = int(error.failure_cases["index"].iloc[0])
+        problem = getattr(error.check, "error", None) or "is missing; fill it in or remove the row"
+        raise found.error(error.schema.name, row, problem) from None
+    whole = [name for name in ("county_fips", "floor") if name in rows]
+    return Table(table.path, table.columns, rows.astype(dict.fromkeys(whole, "int64")))
+
+
+def _numbers(table: Table, name: str) -> pd.Series:
+    column = table.rows[name]
+    if pd.api.types.is_bool_dtype(column):
+        column = column.astype(str)
+    numbers = pd.to_numeric(column, errors="coerce").astype(float)
+    text = numbers.isna() & column.notna()
+    if text.any():
+        raise table.error(name, int(text.idxmax()), "is not a number; correct it")
+    return numbers

@@ -1,0 +1,192 @@
+"""Small fixed fits, so that tests of tables and figures need no sampler."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from pooling.draws import Fit
+
+CHAINS, DRAWS = 2, 25
+NAMES = ("AITKIN", "ANOKA", "CASS", "MAHNOMEN")
+# County, floor and log radon of ten houses: CASS has basements only, MAHNOMEN one house.
+HOUSES = (
+    (0, 0, 1.0),
+    (0, 0, 1.4),
+    (0, 1, 0.5),
+    (0, 1, 0.9),
+    (1, 0, 2.0),
+    (1, 0, 1.6),
+    (1, 1, 2.1),
+    (2, 0, 1.3),
+    (2, 0, 1.5),
+    (3, 0, 0.6),
+)
+# Posterior means by model, exact: every parameter's draws are symmetric about them.
+ALPHA = {
+    "pooled": (1.4, 1.4, 1.4, 1.4),
+    "per_county": (1.2, 1.8, 1.4, 0.6),
+    "hierarchical": (1.3, 1.6, 1.4, 1.2),
+}
+BETA = {
+    "pooled": (-0.4, -0.4, -0.4, -0.4),
+    "per_county": (-0.5, 0.3, 40.0, -30.0),
+    "hierarchical": (-0.5, -0.2, -0.4, -0.4),
+}
+POPULATION = {"mu_alpha": 1.4, "mu_beta": -0.4, "sigma_alpha": 1.5, "sigma_beta": 1.6, "sigma": 1.7}
+SPREAD = {"alpha": 0.1, "beta": 0.2, "sigma_alpha": 0.5, "sigma_beta": 0.5, "sigma": 0.5}
+
+
+def fixed_draws(mean: float, scale: float, order: int) -> np.ndarray:
+    """Draws of one quantity as (chain, draw): the values mean + scale * (-1.2, -1.1, ..., 1.2).
+
+    Both chains hold the same 25 values; `order` shuffles them, differently in
+    each chain, so that two quantities with different orders are not in step.
+    """
+    steps = [1 + order % 24, 24 - order % 24]
+    steps = [step + 1 if step % 5 == 0 else step for step in steps]
+    index = np.array([[step * draw % DRAWS for draw in range(DRAWS)] for step in steps])
+    return mean + scale * (index - 12) / 10
+
+
+def _effects(model: str, counties: int) -> dict[str, tuple]:
+    kind = model if model in ALPHA else "hierarchical"
+    return {
+        name: (
+            ("chain", "draw", "county"),
+            np.stack(
+                [
+                    fixed_draws(means[kind][c % 4], SPREAD[name], start + (kind != "pooled") * c)
+                    for c in range(counties)
+                ],
+                axis=-1,
+            ),
+        )
+        for name, means, start in (("alpha", ALPHA, 0), ("beta", BETA, 11))
+    }
+
+
+def _parameters(model: str, counties: int) -> dict[str, tuple]:
+    if model == "per_county":
+        sigma = np.stack([fixed_draws(1.7, 0.5, c) for c in range(counties)], axis=-1)
+        return {"sigma": (("chain", "draw", "county"), sigma)}
+    names = ("mu_alpha", "mu_beta", "sigma") if model == "pooled" else tuple(POPULATION)
+    return {
+        name: (("chain", "draw"), fixed_draws(POPULATION[name], SPREAD.get(name, 0.1), 5 + i))
+        for i, name in enumerate(names)
+    }
+
+
+def _sampler(diverging: tuple[int, ...]) -> xr.Dataset:
+    shape = (CHAINS, DRAWS)
+    flags = np.zeros(shape, dtype=bool)
+    flags[0, list(diverging)] = True
+    values = {
+        "lp": fixed_draws(-10.0, 1.0, 3),
+        "acceptance_rate": np.full(shape, 0.9),
+        "step_size": np.full(shape, 0.5),
+        "tree_depth": np.full(shape, 3),
+        "n_steps": np.full(shape, 7),
+        "diverging": flags,
+        "energy": fixed_draws(12.0, 1.0, 7),
+    }
+    return xr.Dataset({name: (("chain", "draw"), value) for name, value in values.items()})
+
+
+def _data(counties: int, states: tuple[str, ...]) -> tuple[dict, dict, dict]:
+    rows = [(c, f, y) for c in range(counties) for p, f, y in HOUSES if p == c % 4]
+    county, floor, log_radon = (np.array(column) for column in zip(*rows, strict=True))
+    coords = {
+        "chain": np.arange(CHAINS),
+        "draw": np.arange(DRAWS),
+        "county": 27001 + 2 * np.arange(counties),
+        "house": 5081 + np.arange(len(rows)),
+    }
+    names = [NAMES[c] if c < 4 else f"COUNTY {c + 1}" for c in range(counties)]
+    constants = {
+        "house_county": ("house", coords["county"][county]),
+        "floor_measure": ("house", floor.astype(float)),
+        "county_name": ("county", np.array(names, dtype=object)),
+        "state_name": ("county", np.array([states[c % len(states)] for c in range(counties)])),
+        "houses": ("county", np.bincount(county, minlength=counties)),
+        "first_floor_houses": ("county", np.bincount(county[floor == 1], minlength=counties)),
+    }
+    return coords, constants, {"log_radon": ("house", log_radon)}
+
+
+def _pointwise(effects: dict[str, tuple], coords: dict, constants: dict, y: np.ndarray) -> dict:
+    """Replications half a unit above and below each house's mean by turns; unit normal density."""
+    at = np.searchsorted(coords["county"], constants["house_county"][1])
+    floor = constants["floor_measure"][1]
+    mean = effects["alpha"][1][..., at] + effects["beta"][1][..., at] * floor
+    turns = np.where(np.arange(DRAWS) % 2, 0.5, -0.5)[:, None]
+    dims = ("chain", "draw", "house")
+    density = -0.5 * np.log(2 * np.pi) - 0.5 * (y - mean) ** 2
+    return {"y_rep": (dims, mean + turns), "log_lik": (dims, density)}
+
+
+def build_fit(
+    model: str = "hierarchical_noncentered",
+    *,
+    converged: bool = True,
+    counties: int = 4,
+    states: tuple[str, ...] = ("MN",),
+    study: str = "example",
+    diverging: tuple[int, ...] = (),
+    pointwise: bool = True,
+) -> Fit:
+    """A fit of 2 chains x 25 draws with known posterior means, see the tables above.
+
+    Parameters
+    ----------
+    model
+        `pooled` and `per_county` have their own effects and parameters, every
+        other name those of a hierarchical program.
+    converged
+        Whether the gate was passed.
+    counties
+        How many; from the fifth on the first four are repeated under new names.
+        FIPS codes are 27001, 27003, ...
+    states
+        State of each county, repeated as often as needed.
+    study
+        Stem of the study file.
+    diverging
+        Draws of the first chain that are flagged as divergent.
+    pointwise
+        Whether replications and log densities were kept.
+    """
+    coords, constants, observed = _data(counties, states)
+    effects = _effects(model, counties)
+    posterior = _parameters(model, counties) | effects
+    groups = {
+        "posterior": posterior,
+        "prior": {name: (dims, 2 * draws) for name, (dims, draws) in posterior.items()},
+        "observed_data": observed,
+        "constant_data": constants,
+    }
+    if pointwise:
+        houses = _pointwise(effects, coords, constants, observed["log_radon"][1])
+        groups["posterior_predictive"] = {"y_rep": houses["y_rep"]}
+        groups["log_likelihood"] = {"log_lik": houses["log_lik"]}
+        dims, draws = houses["y_rep"]
+        groups["prior_predictive"] = {"y_rep": (dims, 2 * draws)}
+    datasets = {
+        name: xr.Dataset(
+            values,
+            coords={k: v for k, v in coords.items() if any(k in d for d, _ in values.values())},
+        )
+        for name, values in groups.items()
+    }
+    datasets["sample_stats"] = _sampler(diverging)
+    datasets["sample_stats_prior"] = _sampler(())
+    tree = xr.DataTree.from_dict({f"/{name}": data for name, data in datasets.items()})
+    tree.attrs.update(model=model, study=study, response="log(x + 0.1)")
+    return Fit(tree, {"model": model, "study": study, "passed": converged})
+
+
+@pytest.fixture
+def example_fit() -> Callable[..., Fit]:
+    """Factory of small fixed fits, `example_fit("per_county", converged=False)`: `build_fit`."""
+    return build_fit

@@ -1,0 +1,75 @@
+import pandas as pd
+import pytest
+from plotnine import aes, geom_line, geom_point, ggplot, labs
+
+from pooling.drawing import draw, save
+from pooling.draws import write_fit
+
+ABOUT = "A line that rises.\n\nTwo points,\nthe second higher.\n"
+
+
+def figure():
+    points = pd.DataFrame({"x": [0.0, 1.0], "y": [0.0, 2.0]})
+    return ggplot(points, aes("x", "y")) + geom_line(raster=True) + geom_point()
+
+
+@pytest.mark.parametrize("drawn", [figure(), figure() | figure()], ids=["one", "composition"])
+def test_saving_twice_gives_the_same_bytes(drawn, tmp_path):
+    first = [tmp_path / "1.svg", tmp_path / "1.png"]
+    second = [tmp_path / "2.svg", tmp_path / "2.png"]
+    save(drawn, first, ABOUT)
+    save(drawn, second, ABOUT)
+    for one, two in zip(first, second, strict=True):
+        assert one.read_bytes() == two.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1.png", "1.svg", "2.png", "2.svg"]
+
+
+def test_a_figure_carries_its_description_but_no_date(tmp_path):
+    save(figure(), [tmp_path / "a.svg", tmp_path / "a.png"], ABOUT)
+    text = (tmp_path / "a.svg").read_text(encoding="utf-8")
+    assert "<dc:title>A line that rises.</dc:title>" in text
+    assert "<dc:description>Two points, the second higher.</dc:description>" in text
+    assert "<dc:date>" not in text
+    assert b"A line that rises." in (tmp_path / "a.png").read_bytes()
+
+
+def test_the_size_in_pixels_is_inches_by_resolution(tmp_path):
+    from matplotlib.image import imread
+    from plotnine import theme
+
+    save(figure() + theme(figure_size=(3, 2)), [tmp_path / "a.png"], ABOUT)
+    assert imread(tmp_path / "a.png").shape[:2] == (2 * 144, 3 * 144)
+
+
+def frame(fits, figures, which="first"):
+    return pd.DataFrame(
+        {"x": [len(fits)], "y": [figures.lines[0]], "which": which, "label": fits[0].label}
+    )
+
+
+def plot(frame):
+    return ggplot(frame, aes("x", "y")) + geom_point() + labs(title=str(frame.iloc[0].tolist()))
+
+
+def test_draw_reads_fits_section_and_options(example_fit, tmp_path, monkeypatch):
+    folders = [tmp_path / model for model in ("pooled", "per_county")]
+    for folder in folders:
+        write_fit(example_fit(folder.name).tree, folder / "fit.nc")
+    section = tmp_path / "figures.json"
+    section.write_text('{"lines": [27001], "panels": [], "funnel": null}', encoding="utf-8")
+    seen = []
+    outputs = ["-o", str(tmp_path / "a.svg"), "--which", "second"]
+    monkeypatch.setattr("sys.argv", ["figure", str(section), *map(str, folders), *outputs])
+    draw(ABOUT, frame, lambda table: seen.append(table) or plot(table), which="first")
+    assert seen[0].iloc[0].tolist() == [2, 27001, "second", "pooled (not converged)"]
+    assert (tmp_path / "a.svg").is_file()
+
+
+def test_draw_ends_with_one_message_where_a_fit_is_missing(tmp_path, monkeypatch):
+    section = tmp_path / "figures.json"
+    section.write_text("{}", encoding="utf-8")
+    arguments = [str(section), str(tmp_path / "pooled"), "-o", str(tmp_path / "a.svg")]
+    monkeypatch.setattr("sys.argv", ["figure", *arguments])
+    with pytest.raises(SystemExit, match="error: .*no such fit"):
+        draw(ABOUT, frame, plot)
+    assert not (tmp_path / "a.svg").exists()

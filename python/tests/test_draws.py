@@ -1,0 +1,114 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from pooling.draws import chosen_counties, open_fit, write_fit
+from pooling.errors import DataError, StudyError
+
+
+def test_label_says_that_a_fit_failed_the_gate(example_fit):
+    assert example_fit("pooled").label == "pooled"
+    assert example_fit("pooled", converged=False).label == "pooled (not converged)"
+
+
+def test_an_unchecked_fit_does_not_pass(example_fit, tmp_path):
+    write_fit(example_fit("pooled").tree, tmp_path / "fit.nc")
+    assert not open_fit(tmp_path).converged
+
+
+def test_samples_are_in_order_of_chain_then_draw(example_fit):
+    fit = example_fit("per_county")
+    effects = fit.effects()
+    beta = fit.tree["posterior"]["beta"]
+    assert effects["beta"].dims == ("sample", "county")
+    assert effects["beta"].values[3, 1] == beta.values[0, 3, 1]
+    assert effects["beta"].values[25 + 3, 1] == beta.values[1, 3, 1]
+    # The prior's draws are twice the posterior's.
+    assert effects["alpha"].values[0, 0] * 2 == fit.effects("prior")["alpha"].values[0, 0]
+
+
+def test_counties_say_whether_data_identify_their_slope(example_fit):
+    counties = example_fit().counties
+    assert list(counties.columns) == [
+        "county_fips",
+        "county",
+        "state",
+        "houses",
+        "basement_houses",
+        "first_floor_houses",
+        "slope_identified",
+    ]
+    assert list(counties["county_fips"]) == [27001, 27003, 27005, 27007]
+    assert list(counties["basement_houses"]) == [2, 2, 2, 1]
+    assert list(counties["first_floor_houses"]) == [2, 1, 0, 0]
+    assert list(counties["slope_identified"]) == [True, True, False, False]
+
+
+def test_county_labels_name_the_state_only_where_there_are_several(example_fit):
+    assert example_fit().county_labels[27005] == "CASS"
+    assert example_fit(states=("MN", "ND")).county_labels[27003] == "ANOKA, ND"
+
+
+def test_houses_carry_their_county(example_fit):
+    houses = example_fit().houses
+    assert list(houses.columns) == ["house", "county_fips", "county", "floor", "log_radon"]
+    assert houses.iloc[6].tolist() == [5087, 27003, "ANOKA", 1, 2.1]
+
+
+def test_expected_is_intercept_plus_slope_on_the_first_floor(example_fit):
+    expected = example_fit("per_county").expected().mean("sample")
+    # AITKIN: 1.2 in a basement, 1.2 - 0.5 on the first floor; ANOKA 1.8 and 1.8 + 0.3.
+    assert expected.values[:7] == pytest.approx([1.2, 1.2, 0.7, 0.7, 1.8, 1.8, 2.1])
+
+
+def test_pointwise_has_a_row_a_sample_and_a_column_a_house(example_fit):
+    fit = example_fit()
+    replicated = fit.pointwise("posterior_predictive")
+    assert replicated.shape == (50, 10)
+    assert replicated[26, 4] == fit.tree["posterior_predictive"]["y_rep"].values[1, 1, 4]
+
+
+def test_pointwise_that_was_not_kept_is_an_error_with_a_remedy(example_fit):
+    with pytest.raises(DataError, match=r"has no log_lik; set sampler.pointwise = true"):
+        example_fit(pointwise=False).pointwise("log_likelihood")
+
+
+def test_a_stored_fit_is_the_same_and_replications_are_single_precision(example_fit, tmp_path):
+    fit = example_fit(diverging=(3,))
+    write_fit(fit.tree, tmp_path / "fit.nc")
+    (tmp_path / "diagnostics.json").write_text('{"passed": true}', encoding="utf-8")
+    stored = open_fit(tmp_path)
+    assert stored.model == "hierarchical_noncentered"
+    assert stored.converged
+    assert stored.counties.equals(fit.counties)
+    xr.testing.assert_equal(
+        stored.tree["posterior"].to_dataset(), fit.tree["posterior"].to_dataset()
+    )
+    assert stored.tree["posterior_predictive"]["y_rep"].dtype == np.float32
+    assert stored.tree["sample_stats"]["diverging"].values.sum() == 1
+
+
+def test_a_missing_fit_is_an_error_that_names_the_target(tmp_path):
+    with pytest.raises(DataError, match="no such fit; make it with `make pooled`"):
+        open_fit(tmp_path / "pooled")
+
+
+def test_a_damaged_fit_is_an_error_that_names_the_file(tmp_path):
+    (tmp_path / "fit.nc").write_bytes(b"half a fi")
+    with pytest.raises(DataError, match=r"fit\.nc: not a readable fit"):
+        open_fit(tmp_path)
+
+
+def test_chosen_counties_keep_the_order_of_the_study(example_fit):
+    chosen = chosen_counties(example_fit(), [27005, 27001], 3)
+    assert list(chosen["label"]) == ["CASS", "AITKIN"]
+
+
+def test_without_a_choice_counties_go_from_few_houses_to_many(example_fit):
+    assert list(chosen_counties(example_fit(), [], 3)["houses"]) == [1, 3, 4]
+    assert len(chosen_counties(example_fit(), [], 8)) == 4
+
+
+def test_a_chosen_county_outside_the_study_is_an_error(example_fit):
+    with pytest.raises(StudyError, match="county 38017 is not in the study"):
+        chosen_counties(example_fit(), [27001, 38017], 3)

@@ -1,0 +1,64 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from pooling.panels import arrange, by_model, caption, percent, side, spread_out, strip
+
+
+def ordered(values, categories):
+    return pd.Series(pd.Categorical(values, categories, ordered=True))
+
+
+def test_strip_breaks_remarks_and_long_names_but_keeps_every_character():
+    assert strip("pooled") == "pooled"
+    assert strip("hierarchical_noncentered") == "hierarchical_noncentered"
+    assert (
+        strip("hierarchical_centered (not converged)") == "hierarchical_centered\n(not converged)"
+    )
+    assert strip("hierarchical_uranium_noncentered") == "hierarchical_uranium_\nnoncentered"
+
+
+def test_by_model_tells_the_lesson_in_its_order_and_others_after_it(example_fit):
+    fits = [example_fit(name) for name in ("zebra", "per_county", "aardvark", "pooled")]
+    labels = by_model(pd.Series([fit.label for fit in fits]), fits)
+    assert list(labels.cat.categories) == ["pooled", "per_county", "aardvark", "zebra"]
+    assert list(labels) == ["zebra", "per_county", "aardvark", "pooled"]
+
+
+@pytest.mark.parametrize(
+    ("models", "columns", "first_row"),
+    [
+        (1, 2, ["level\nm0", "slope\nm0"]),
+        (2, 2, ["level\nm0", "level\nm1"]),
+        (4, 4, ["level\nm0", "level\nm1", "level\nm2", "level\nm3"]),
+        (5, 4, ["level\nm0", "slope\nm0", "level\nm1", "slope\nm1"]),
+    ],
+)
+def test_arrange_puts_few_models_side_by_side_and_wraps_many(models, columns, first_row):
+    names = [f"m{i}" for i in range(models)]
+    quantity = ordered(["level", "slope"] * models, ["level", "slope"])
+    panel, beside = arrange(quantity, ordered(np.repeat(names, 2), names))
+    assert beside == columns
+    assert list(panel.cat.categories[:columns]) == first_row
+    assert panel[1] == "slope\nm0"
+    assert panel.cat.categories.size == 2 * models
+
+
+def test_side_counts_the_ends_as_inside():
+    found = side(pd.Series([-0.1, 0.0, 1.0, 1.1]), 0, 1)
+    assert list(found) == ["below", "inside", "inside", "above"]
+
+
+def test_spread_out_keeps_first_and_last():
+    assert list(spread_out(range(10), 4)) == [0, 3, 6, 9]
+    assert list(spread_out([7, 8], 4)) == [7, 8]
+
+
+def test_percent_never_rounds_something_to_nothing():
+    assert [percent(share) for share in (0.0, 0.0004, 0.125, 1.0)] == [
+        *("0.0%", "< 0.1%", "12.5%", "100.0%")
+    ]
+
+
+def test_caption_wraps_by_width():
+    assert max(map(len, caption("word " * 100, 5).splitlines())) <= 70
