@@ -61,7 +61,7 @@ generated quantities {
     alpha = effects[, 1];
     beta = effects[, 2];
   }
-  {
+  if (m > 0) {
     vector[m] mu = tail(alpha[county] + beta[county] .* floor_measure, m);
     vector[m] spread = tail(sigma[county], m);
     for (i in 1 : m)

@@ -51,7 +51,7 @@ model {
 generated quantities {
   vector[m] log_lik;                            // Log density of each scored house
   vector[m] y_rep;                              // Replicated radon of each scored house, log pCi/L
-  {
+  if (m > 0) {
     vector[m] mu = tail(alpha[county] + beta[county] .* floor_measure, m);
     for (i in 1 : m)
       log_lik[i] = normal_lpdf(log_radon[N - m + i] | mu[i], sigma);

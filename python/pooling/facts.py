@@ -13,7 +13,7 @@ HIGHLIGHTED = 3
 
 
 def county_rows(tables: Tables, model: str) -> pd.DataFrame:
-    """One row a county of one model: what `tables["counties"]` says, `_basement` and `_first` apart.
+    """One row a county of one model, from the counties' table, `_basement` and `_first` apart.
 
     Ordered by state and county name; `label` has the state if there are several.
     """
@@ -197,7 +197,8 @@ def tutorial(tables: Tables) -> list[dict] | None:
     rows = []
     for structure, model in ours.items():
         errors = {
-            name: scores[model].get(name, {}).get("value") for name in ("rmse_in_sample", "rmse_loo")
+            name: scores[model].get(name, {}).get("value")
+            for name in ("rmse_in_sample", "rmse_loo")
         }
         reported = TUTORIAL_RMSD[structure]
         times = errors["rmse_in_sample"] / float(reported)
@@ -226,7 +227,9 @@ def highlighted(tables: Tables, codes: Sequence[int]) -> list[dict]:
         ranked = rows[rows["houses"] > 0].sort_values("houses", kind="stable").index
         steps = np.linspace(0, len(ranked) - 1, min(HIGHLIGHTED, len(ranked)))
         chosen = ranked[steps.round().astype(int)].tolist()
-    estimates = tables["estimates"].query("county_fips in @chosen and parameter in ('alpha', 'beta')")
+    estimates = tables["estimates"].query(
+        "county_fips in @chosen and parameter in ('alpha', 'beta')"
+    )
     found = estimates.set_index(["county_fips", "model", "parameter"]).to_dict("index")
     return [
         rows.loc[code, ["label", "houses", "first_floor_houses"]].to_dict()

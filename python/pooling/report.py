@@ -158,6 +158,11 @@ def number(value: float | None, digits: int = 2) -> str:
     return text.replace("-", "\N{MINUS SIGN}")
 
 
+def plain(value: float | None) -> str:
+    """A setting as it was given, thousands apart."""
+    return MISSING if value is None else f"{value:,g}".replace("-", "\N{MINUS SIGN}")
+
+
 def radon(value: float | None) -> str:
     """An activity in pCi/L; what no house can have is only called large."""
     if value is None or math.isnan(value):
@@ -204,9 +209,7 @@ def context(tables: dict[str, pd.DataFrame], highlight: Sequence[int]) -> dict:
         "models": {row["model"]: row for row in records(models)},
         "survey": facts.survey(tables),
         "scores": scores,
-        "best": {
-            name: facts.best(scores, name, sound) for name in ("rmse_in_sample", "elpd_loo")
-        },
+        "best": {name: facts.best(scores, name, sound) for name in ("rmse_in_sample", "elpd_loo")},
         "population": records(shown),
         "population_hidden": hidden,
         "highlighted": facts.highlighted(tables, highlight),
@@ -231,9 +234,8 @@ def render(template: Path, values: dict) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(
-        number=number, radon=radon, percent=percent, plural=plural, breakable=breakable
-    )
+    filters = (number, plain, radon, percent, plural, breakable)
+    environment.filters.update({filter_.__name__: filter_ for filter_ in filters})
     try:
         return environment.get_template(template.name).render(values)
     except jinja2.TemplateSyntaxError as error:
@@ -252,7 +254,9 @@ def main(arguments: list[str] | None) -> None:
     chosen = read_section(Figures, given.highlight).lines if given.highlight else []
     values = context(read_tables(given.tables), chosen)
     # A program that the study does not use is no part of its story; included functions are.
-    programs = [p for p in given.programs if p.suffix != ".stan" or p.stem in values["models"]]
+    order = [f"{model}.stan" for model in values["models"]]
+    programs = [p for p in given.programs if p.suffix != ".stan" or p.name in order]
+    programs.sort(key=lambda p: order.index(p.name) if p.name in order else len(order))
     values |= {
         "about": json.loads(given.about.read_text(encoding="utf-8")),
         "css": Markup(given.css.read_text(encoding="utf-8")),

@@ -88,9 +88,7 @@ class Result:
             # A county may be called NA: only an empty field is missing.
             return pd.read_csv(path, keep_default_na=False, na_values=[""])
         except FileNotFoundError:
-            raise DataError(
-                f"{path}: no such file; make it with `make {self.fit.model}`"
-            ) from None
+            raise DataError(f"{path}: no such file; make it with `make {self.fit.model}`") from None
 
 
 def open_results(folders: Sequence[Path], coords: dict) -> list[Result]:
@@ -113,7 +111,9 @@ def open_results(folders: Sequence[Path], coords: dict) -> list[Result]:
 def _belongs(result: Result, coords: dict) -> None:
     path, fit = result.folder / "fit.nc", result.fit
     if fit.study != coords["study"]:
-        raise DataError(f"{path}: a fit to study {fit.study}, not to {coords['study']}; name its own")
+        raise DataError(
+            f"{path}: a fit to study {fit.study}, not to {coords['study']}; name its own"
+        )
     houses = fit.tree["constant_data"]["house"].values.tolist()
     same = (
         fit.counties["county_fips"].tolist() == coords["county_fips"]
@@ -351,7 +351,7 @@ def priors_table(priors: Priors) -> pd.DataFrame:
 
 
 def definitions() -> pd.DataFrame:
-    """kind (check, score or column), name, definition."""
+    """Give kind (check, score or column), name, definition."""
     kinds = {"check": CHECK_DEFINITIONS, "score": DEFINITIONS, "column": COLUMN_DEFINITIONS}
     rows = [(kind, *pair) for kind, texts in kinds.items() for pair in texts.items()]
     return pd.DataFrame(rows, columns=["kind", "name", "definition"])

@@ -70,6 +70,6 @@ def test_draw_ends_with_one_message_where_a_fit_is_missing(tmp_path, monkeypatch
     section.write_text("{}", encoding="utf-8")
     arguments = [str(section), str(tmp_path / "pooled"), "-o", str(tmp_path / "a.svg")]
     monkeypatch.setattr("sys.argv", ["figure", *arguments])
-    with pytest.raises(SystemExit, match="error: .*no such fit"):
+    with pytest.raises(SystemExit, match=r"error: .*no such fit"):
         draw(ABOUT, frame, plot)
     assert not (tmp_path / "a.svg").exists()

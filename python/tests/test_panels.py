@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pooling.panels import arrange, by_model, caption, percent, side, spread_out, strip
+from pooling.panels import arrange, by_model, caption, percent, reach, side, spread_out, strip
 
 
 def ordered(values, categories):
@@ -62,3 +62,20 @@ def test_percent_never_rounds_something_to_nothing():
 
 def test_caption_wraps_by_width():
     assert max(map(len, caption("word " * 100, 5).splitlines())) <= 70
+
+
+@pytest.mark.parametrize(
+    ("values", "trim", "expected"),
+    [
+        # A range of 2.3 takes steps of 0.5, one of 40 steps of 10.
+        ([0.4, 2.7], 0, (0.0, 3.0)),
+        ([-13.0, 27.0], 0, (-20.0, 30.0)),
+        ([0.0, 0.3], 0, (0.0, 0.3)),
+        ([*np.linspace(0, 1, 101), 1e6], 0.02, (0.0, 1.0)),
+        ([7.0], 0, (6.4, 7.6)),
+        ([2.0, np.inf, np.nan, 3.0], 0, (2.0, 3.0)),
+        ([np.nan], 0, (0.0, 1.0)),
+    ],
+)
+def test_reach_is_round_and_holds_all_but_the_trimmed_values(values, trim, expected):
+    assert reach(values, trim) == pytest.approx(expected)

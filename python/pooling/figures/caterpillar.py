@@ -30,6 +30,7 @@ from plotnine import (
     scale_y_continuous,
     theme,
 )
+from plotnine.scales.scale import scale
 
 from pooling.drawing import draw
 from pooling.draws import Fit
@@ -118,9 +119,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
     panel, columns = arrange(frame["parameter"], frame["label"])
     rows = _clipped(frame).assign(panel=panel)
     rows["fill"] = np.where(rows["identified"], rows["model"], "")
-    names = rows.drop_duplicates("row")
     bands = -(-panel.cat.categories.size // columns)
-    colours = model_colours(rows["model"])
     return (
         ggplot(rows, aes(y="row", color="model", alpha="identified"))
         + geom_blank(aes(x="low"))
@@ -129,18 +128,11 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + geom_segment(aes(x="q25", xend="q75", yend="row"), size=1.1)
         + geom_point(aes(x="q50", fill="fill", shape="place"), alpha=1, size=1.4, stroke=0.4)
         + facet_wrap("panel", ncol=columns, scales="free_x")
-        + scale_x_continuous(expand=(0.03, 0))
-        + scale_y_continuous(
-            breaks=list(names["row"]), labels=list(names["county"]), expand=(0, 0.8)
-        )
-        + scale_color_manual(colours, guide=None)
-        + scale_fill_manual(colours | {"": "white"}, guide=None)
-        + scale_alpha_manual({True: 1.0, False: 0.35}, guide=None)
-        + scale_shape_manual(MARKERS_X, guide=None)
+        + _scales(rows)
         + labs(x="log pCi/L", y="", title="County effects under each model", caption=_about(rows))
         + theme_pooling()
         + theme(
-            figure_size=(INCHES_WIDE, bands * (INCHES_A_LINE * len(names) + 0.9) + 1.2),
+            figure_size=(INCHES_WIDE, bands * (INCHES_A_LINE * rows["row"].nunique() + 0.9) + 1.2),
             plot_title_position="plot",
             plot_caption_position="plot",
             axis_text_y=element_text(size=6.5),
@@ -148,6 +140,21 @@ def plot(frame: pd.DataFrame) -> ggplot:
             panel_grid_major_y=element_blank(),
         )
     )
+
+
+def _scales(rows: pd.DataFrame) -> list[scale]:
+    names = rows.drop_duplicates("row")
+    colours = model_colours(rows["model"])
+    return [
+        scale_x_continuous(expand=(0.03, 0)),
+        scale_y_continuous(
+            breaks=list(names["row"]), labels=list(names["county"]), expand=(0, 0.8)
+        ),
+        scale_color_manual(colours, guide=None),
+        scale_fill_manual(colours | {"": "white"}, guide=None),
+        scale_alpha_manual({True: 1.0, False: 0.35}, guide=None),
+        scale_shape_manual(MARKERS_X, guide=None),
+    ]
 
 
 def _about(rows: pd.DataFrame) -> str:

@@ -135,11 +135,11 @@ def plot(frame: pd.DataFrame) -> ggplot:
     # Two names of models fit side by side under the narrowest figure.
     size = (max(3.2 * frame["county"].nunique() + 0.6, 7), 2.6 * frame["row"].nunique() + 2.0)
     return (
-        ggplot()
+        ggplot(houses)
         + geom_segment(ends, data=draws, alpha=0.12, size=0.4)
         + geom_segment(ends, data=means[means["identified"]], size=1.4)
         + geom_segment(ends, data=means[~means["identified"]], size=1.4, linetype="dashed")
-        + geom_point(aes("floor", "log_radon", shape="where"), data=houses, color=DATA, size=1.8)
+        + geom_point(aes("floor", "log_radon", shape="where"), color=DATA, size=1.8)
         + facet_grid("row", "county", labeller=labeller(rows=strip))
         + coord_cartesian(ylim=(low, high))
         + scale_color_manual(values=colours, breaks=list(colours))
@@ -153,9 +153,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
             caption=_caption(frame, size[0]),
         )
         + theme_pooling()
-        + theme(
-            figure_size=size, legend_title=element_blank(), strip_background_y=element_blank()
-        )
+        + theme(figure_size=size, legend_title=element_blank(), strip_background_y=element_blank())
     )
 
 

@@ -54,12 +54,14 @@ def frame(
     """Where each county's arrow starts and ends, for each model that arrows lead to.
 
     Columns: study, county, name (of the counties that the study highlights,
-    empty for others), houses, identified (of the slope), from_model, from_label, model and
-    label (to which the arrow leads), intercept_from, slope_from, intercept_to,
-    slope_to (posterior means, log pCi/L), x, y (start of the arrow in the
-    panel), edge ("inside", or the side of the panel beyond which the estimate
-    lies, or for an unidentified slope "above"), left, right, low, high (range
-    of the panels, log pCi/L).
+    empty for others), houses, identified (of the slope), from_model, from_label,
+    intercept_from, slope_from, has_start (the slope comes from the county's
+    houses or, with pooling, from other counties; otherwise it is the prior's),
+    model and label (to which the arrow leads), intercept_to, slope_to, has_end
+    (posterior means, log pCi/L), x, y, y_to (ends of the arrow in the panel),
+    edge ("inside", or the side of the panel beyond which the arrow starts,
+    "above" without a start), left, right, low, high (range of the panels,
+    log pCi/L).
 
     Raises
     ------
@@ -79,6 +81,7 @@ def frame(
             "from_label": first.label,
             "intercept_from": start["alpha"],
             "slope_from": start["beta"],
+            "has_start": counties["slope_identified"] | _pools(first),
         }
     )
     highlighted = counties["county_fips"].isin(figures.lines)
@@ -87,10 +90,11 @@ def frame(
     for fit in last:
         end = fit.effects().mean("sample")
         to = {"model": fit.model, "label": fit.label}
-        parts.append(table.assign(**to, intercept_to=end["alpha"], slope_to=end["beta"]))
+        to |= {"intercept_to": end["alpha"], "slope_to": end["beta"]}
+        parts.append(table.assign(**to, has_end=table["identified"] | _pools(fit)))
     both = pd.concat(parts, ignore_index=True)
     both["label"] = pd.Categorical(both["label"], [fit.label for fit in last], ordered=True)
-    return _in_panel(both)
+    return in_panel(both)
 
 
 def _roles(fits: Sequence[Fit], from_model: str, to_model: str) -> tuple[Fit, list[Fit]]:
@@ -117,28 +121,35 @@ def _role(fits: Sequence[Fit], model: str, setting: str) -> Fit:
     raise StudyError(f"shrinkage: no fit of model {model!r}; choose {setting}= one of {known}")
 
 
-def _in_panel(table: pd.DataFrame) -> pd.DataFrame:
+def _pools(fit: Fit) -> bool:
+    """Whether counties share their slopes' population, so that each has an estimate."""
+    return "mu_beta" in fit.tree["posterior"]
+
+
+def in_panel(table: pd.DataFrame) -> pd.DataFrame:
     """Add the panels' range and, within it, where arrows start."""
-    own = table["identified"]
+    start, end = table["has_start"], table["has_end"]
     left, right = _union(reach(table["intercept_from"]), reach(table["intercept_to"], 0))
-    low, high = _union(reach(table.loc[own, "slope_from"]), reach(table["slope_to"], 0))
-    x, y = table["intercept_from"], table["slope_from"].where(own, np.inf)
+    known = (reach(table.loc[start, "slope_from"]), reach(table.loc[end, "slope_to"], 0))
+    low, high = _union(*known)
+    x, y = table["intercept_from"], table["slope_from"].where(start, np.inf)
+    x_to, y_to = table["intercept_to"], table["slope_to"].where(end, high)
     # Cut each arrow where it enters the panel, so that its direction stays right.
-    run, rise = x - table["intercept_to"], y.where(own, 0) - table["slope_to"]
+    run, rise = x - x_to, y.where(start, high) - y_to
     with np.errstate(divide="ignore", invalid="ignore"):
         shares = [
-            np.where(run > 0, (right - table["intercept_to"]) / run, np.inf),
-            np.where(run < 0, (left - table["intercept_to"]) / run, np.inf),
-            np.where(rise > 0, (high - table["slope_to"]) / rise, np.inf),
-            np.where(rise < 0, (low - table["slope_to"]) / rise, np.inf),
+            np.where(run > 0, (right - x_to) / run, np.inf),
+            np.where(run < 0, (left - x_to) / run, np.inf),
+            np.where(rise > 0, (high - y_to) / rise, np.inf),
+            np.where(rise < 0, (low - y_to) / rise, np.inf),
         ]
     share = np.clip(np.minimum.reduce(shares), 0, 1)
-    sides = ["above", "below", "right", "left"]
-    beyond = [y > high, y < low, x > right, x < left]
+    beyond = {"above": y > high, "below": y < low, "right": x > right, "left": x < left}
     return table.assign(
-        x=np.where(own, table["intercept_to"] + share * run, x.clip(left, right)),
-        y=np.where(own, table["slope_to"] + share * rise, high),
-        edge=np.select(beyond, sides, "inside"),
+        x=x_to + share * run,
+        y=y_to + share * rise,
+        y_to=y_to,
+        edge=np.select(list(beyond.values()), list(beyond), "inside"),
         left=left,
         right=right,
         low=low,
@@ -174,7 +185,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
 def _drawn(frame: pd.DataFrame) -> pd.DataFrame:
     """Where arrows end, just short of their points, and how faint they are."""
     width, height = frame["right"] - frame["left"], frame["high"] - frame["low"]
-    run, rise = frame["intercept_to"] - frame["x"], frame["slope_to"] - frame["y"]
+    run, rise = frame["intercept_to"] - frame["x"], frame["y_to"] - frame["y"]
     length = np.hypot(run / width, rise / height)
     share = ((length - GAP) / length.where(length > 0, np.inf)).clip(lower=0)
     most = np.log(max(frame["houses"].max(), 2))
@@ -187,35 +198,43 @@ def _drawn(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _layers(table: pd.DataFrame, ratio: float) -> list:
-    own, unidentified = table[table["identified"]], table[~table["identified"]]
+    both = table["has_start"] & table["has_end"]
+    arrows, partial = table[both], table[~both]
+    known, unknown = table[table["identified"]], table[~table["identified"]]
     named = table[table["name"] != ""]
     start = aes("x", "y", shape="edge", color="from_label", fill="from_label", alpha="strength")
-    end = aes("intercept_to", "slope_to", color="label", fill="label", alpha="strength")
+    end = aes("intercept_to", "y_to", color="label", fill="label", alpha="strength")
     ends = aes("x", "y", xend="xend", yend="yend")
     move = aes("x", "y", xend="xend", yend="yend", alpha="strength")
     hollow = aes("x", "y", shape="edge", color="from_label")
-    tip = arrow(length=0.08 * ratio, type="closed", angle=20)
+    no_end = aes("intercept_to", "y_to", color="label")
+    size, tip = 2.6 * ratio, arrow(length=0.08 * ratio, type="closed", angle=20)
     return [
-        geom_segment(
-            *(ends, unidentified), color=FAINT, alpha=1, size=0.45 * ratio, linetype=(0, (4, 3))
-        ),
-        geom_point(end, data=table, size=2.6 * ratio, stroke=0),
-        geom_segment(move, data=own[own["short"]], color=DATA, size=0.6 * ratio),
-        geom_segment(move, data=own[~own["short"]], color=DATA, size=0.6 * ratio, arrow=tip),
-        geom_point(hollow, data=unidentified, fill="white", size=2.6 * ratio),
-        geom_point(start, data=own, size=2.6 * ratio, stroke=0),
-        geom_text(
-            aes("x", "y", label="name"),
-            data=named,
-            size=8.5 * ratio,
-            ha="left",
-            va="top",
-            # Relative to the panel, whatever its range.
-            nudge_x=0.01 * (table["right"] - table["left"]).iloc[0],
-            nudge_y=-0.01 * (table["high"] - table["low"]).iloc[0],
-            path_effects=[withStroke(linewidth=2.5, foreground="white")],
-        ),
+        geom_segment(ends, data=partial, color=FAINT, size=0.45 * ratio, linetype=(0, (4, 3))),
+        geom_point(end, data=table[table["has_end"]], size=size, stroke=0),
+        geom_point(no_end, data=table[~table["has_end"]], size=size, shape="^", fill="white"),
+        geom_segment(move, data=arrows[arrows["short"]], color=DATA, size=0.6 * ratio),
+        geom_segment(move, data=arrows[~arrows["short"]], color=DATA, size=0.6 * ratio, arrow=tip),
+        geom_point(hollow, data=unknown, fill="white", size=size),
+        geom_point(start, data=known, size=size, stroke=0),
+        _names(named, ratio),
     ]
+
+
+def _names(table: pd.DataFrame, ratio: float) -> geom_text:
+    # Away from the point by a share of the panel, whatever its range.
+    named = table.assign(
+        x=table["x"] + 0.01 * (table["right"] - table["left"]),
+        y=table["y"] - 0.01 * (table["high"] - table["low"]),
+    )
+    return geom_text(
+        aes("x", "y", label="name"),
+        data=named,
+        size=8.5 * ratio,
+        ha="left",
+        va="top",
+        path_effects=[withStroke(linewidth=2.5, foreground="white")],
+    )
 
 
 def _colours(frame: pd.DataFrame) -> list:
@@ -237,14 +256,15 @@ def _words(frame: pd.DataFrame, inches: float) -> labs:
     one = frame["label"].nunique() == 1
     last = frame["label"].iloc[0] if one else "each model"
     unidentified = frame.loc[~frame["identified"], "county"].nunique()
-    beyond = frame["identified"] & (frame["edge"] != "inside")
+    beyond = frame["has_start"] & (frame["edge"] != "inside")
     text = (
         f"Study {frame['study'].iloc[0]}. Posterior means; log pCi/L; arrows fade with few houses."
     )
     if unidentified:
         text += (
-            f" Hollow triangles: {unidentified} counties without houses on both floors; "
-            f"the data do not identify their slope, so {first} has only their intercept."
+            f" Hollow: {unidentified} counties without houses on both floors, whose slope the "
+            "data do not identify; a model without pooling has only their intercept, shown by a "
+            "triangle on the upper edge."
         )
     if beyond.any():
         text += " Filled triangles: estimates beyond the panel."

@@ -108,9 +108,9 @@ def _chains(draws: np.ndarray) -> pd.DataFrame:
     look["colour"] = [CHAINS[chain % len(CHAINS)] for chain in range(chains)]
     every = spread_out(range(count), DRAWS)
     parts = [
-        _density(draws, low, high),
+        density(draws, low, high),
         _draws(draws, every, np.arange(chains) * count),
-        _ranks(draws[:, :, None], BINS).assign(line=lambda t: t["chain"]),
+        ranks(draws[:, :, None], BINS).assign(line=lambda t: t["chain"]),
     ]
     return pd.concat(parts, ignore_index=True).merge(look, on="line")
 
@@ -125,14 +125,14 @@ def _counties(values: xr.DataArray) -> pd.DataFrame:
     look["colour"] = [to_hex(palette(place)) for place in np.linspace(0.05, 0.95, len(lines))]
     every = spread_out(range(lines.shape[1]), COUNTY_DRAWS)
     parts = [
-        _density(lines, low, high),
+        density(lines, low, high),
         _draws(lines, every, np.zeros(len(lines), dtype=int)),
-        _ranks(draws, COUNTY_BINS),
+        ranks(draws, COUNTY_BINS),
     ]
     return pd.concat(parts, ignore_index=True).merge(look, on="line")
 
 
-def _density(lines: np.ndarray, low: float, high: float) -> pd.DataFrame:
+def density(lines: np.ndarray, low: float, high: float) -> pd.DataFrame:
     """Smoothed histograms of the rows of `lines`, relative to the highest of them."""
     edges = (
         np.linspace(low, high, GRID + 1) if high > low else low + np.linspace(-0.5, 0.5, GRID + 1)
@@ -171,7 +171,7 @@ def _draws(lines: np.ndarray, every: np.ndarray, starts: np.ndarray) -> pd.DataF
     )
 
 
-def _ranks(draws: np.ndarray, most_bins: int) -> pd.DataFrame:
+def ranks(draws: np.ndarray, most_bins: int) -> pd.DataFrame:
     """How often draws (chain, draw, element) of a chain fall into each bin of ranks.
 
     1 is the frequency that chains which agree have in every bin.
