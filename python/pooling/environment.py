@@ -1,4 +1,4 @@
-"""Make the virtual environment from the lock file, or check the active conda environment.
+"""Make the virtual environment from the lock file.
 
 Runs before any package is there, so it needs nothing but Python's own library:
 
@@ -11,7 +11,6 @@ import hashlib
 import os
 import subprocess
 import sys
-import venv
 from pathlib import Path
 
 OLDEST = (3, 11)
@@ -22,22 +21,41 @@ def fail(message):
     sys.exit(f"error: {message}")
 
 
-def install(lock, folder):
-    """Create the environment and install what the lock file pins, checking its hashes."""
-    python = folder / "bin" / "python"
-    if not python.exists():
-        print(f"environment: creating {folder}", file=sys.stderr, flush=True)
-        try:
-            venv.create(folder, with_pip=True)
-        except subprocess.CalledProcessError:
-            fail(
-                f"{sys.executable} cannot create environments with pip; "
-                "install Python's venv package (on Debian: apt-get install python3-venv)"
-            )
+def is_usable(python):
+    """Whether an environment's Python starts, is recent enough and has pip."""
+    probe = f"import pip, sys; sys.exit(sys.version_info < {OLDEST})"
+    try:
+        return subprocess.run([python, "-I", "-c", probe], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def create(folder):
+    """Create the environment, in the place of one that is stale or was cut short."""
+    print(f"environment: creating {folder}", file=sys.stderr, flush=True)
+    try:
+        import venv
+
+        venv.create(folder, with_pip=True, clear=(folder / "pyvenv.cfg").exists())
+    except (ImportError, subprocess.CalledProcessError):
+        fail(
+            f"{sys.executable} cannot create environments with pip; "
+            "install Python's venv package (on Debian: apt-get install python3-venv)"
+        )
+    except ValueError as error:
+        fail(error)
+
+
+def install(lock, python):
+    """Install what the lock file pins, checking its hashes."""
     print("environment: installing packages, about a minute", file=sys.stderr, flush=True)
-    command = [python, "-m", "pip", "install", "--disable-pip-version-check", "--require-hashes"]
-    command += ["--requirement", lock] + ([] if sys.stderr.isatty() else ["--quiet"])
-    if subprocess.run(command).returncode:
+    command = [python, "-I", "-m", "pip", "install", "--disable-pip-version-check"]
+    command += ["--require-hashes", "--requirement", lock]
+    command += [] if sys.stderr.isatty() else ["--quiet"]
+    # People's settings that would send the packages elsewhere.
+    elsewhere = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX")
+    environment = {name: value for name, value in os.environ.items() if name not in elsewhere}
+    if subprocess.run(command, env=environment).returncode:
         fail(f"pip could not install {lock} (its own message is above); run make again to resume")
 
 
@@ -49,11 +67,19 @@ def main(lock, ready):
             f"{sys.executable} is Python {sys.version.split()[0]}, but {wanted} or later is "
             "needed; name one with `make PYTHON3=/path/to/python3.11 ...`"
         )
-    install(lock, ready.parent)
+    python = ready.parent / "bin" / "python"
+    if not is_usable(python):
+        create(ready.parent)
+    install(lock, python)
     draft = ready.with_name(f".ready.{os.getpid()}")
     draft.write_text(hashlib.sha256(lock.read_bytes()).hexdigest() + "\n")
     draft.replace(ready)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[3]))
+    try:
+        main(Path(sys.argv[1]), Path(sys.argv[3]))
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -31,3 +31,7 @@ class SamplingError(PoolingError):
 
 class DiagnosticsError(PoolingError):
     """A fit failed the gate and its study does not allow it to."""
+
+
+class NothingToShow(PoolingError):
+    """A figure has no place in this study; a note with the reason is drawn in its stead."""

@@ -19,11 +19,9 @@ def county_rows(tables: Tables, model: str) -> pd.DataFrame:
     """
     table = tables["counties"].query("model == @model")
     keys = ["county_fips", "county", "state", "houses", "first_floor_houses"]
-    parts = [
-        table[table["floor"] == floor].set_index(keys).drop(columns=["model", "converged", "floor"])
-        for floor in ("basement", "first floor")
-    ]
-    rows = parts[0].join(parts[1], lsuffix="_basement", rsuffix="_first").reset_index()
+    own = table.set_index([*keys, "floor"]).drop(columns=["model", "converged"])
+    basement, first = (own.xs(floor, level="floor") for floor in ("basement", "first floor"))
+    rows = basement.add_suffix("_basement").join(first.add_suffix("_first")).reset_index()
     several = rows["state"].nunique() > 1
     rows["label"] = rows["county"] + (", " + rows["state"] if several else "")
     return rows
@@ -57,11 +55,19 @@ def survey(tables: Tables) -> dict:
 
 
 def score_rows(tables: Tables) -> dict[str, dict]:
-    """Scores by model, in the order of `models`: {score: {value, se, n, note}}."""
+    """Scores by model, in the order of `models`: {score: {value, se, n, mark}}."""
+    marks = {(note["model"], note["note"]): note["mark"] for note in score_notes(tables)}
     by_model = {model: {} for model in tables["models"]["model"]}
     for row in tables["scores"].to_dict("records"):
-        by_model[row["model"]][row["score"]] = row
+        mark = marks.get((row["model"], row["note"]), "")
+        by_model[row["model"]][row["score"]] = row | {"mark": mark}
     return by_model
+
+
+def score_notes(tables: Tables) -> list[dict]:
+    """What to mistrust about scores: mark (1, 2, ...), model and note, each pair once."""
+    pairs = tables["scores"].dropna(subset="note")[["model", "note"]].drop_duplicates()
+    return [{"mark": str(i)} | row for i, row in enumerate(pairs.to_dict("records"), start=1)]
 
 
 def best(scores: Mapping[str, dict], score: str, models: Sequence[str]) -> str | None:

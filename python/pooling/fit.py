@@ -32,7 +32,8 @@ def read_data(path: Path) -> dict:
 def as_tree(posterior: CmdStanMCMC, prior: CmdStanMCMC, data: dict, coords: dict) -> xr.DataTree:
     """Posterior, prior and data as one DataTree; see `pooling.draws` for its groups."""
     county, house = coords["county_fips"], coords["house_id"]
-    kept = [name for name in POINTWISE if data["N"] and posterior.stan_variable(name).shape[1]]
+    # A variable of length 0 has no column, so cmdstanpy does not know it.
+    kept = [name for name in POINTWISE if name in posterior.metadata.stan_vars]
     dims = {"log_radon": ["house"], "house_county": ["house"], "floor_measure": ["house"]}
     dims |= {name: ["county"] for name in ("county_name", "state_name", "houses")}
     dims |= {"first_floor_houses": ["county"], "log_uranium": ["county"]}

@@ -20,14 +20,13 @@ from cmdstanpy import CmdStanMCMC, disable_logging
 from tqdm import tqdm
 
 from pooling import cli
-from pooling.check import MAX_R_HAT, MIN_ESS_PER_CHAIN
+from pooling.check import MAX_PARETO_K, MAX_R_HAT, MIN_ESS_PER_CHAIN
 from pooling.draws import Fit, open_fit
 from pooling.errors import SamplingError
 from pooling.files import replacing
 from pooling.sampling import sample
 from pooling.study import Sampler, read_section
 
-MAX_PARETO_K = 0.7
 COLUMNS = ["house", "elpd", "mean", "pareto_k", "refitted", "converged"]
 
 
@@ -91,14 +90,19 @@ def score_left_out(run: CmdStanMCMC, data: dict) -> dict:
 
 
 def refit_without(executable: Path, data: dict, settings: Sampler, house: int) -> dict:
-    """Exact score of one house; a second try, slower and more careful, where the first fails."""
+    """Exact score of one house; a second try, slower and more careful, where the first fails.
+
+    There is no second try where more than one transition in a hundred diverges:
+    then the posterior itself is at fault. Without this house the program may have
+    none, as when the rest of a county's houses are tied and its spread is its own.
+    """
     without = leave_out(data, house)
-    scores: dict = {}
-    for effort in settings.refits():
-        run = sample(executable, without, effort, parallel_chains=1, progress=False)
+    short, careful = settings.refits()
+    run = sample(executable, without, short, parallel_chains=1, progress=False)
+    scores = score_left_out(run, without)
+    if not scores["converged"] and np.sum(run.divergences) <= 0.01 * short.chains * short.draws:
+        run = sample(executable, without, careful, parallel_chains=1, progress=False)
         scores = score_left_out(run, without)
-        if scores["converged"]:
-            break
     return scores
 
 

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pooling import cli
-from pooling.cmdstan import locate, toolchain
+from pooling.cmdstan import is_built, locate, toolchain
 from pooling.errors import ProgramError, StudyError
 from pooling.files import write_if_changed
 from pooling.program import declared_data, essence
@@ -88,20 +88,29 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
     section, build = output.parent, output.parent.parent
     for name in ("data", "priors", "sampler", "figures", "models"):
         _write_json(section / f"{name}.json", getattr(study, name).model_dump())
-    _write_json(section / "about.json", study.model_dump(include={"title", "description"}))
+    about = {"study": path.stem} | study.model_dump(include={"title", "description"})
+    _write_json(section / "about.json", about)
     _write_json(section / "chosen.json", models)
     for program, text in available.items():
         write_if_changed(build / "programs" / f"{program}.essence", text + "\n")
     _write_json(build / "packages.json", {name: version(name) for name in PACKAGES})
-    cmdstan = locate()
-    if cmdstan is None:
-        (build / "toolchain.json").unlink(missing_ok=True)
-    elif (build / "toolchain.json").is_file():
-        write_if_changed(build / "toolchain.json", toolchain(cmdstan))
+    cmdstan, recorded = locate(), build / "toolchain.json"
+    if cmdstan is None or not is_built(cmdstan):
+        recorded.unlink(missing_ok=True)
+    elif recorded.is_file():
+        write_if_changed(recorded, toolchain(cmdstan))
     tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
     lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
     lines += [f"{name.upper()} := {table}" for name, table in tables.items()]
     write_if_changed(output, "\n".join(lines) + "\n")
+
+
+def _refuse_unknown_arrows(models: list[str], folder: Path) -> None:
+    # FROM has a default that a study need not have; with TO, both were meant.
+    for name in models if len(models) > 1 else ():
+        if not (folder / f"{name}.stan").is_file():
+            known = ", ".join(sorted(path.stem for path in folder.glob("*.stan")))
+            raise StudyError(f"FROM, TO: no program {folder / name}.stan; there are: {known}")
 
 
 def _write_json(path: Path, content: object) -> None:
@@ -112,12 +121,13 @@ def _write_json(path: Path, content: object) -> None:
 def main(arguments: list[str] | None) -> None:
     """Plan one study; `--seed` replaces the study's own, `--arrows` is for the shrinkage figure."""
     parser = cli.stage(__doc__, "study", "programs")
-    parser.add_argument("--seed", type=int)
+    parser.add_argument("--seed")
     parser.add_argument("--arrows", default="")
     given = parser.parse_args(arguments)
     study = read_study(given.study)
     if given.seed is not None:
         study = study.with_seed(given.seed)
+    _refuse_unknown_arrows(given.arrows.split(), given.programs)
     write_if_changed(given.output.with_name("arrows"), given.arrows.strip() + "\n")
     write_plan(study, given.study, given.programs, given.output)
 

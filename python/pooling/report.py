@@ -97,8 +97,10 @@ def read_picture(path: Path) -> Picture:
 
 
 def _pixels(length: str) -> int:
-    number, unit = re.fullmatch(r"([\d.]+)([a-z]*)", length).groups()
-    return round(float(number) * PIXELS[unit])
+    size = re.fullmatch(r"([\d.]+)([a-z]*)", length)
+    if size is None or size[2] not in PIXELS:
+        raise ValueError(f"size {length}")
+    return round(float(size[1]) * PIXELS[size[2]])
 
 
 def _data_uri(path: Path) -> str:
@@ -153,7 +155,7 @@ def number(value: float | None, digits: int = 2) -> str:
     if value is None or not math.isfinite(value):
         return MISSING
     size = abs(value)
-    digits = 0 if size >= 1000 else digits
+    digits = 0 if size >= 10_000 else digits
     text = f"{value:.1e}" if size >= 1e6 else f"{value:,.{digits}f}"
     return text.replace("-", "\N{MINUS SIGN}")
 
@@ -209,6 +211,7 @@ def context(tables: dict[str, pd.DataFrame], highlight: Sequence[int]) -> dict:
         "models": {row["model"]: row for row in records(models)},
         "survey": facts.survey(tables),
         "scores": scores,
+        "notes": facts.score_notes(tables),
         "best": {name: facts.best(scores, name, sound) for name in ("rmse_in_sample", "elpd_loo")},
         "population": records(shown),
         "population_hidden": hidden,

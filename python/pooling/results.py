@@ -2,7 +2,8 @@
 
 `python -m pooling.results COORDS.json FIT... -o TABLES --priors PRIORS.json`
 
-The folder TABLES gets one CSV a table; `TABLE_NOTES` says what is in each.
+The folder TABLES gets one CSV a table; `TABLE_NOTES` says what is in each. Nothing here is
+random: the same fits give the same bytes.
 """
 
 import json
@@ -18,13 +19,12 @@ from scipy.special import ndtr, ndtri
 
 from pooling import cli
 from pooling.check import GROUPS, MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
-from pooling.draws import Fit, activity, log_activity, open_fit
+from pooling.draws import ACTION_LEVEL, Fit, activity, log_activity, open_fit
 from pooling.errors import DataError
 from pooling.files import replacing
 from pooling.score import DEFINITIONS
 from pooling.study import Priors, read_section
 
-ACTION_LEVEL = 4.0  # pCi/L: at or above it the US EPA says to fix the home
 INTERVAL = (0.05, 0.95)
 FLOORS = ("basement", "first floor")
 STRUCTURES = ("complete pooling", "no pooling", "partial pooling", "other")
@@ -351,24 +351,32 @@ def priors_table(priors: Priors) -> pd.DataFrame:
 
 
 def definitions() -> pd.DataFrame:
-    """Give kind (check, score or column), name, definition."""
-    kinds = {"check": CHECK_DEFINITIONS, "score": DEFINITIONS, "column": COLUMN_DEFINITIONS}
+    """Give kind (table, column, check or score), name and definition of what the tables hold."""
+    kinds = {
+        "table": TABLE_NOTES,
+        "column": COLUMN_DEFINITIONS,
+        "check": CHECK_DEFINITIONS,
+        "score": DEFINITIONS,
+    }
     rows = [(kind, *pair) for kind, texts in kinds.items() for pair in texts.items()]
     return pd.DataFrame(rows, columns=["kind", "name", "definition"])
 
 
 def make_tables(results: Sequence[Result], coords: dict) -> dict[str, pd.DataFrame]:
-    """All tables that fits and rules give, by name; see `TABLE_NOTES`."""
+    """All tables that fits and rules give, by name; see `TABLE_NOTES`.
+
+    The scores are last: once make sees them, the other tables are there.
+    """
     return {
         "models": models(results),
         "estimates": pd.concat([r.estimates for r in results], ignore_index=True),
         "diagnostics": diagnostics(results),
-        "scores": pd.concat([r.scores for r in results], ignore_index=True),
         "comparison": comparison(results),
         "counties": counties(results),
         "data_rules": pd.DataFrame(coords["rules"], columns=["rule", "rows", "reason"]),
         "data_summary": data_summary(results[0].fit),
         "definitions": definitions(),
+        "scores": pd.concat([r.scores for r in results], ignore_index=True),
     }
 
 
@@ -380,7 +388,7 @@ def main(arguments: list[str] | None) -> None:
     coords = json.loads(given.coords.read_text(encoding="utf-8"))
     tables = make_tables(open_results(given.fits, coords), coords)
     if given.priors:
-        tables["priors"] = priors_table(read_section(Priors, given.priors))
+        tables = {"priors": priors_table(read_section(Priors, given.priors))} | tables
     for name, table in tables.items():
         with replacing(given.output / f"{name}.csv") as draft:
             table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")

@@ -1,5 +1,6 @@
 """Run CmdStan's NUTS on a compiled program."""
 
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -56,10 +57,16 @@ def sample(
             # Read while the files are there; the draws stay in memory.
             run.draws()
         except (RuntimeError, ValueError) as error:
-            logs = "".join(p.read_text() for p in sorted(Path(folder).glob("*stdout.txt")))
-            said = "\n".join(logs.strip().splitlines()[-12:]) or str(error)
+            said = _last_words(Path(folder)) or str(error)
             what = "prior" if prior_only else "posterior"
             raise SamplingError(
                 f"{executable.name}: sampling its {what} failed\n{said}"
             ) from None
     return run
+
+
+def _last_words(folder: Path) -> str:
+    """Last paragraph, of 12 lines at most, that a chain which stopped early has written."""
+    logs = [path.read_text() for path in sorted(folder.glob("*stdout.txt"))]
+    stopped = [log for log in logs if "Elapsed Time" not in log] or [*logs, ""]
+    return "\n".join(re.split(r"\n\s*\n", stopped[0].strip())[-1].splitlines()[-12:])

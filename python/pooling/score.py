@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from pooling import cli
+from pooling.check import MAX_PARETO_K
 from pooling.draws import Fit, open_fit
 from pooling.files import replacing
-from pooling.loo import MAX_PARETO_K
 
 COLUMNS = ["model", "score", "value", "se", "n", "note"]
 DEFINITIONS = {
@@ -100,10 +100,14 @@ def _loo_note(loo: pd.DataFrame) -> str:
     if refits.empty:
         return ""
     lost = int((~refits["converged"]).sum())
-    note = f"{len(refits) - lost} houses by exact refit"
+    note = f"{_houses(len(refits) - lost)} by exact refit"
     if lost:
-        note += f"; without {lost} houses whose refits did not converge"
+        note += f"; without {_houses(lost)} whose refits did not converge"
     return note
+
+
+def _houses(count: int) -> str:
+    return f"{count} house" if count == 1 else f"{count} houses"
 
 
 def main(arguments: list[str] | None) -> None:

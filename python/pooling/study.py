@@ -141,9 +141,18 @@ class Study(Section):
     models: Models = Models()
     figures: Figures = Figures()
 
-    def with_seed(self, seed: int) -> "Study":
-        """The same study with another seed."""
-        sampler = Sampler.model_validate(self.sampler.model_dump() | {"seed": seed})
+    def with_seed(self, seed: int | str) -> "Study":
+        """The same study with another seed.
+
+        Raises
+        ------
+        StudyError
+            It is no seed.
+        """
+        try:
+            sampler = Sampler.model_validate(self.sampler.model_dump() | {"seed": seed})
+        except ValidationError:
+            raise StudyError(f"SEED={seed}: give a whole number from 0 to 2147483647") from None
         return self.model_copy(update={"sampler": sampler})
 
 

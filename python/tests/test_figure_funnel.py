@@ -1,7 +1,7 @@
 import pytest
 
 from pooling.drawing import save
-from pooling.errors import DataError, StudyError
+from pooling.errors import NothingToShow, StudyError
 from pooling.figures.funnel import county_draws, frame, plot
 from pooling.study import Figures
 
@@ -47,7 +47,7 @@ def test_thinning_keeps_every_divergent_draw(example_fit):
 def test_a_study_without_such_a_county_or_model_is_refused(example_fit):
     with pytest.raises(StudyError, match=r"figures\.funnel.*example has no county 55001"):
         frame([example_fit()], Figures(funnel=55001))
-    with pytest.raises(DataError, match="pooled, per_county has none"):
+    with pytest.raises(NothingToShow, match="pooled, per_county has none"):
         frame([example_fit("pooled"), example_fit("per_county")], Figures())
 
 

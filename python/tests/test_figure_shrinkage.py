@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 
 from pooling.drawing import save
-from pooling.errors import StudyError
+from pooling.errors import NothingToShow, StudyError
 from pooling.figures.shrinkage import frame, in_panel, plot
 from pooling.study import Figures
 
@@ -91,14 +91,14 @@ def test_an_arrow_from_beyond_the_panel_is_cut_at_the_edge_and_keeps_its_directi
 
 def test_a_model_that_is_not_there_is_an_error_that_names_those_that_are(example_fit):
     fits = [example_fit("pooled"), example_fit("foo")]
-    with pytest.raises(StudyError, match="'per_county'; choose FROM= one of pooled, foo"):
+    with pytest.raises(NothingToShow, match="'per_county'; choose FROM= one of pooled, foo"):
         frame(fits, Figures())
     with pytest.raises(StudyError, match="'bar'; choose TO= one of"):
         frame(fits, Figures(), from_model="pooled", to_model="bar")
 
 
 def test_one_model_alone_does_not_shrink(example_fit):
-    with pytest.raises(StudyError, match="needs a second model beside 'per_county'"):
+    with pytest.raises(NothingToShow, match="needs a second model beside 'per_county'"):
         frame([example_fit("per_county")], Figures())
 
 

@@ -25,7 +25,7 @@ from plotnine import (
 
 from pooling.drawing import draw
 from pooling.draws import Fit
-from pooling.errors import DataError, StudyError
+from pooling.errors import NothingToShow, StudyError
 from pooling.panels import by_model, caption, strip
 from pooling.study import Figures
 from pooling.theme import BLACK, model_colours, theme_pooling
@@ -46,7 +46,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
 
     Raises
     ------
-    DataError
+    NothingToShow
         No model has sigma_beta.
     StudyError
         The study has no county figures.funnel.
@@ -54,7 +54,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     spread = [fit for fit in fits if _has_one_spread(fit)]
     if not spread:
         names = ", ".join(fit.model for fit in fits)
-        raise DataError(
+        raise NothingToShow(
             f"the funnel needs a model with sigma_beta, and {names} has none; "
             "add a hierarchical program to models.use"
         )

@@ -30,13 +30,12 @@ from plotnine import (
 )
 
 from pooling.drawing import draw
-from pooling.draws import Fit, log_activity
+from pooling.draws import ACTION_LEVEL, Fit, log_activity
 from pooling.panels import MARKERS_X, by_model, caption, side, strip
 from pooling.study import Figures
 from pooling.theme import DATA, model_colours, theme_pooling
 
 REPLICATIONS = 1000
-ACTION_LEVEL = 4  # pCi/L; at or above it the EPA asks for a remedy
 QUANTILES = {"q5": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 INCHES_WIDE = 10
 COLUMNS = 3
@@ -61,7 +60,7 @@ def statistics(fit: Fit) -> dict[str, Statistic]:
         "spread of county means, log pCi/L": between_counties,
         "smallest, log pCi/L": lambda y: y.min(axis=1),
         "largest, log pCi/L": lambda y: y.max(axis=1),
-        f"share at or above {ACTION_LEVEL} pCi/L": lambda y: (y >= level).mean(axis=1),
+        f"share at or above {ACTION_LEVEL:g} pCi/L": lambda y: (y >= level).mean(axis=1),
     }
 
 

@@ -35,7 +35,7 @@ from plotnine import (
 
 from pooling.drawing import draw
 from pooling.draws import Fit
-from pooling.errors import StudyError
+from pooling.errors import NothingToShow, StudyError
 from pooling.panels import caption, reach
 from pooling.study import Figures
 from pooling.theme import DATA, FAINT, label_colours, story_order, theme_pooling
@@ -66,7 +66,9 @@ def frame(
     Raises
     ------
     StudyError
-        One of the two models has no fit here, or they are the same.
+        Two models were asked for and one has no fit here.
+    NothingToShow
+        The first model has no fit here, or there is no other.
     """
     first, last = _roles(fits, from_model, to_model)
     counties = first.counties
@@ -99,14 +101,17 @@ def frame(
 
 def _roles(fits: Sequence[Fit], from_model: str, to_model: str) -> tuple[Fit, list[Fit]]:
     """The fit where arrows start and those where they end."""
-    first = _role(fits, from_model, "FROM")
     if to_model:
-        last = [_role(fits, to_model, "TO")]
+        first, last = _role(fits, from_model, "FROM"), [_role(fits, to_model, "TO")]
     else:
+        try:
+            first = _role(fits, from_model, "FROM")
+        except StudyError as error:
+            raise NothingToShow(str(error)) from None
         last = sorted(fits, key=lambda fit: story_order(fit.model))
     last = [fit for fit in last if fit.model != from_model]
     if not last:
-        raise StudyError(
+        raise NothingToShow(
             f"shrinkage needs a second model beside {from_model!r}; add one to the study's models "
             "or choose another with TO=<model>"
         )
@@ -201,7 +206,6 @@ def _layers(table: pd.DataFrame, ratio: float) -> list:
     both = table["has_start"] & table["has_end"]
     arrows, partial = table[both], table[~both]
     known, unknown = table[table["identified"]], table[~table["identified"]]
-    named = table[table["name"] != ""]
     start = aes("x", "y", shape="edge", color="from_label", fill="from_label", alpha="strength")
     end = aes("intercept_to", "y_to", color="label", fill="label", alpha="strength")
     ends = aes("x", "y", xend="xend", yend="yend")
@@ -217,15 +221,17 @@ def _layers(table: pd.DataFrame, ratio: float) -> list:
         geom_segment(move, data=arrows[~arrows["short"]], color=DATA, size=0.6 * ratio, arrow=tip),
         geom_point(hollow, data=unknown, fill="white", size=size),
         geom_point(start, data=known, size=size, stroke=0),
-        _names(named, ratio),
+        _names(table, ratio),
     ]
 
 
 def _names(table: pd.DataFrame, ratio: float) -> geom_text:
+    # At the end of the arrow where all start in one place, as with complete pooling.
+    x, y = ("x", "y") if np.ptp(table["x"]) > 0 else ("intercept_to", "y_to")
     # Away from the point by a share of the panel, whatever its range.
-    named = table.assign(
-        x=table["x"] + 0.01 * (table["right"] - table["left"]),
-        y=table["y"] - 0.01 * (table["high"] - table["low"]),
+    named = table[table["name"] != ""].assign(
+        x=table[x] + 0.01 * (table["right"] - table["left"]),
+        y=table[y] - 0.01 * (table["high"] - table["low"]),
     )
     return geom_text(
         aes("x", "y", label="name"),

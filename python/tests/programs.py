@@ -1,0 +1,105 @@
+"""The programs in `stan/`, small data for them, and the data of the shipped studies."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pooling.prepare import prepare, prior_scales
+from pooling.study import LocationScale, Priors, Sampler, Spread, read_study
+from pooling.tables import read_counties, read_houses
+
+ROOT = Path(__file__).parents[2]
+STEMS = sorted(path.stem for path in (ROOT / "stan").glob("*.stan"))
+SHIPPED = ("hierarchical_centered", "hierarchical_noncentered", "per_county", "pooled")
+
+WEAK = Priors(
+    alpha=LocationScale(scale=10),
+    beta=LocationScale(scale=10),
+    mu_alpha=LocationScale(scale=10),
+    mu_beta=LocationScale(scale=10),
+    sigma=Spread(scale=1),
+    sigma_alpha=Spread(scale=1),
+    sigma_beta=Spread(scale=1),
+)
+# County (from 1), floor and log radon of ten houses. County 3 has a first floor
+# only, county 4 no house, county 5 one house.
+HOUSES = (
+    (1, 0, 1.0),
+    (1, 0, 1.4),
+    (1, 1, 0.5),
+    (2, 0, 2.0),
+    (2, 1, 2.1),
+    (2, 1, 1.2),
+    (3, 1, 0.3),
+    (5, 0, 0.6),
+    (1, 1, 0.9),
+    (2, 0, 1.6),
+)
+
+
+def tiny_data(priors: Priors = WEAK, **changes: object) -> dict:
+    """Stan data of ten houses in five counties of two states, with everything a program may use."""
+    county, floor, log_radon = (list(column) for column in zip(*HOUSES, strict=True))
+    data = {
+        "N": len(HOUSES),
+        "J": 5,
+        "county": county,
+        "floor_measure": floor,
+        "log_radon": log_radon,
+        "log_uranium": [-0.7, 0.1, -0.3, 0.4, 0.0],
+        "first_floor_share": [0.5, 0.5, 1.0, 0.0, 0.0],
+        "S": 2,
+        "state": [1, 1, 1, 2, 2],
+        "held_out": 0,
+        "prior_only": 0,
+        "pointwise": 1,
+    }
+    return data | prior_scales(priors) | changes
+
+
+def tiny_coords() -> dict:
+    """What the positions in `tiny_data` stand for, as `prepare` writes it."""
+    fips = [27001, 27003, 27005, 38001, 38003]
+    return {
+        "study": "tiny",
+        "response": "log(x + 0.1)",
+        "house_id": list(range(501, 511)),
+        "house_county": [fips[county - 1] for county, _, _ in HOUSES],
+        "county_fips": fips,
+        "county": ["AITKIN", "ANOKA", "BECKER", "ADAMS", "BARNES"],
+        "state": ["MN", "MN", "MN", "ND", "ND"],
+        "houses": [4, 4, 1, 0, 1],
+        "first_floor_houses": [2, 2, 1, 0, 0],
+        "rules": [],
+    }
+
+
+def quick(**changes: object) -> Sampler:
+    """The fewest chains and draws that a study may ask for."""
+    few = {"seed": 20060, "chains": 2, "warmup": 100, "draws": 100, "prior_draws": 100}
+    return Sampler.model_validate(few | changes)
+
+
+def study_data(name: str) -> tuple[dict, dict]:
+    """Stan data and coordinates of a shipped study."""
+    study = read_study(ROOT / "data" / "studies" / f"{name}.toml")
+    houses = read_houses(ROOT / "data" / "households.csv", {})
+    counties = read_counties(ROOT / "data" / "counties.csv", {})
+    return prepare(name, study.data, study.priors, houses, counties)
+
+
+def executable(stem: str) -> Path:
+    """A compiled program; `make test` compiles all of them first."""
+    path = ROOT / "stan" / stem
+    if not path.is_file():
+        pytest.skip(f"stan/{stem} is not compiled; run `make stan/{stem}` or `make test`")
+    return path
+
+
+def cmdstan() -> Path:
+    """Folder of the CmdStan that the workflow uses."""
+    path = ROOT / ".build" / "toolchain.json"
+    if not path.is_file():
+        pytest.skip("no .build/toolchain.json; run `make .build/toolchain.json` or `make test`")
+    return Path(json.loads(path.read_text(encoding="utf-8"))["cmdstan"])

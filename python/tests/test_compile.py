@@ -1,0 +1,103 @@
+"""Compiling: what is refused before it, and what stays when it fails.
+
+`test_stan_functions.py` compiles a program for real.
+"""
+
+import json
+import os
+
+import pytest
+from programs import ROOT, cmdstan
+
+from pooling import compile as stage
+from pooling.errors import ProgramError
+
+
+@pytest.fixture
+def attempt(tmp_path):
+    """Compile `text` as `foo.stan` beside an executable from before; return the error's text."""
+    program, executable = tmp_path / "foo.stan", tmp_path / "foo"
+    toolchain = tmp_path / "toolchain.json"
+    toolchain.write_text(json.dumps({"cmdstan": str(cmdstan())}))
+    executable.write_text("from before")
+
+    def run(text: str) -> str:
+        program.write_text(text, encoding="utf-8")
+        with pytest.raises(ProgramError) as caught:
+            stage.main([str(program), str(toolchain), "-o", str(executable)])
+        assert executable.read_text() == "from before"
+        assert {path.name for path in tmp_path.iterdir()} == {
+            "foo.stan",
+            "foo",
+            "toolchain.json",
+        }
+        return str(caught.value)
+
+    return run
+
+
+def pooled() -> str:
+    return (ROOT / "stan" / "pooled.stan").read_text(encoding="utf-8")
+
+
+def test_program_with_an_error_is_refused_in_stancs_words(attempt):
+    text = pooled().replace("real mu_beta;", "reel mu_beta;")
+    said = attempt(text)
+    line = text[: text.index("reel")].count("\n") + 1
+    assert f"foo.stan', line {line}" in said
+    assert "does not compile" in said
+
+
+def test_program_that_breaks_the_contract_is_refused(attempt):
+    said = attempt(pooled().replace("y_rep", "y_new"))
+    assert "foo.stan breaks the contract of stan/README.md" in said
+    assert "it does not put out `y_rep`" in said
+
+
+def test_missing_include_is_refused(attempt):
+    assert "gone.stanfunctions" in attempt(
+        "functions {\n  #include functions/gone.stanfunctions\n}\n" + pooled()
+    )
+
+
+def test_compiler_that_fails_leaves_the_executable_as_it_was(attempt, monkeypatch):
+    def fail(*_, **__):
+        raise ValueError("g++: internal compiler error")
+
+    monkeypatch.setattr(stage.cmdstanpy, "compile_stan_file", fail)
+    said = attempt(pooled())
+    assert "the C++ compiler failed\ng++: internal compiler error" in said
+
+
+def test_makes_own_flags_do_not_reach_cmdstan(attempt, monkeypatch):
+    seen = {}
+
+    def fail(*_, **__):
+        seen.update(os.environ)
+        raise ValueError("stopped here")
+
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+        monkeypatch.setenv(name, "n")
+    monkeypatch.setattr(stage.cmdstanpy, "compile_stan_file", fail)
+    attempt(pooled())
+    assert not {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"} & set(seen)
+
+
+def test_program_is_compiled_under_its_own_name_with_its_includes(tmp_path, monkeypatch):
+    seen = {}
+
+    def fake(path, force, stanc_options):
+        seen.update(name=path.name, text=path.read_text(), force=force, **stanc_options)
+        made = path.with_suffix("")
+        made.write_bytes(b"\x7fELF")
+        return str(made)
+
+    monkeypatch.setattr(stage.cmdstanpy, "compile_stan_file", fake)
+    program = ROOT / "stan" / "pooled.stan"
+    stage.compile_program(program, cmdstan(), tmp_path / "pooled")
+    assert (tmp_path / "pooled").read_bytes() == b"\x7fELF"
+    assert os.access(tmp_path / "pooled", os.X_OK)
+    # make decides what is out of date, so the compiler must not.
+    assert seen["force"] is True
+    assert (seen["name"], seen["text"]) == ("pooled.stan", pooled())
+    assert seen["include-paths"] == [str(ROOT / "stan")]

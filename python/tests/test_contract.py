@@ -1,0 +1,234 @@
+"""Every program in `stan/` keeps the contract; what breaks it is named.
+
+A file dropped into `stan/` is tested here with no further edit.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pytest
+from cmdstanpy import CmdStanMCMC
+from programs import ROOT, SHIPPED, STEMS, cmdstan, executable, quick, tiny_data
+from scipy import stats
+
+from pooling.compile import stanc
+from pooling.contract import INPUTS, check_contract, program_info
+from pooling.errors import ProgramError
+from pooling.sampling import sample
+
+UNMEASURED = 3  # position of county 4 of tiny_data, which has no house
+
+
+@dataclass
+class Runs:
+    """Small fits of one program, each made when a test first asks for it."""
+
+    stem: str
+    made: dict = field(default_factory=dict)
+
+    def run(self, *, prior_only: bool = False, pointwise: bool = True, **changes) -> CmdStanMCMC:
+        key = repr((prior_only, pointwise, changes))
+        if key not in self.made:
+            self.made[key] = sample(
+                executable(self.stem),
+                tiny_data(**changes),
+                quick(pointwise=pointwise),
+                prior_only=prior_only,
+                progress=False,
+            )
+        return self.made[key]
+
+    @cached_property
+    def posterior(self) -> CmdStanMCMC:
+        return self.run()
+
+
+@pytest.fixture(scope="module", params=STEMS)
+def runs(request):
+    return Runs(request.param)
+
+
+def moved(houses: slice, by: float = 1.0) -> list[float]:
+    """Log radon of `tiny_data` with some houses moved."""
+    values = np.array(tiny_data()["log_radon"])
+    values[houses] += by
+    return values.tolist()
+
+
+def parameters(run: CmdStanMCMC) -> dict[str, np.ndarray]:
+    return {k: v for k, v in run.stan_variables().items() if k not in ("log_lik", "y_rep")}
+
+
+def same(one: CmdStanMCMC, other: CmdStanMCMC) -> bool:
+    mine, theirs = parameters(one), parameters(other)
+    return all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_program_keeps_the_contract(stem):
+    program = ROOT / "stan" / f"{stem}.stan"
+    check_contract(program_info(stanc(cmdstan()), program, ROOT / "stan"), program)
+
+
+def test_every_shipped_program_is_tested():
+    assert set(SHIPPED) <= set(STEMS)
+
+
+def test_prior_does_not_see_the_response(runs):
+    prior = runs.run(prior_only=True)
+    assert same(prior, runs.run(prior_only=True, log_radon=moved(slice(None))))
+    assert not same(prior, runs.posterior)
+
+
+def test_held_out_houses_do_not_inform_the_fit(runs):
+    held = runs.run(held_out=2)
+    without = runs.run(held_out=2, log_radon=moved(slice(-2, None)))
+    assert same(held, without)
+    assert not np.array_equal(held.stan_variable("log_lik"), without.stan_variable("log_lik"))
+    assert not same(held, runs.run(held_out=2, log_radon=moved(slice(-3, -2))))
+
+
+def test_held_out_houses_are_the_ones_scored(runs):
+    held = runs.run(held_out=2)
+    assert held.stan_variable("log_lik").shape == (200, 2)
+    assert held.stan_variable("y_rep").shape == (200, 2)
+
+
+def test_all_houses_are_scored_where_none_is_held_out(runs):
+    assert runs.posterior.stan_variable("log_lik").shape == (200, 10)
+    assert runs.posterior.stan_variable("y_rep").shape == (200, 10)
+
+
+def test_pointwise_0_scores_no_house(runs):
+    names = set(runs.run(pointwise=False).stan_variables())
+    assert not names & {"log_lik", "y_rep"}
+    assert {"alpha", "beta", "sigma"} <= names
+
+
+def test_a_county_without_houses_has_effects(runs):
+    for name in ("alpha", "beta"):
+        draws = runs.posterior.stan_variable(name)
+        assert draws.shape == (200, 5)
+        assert np.isfinite(draws[:, UNMEASURED]).all()
+        assert np.ptp(draws[:, UNMEASURED]) > 0
+
+
+def expectations(run: CmdStanMCMC, data: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each house (draw, house), from alpha, beta and sigma."""
+    county = np.array(data["county"]) - 1
+    effects = {name: run.stan_variable(name)[:, county] for name in ("alpha", "beta")}
+    sigma = run.stan_variable("sigma")
+    sigma = sigma[:, county] if sigma.ndim == 2 else sigma[:, None]
+    mean = effects["alpha"] + effects["beta"] * np.array(data["floor_measure"])
+    return mean, np.broadcast_to(sigma, mean.shape)
+
+
+@pytest.mark.parametrize("held_out", [0, 2])
+def test_log_lik_is_the_normal_density_of_the_shipped_programs(runs, held_out):
+    if runs.stem not in SHIPPED:
+        pytest.skip("a program of one's own may have another likelihood")
+    run, data = runs.run(held_out=held_out), tiny_data()
+    mean, sigma = expectations(run, data)
+    log_lik = stats.norm.logpdf(np.array(data["log_radon"]), mean, sigma)
+    scored = slice(-held_out, None) if held_out else slice(None)
+    # CmdStan writes six digits.
+    assert run.stan_variable("log_lik") == pytest.approx(log_lik[:, scored], rel=1e-3, abs=1e-3)
+
+
+def test_y_rep_is_normal_about_the_mean_of_the_shipped_programs(runs):
+    if runs.stem not in SHIPPED:
+        pytest.skip("a program of one's own may have another likelihood")
+    mean, sigma = expectations(runs.posterior, tiny_data())
+    noise = ((runs.posterior.stan_variable("y_rep") - mean) / sigma).ravel()
+    # Mean 0 and variance 1 within four standard errors of 2,000 independent draws.
+    assert abs(noise.mean()) < 4 / np.sqrt(noise.size)
+    assert abs(noise.var() - 1) < 4 * np.sqrt(2 / noise.size)
+    assert stats.kstest(noise, "norm").pvalue > 1e-4
+
+
+INFO = {
+    "inputs": {name: {} for name in ("N", "J", "county", "held_out", "prior_only", "pointwise")},
+    "parameters": {"sigma": {"dimensions": 0}},
+    "transformed parameters": {"alpha": {"dimensions": 1}, "beta": {"dimensions": 1}},
+    "generated quantities": {"log_lik": {"dimensions": 1}, "y_rep": {"dimensions": 1}},
+}
+
+
+def faults(**changes: dict) -> str:
+    with pytest.raises(ProgramError) as caught:
+        check_contract(INFO | changes, "stan/foo.stan")
+    return str(caught.value)
+
+
+def test_sound_program_passes():
+    check_contract(INFO, "stan/foo.stan")
+
+
+def test_missing_output_is_named_with_the_file():
+    said = faults(**{"generated quantities": {"log_lik": {"dimensions": 1}}})
+    assert said == (
+        "stan/foo.stan breaks the contract of stan/README.md:\n  - it does not put out `y_rep`"
+    )
+
+
+@pytest.mark.parametrize(
+    ("block", "name", "dimensions", "shape"),
+    [
+        ("transformed parameters", "alpha", 0, "a vector"),
+        ("generated quantities", "log_lik", 2, "a vector"),
+        ("parameters", "sigma", 2, "a number or a vector"),
+    ],
+)
+def test_wrong_shape_is_named(block, name, dimensions, shape):
+    said = faults(**{block: INFO[block] | {name: {"dimensions": dimensions}}})
+    assert f"its `{name}` must be {shape}" in said
+    assert said.count("  - ") == 1
+
+
+def test_data_that_nothing_provides_is_named():
+    said = faults(inputs=INFO["inputs"] | {"humidity": {}})
+    assert "no table or study provides its data `humidity`" in said
+
+
+@pytest.mark.parametrize("switch", ["held_out", "prior_only", "pointwise"])
+def test_missing_switch_is_named(switch):
+    said = faults(inputs={name: {} for name in INFO["inputs"] if name != switch})
+    assert f"its data block lacks `{switch}`" in said
+    assert said.count("  - ") == 1
+
+
+def test_all_faults_are_told_at_once():
+    said = faults(inputs={"humidity": {}}, parameters={})
+    assert said.count("  - ") == 3 + 1 + 1
+
+
+def test_what_prepare_provides_is_what_the_contract_admits():
+    assert set(tiny_data()) == INPUTS
+
+
+def test_syntax_error_is_stancs_own_with_file_and_line(tmp_path):
+    program = tmp_path / "broken.stan"
+    program.write_text("data {\n  int N;\n}\nmodel {\n  N ~ nonsense(1);\n}\n")
+    with pytest.raises(ProgramError) as caught:
+        program_info(stanc(cmdstan()), program, tmp_path)
+    said = str(caught.value)
+    assert said.startswith(f"{program} does not compile\n")
+    assert "broken.stan', line 5" in said
+    assert "nonsense" in said
+
+
+def test_outputs_are_found_in_any_block(tmp_path):
+    program = tmp_path / "small.stan"
+    program.write_text(
+        "data { int J; }\n"
+        "parameters { vector[J] alpha; real<lower=0> sigma; }\n"
+        "transformed parameters { vector[J] beta = 2 * alpha; }\n"
+        "model { alpha ~ normal(0, sigma); }\n"
+    )
+    info = program_info(stanc(cmdstan()), program, tmp_path)
+    with pytest.raises(ProgramError) as caught:
+        check_contract(info, program)
+    said = str(caught.value)
+    assert [name for name in ("alpha", "beta", "sigma") if f"`{name}`" in said] == []
+    assert [name for name in ("log_lik", "y_rep") if f"put out `{name}`" in said] != []

@@ -1,0 +1,160 @@
+"""How draws, data and names come together in a stored fit."""
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from programs import executable, quick, tiny_coords, tiny_data
+
+from pooling.draws import open_fit
+from pooling.fit import as_tree, main
+from pooling.sampling import sample
+
+GROUPS = {
+    "posterior",
+    "posterior_predictive",
+    "log_likelihood",
+    "sample_stats",
+    "prior",
+    "prior_predictive",
+    "sample_stats_prior",
+    "observed_data",
+    "constant_data",
+}
+POINTWISE = {"posterior_predictive", "log_likelihood", "prior_predictive"}
+
+
+@pytest.fixture(scope="module")
+def runs():
+    """Posterior and prior of `per_county`: its sigma is by county, its sizes are 5 and 10."""
+    program, settings = executable("per_county"), quick(draws=110)
+    return [
+        sample(program, tiny_data(), settings, prior_only=prior, progress=False)
+        for prior in (False, True)
+    ]
+
+
+@pytest.fixture(scope="module")
+def tree(runs):
+    return as_tree(*runs, tiny_data(), tiny_coords())
+
+
+def test_groups_are_arvizs(tree):
+    assert set(tree.children) == GROUPS
+
+
+def test_dimensions_have_names_and_codes(tree):
+    posterior = tree["posterior"]
+    assert set(posterior.data_vars) == {"alpha", "beta", "sigma"}
+    for name in posterior.data_vars:
+        assert posterior[name].dims == ("chain", "draw", "county")
+    assert posterior["county"].values.tolist() == [27001, 27003, 27005, 38001, 38003]
+    for group, name in (
+        ("posterior_predictive", "y_rep"),
+        ("log_likelihood", "log_lik"),
+        ("prior_predictive", "y_rep"),
+    ):
+        assert list(tree[group].data_vars) == [name]
+        assert tree[group][name].dims == ("chain", "draw", "house")
+        assert tree[group]["house"].values.tolist() == list(range(501, 511))
+
+
+def test_posterior_and_prior_have_their_own_number_of_draws(tree):
+    assert dict(tree["posterior"].sizes) == {"chain": 2, "draw": 110, "county": 5}
+    assert tree["prior"].sizes["draw"] == 100
+    assert tree["sample_stats"].sizes["draw"] == 110
+    assert tree["sample_stats_prior"].sizes["draw"] == 100
+
+
+def test_draws_stay_with_their_chain_and_county(tree, runs):
+    # draws() is (draw, chain, column).
+    raw, columns = runs[0].draws(), runs[0].column_names
+    stored = tree["posterior"]["beta"].sel(chain=1, county=27005).values
+    assert np.array_equal(stored, raw[:, 1, columns.index("beta[3]")])
+    replicated = tree["posterior_predictive"]["y_rep"].sel(chain=0, house=507).values
+    assert np.array_equal(replicated, raw[:, 0, columns.index("y_rep[7]")])
+
+
+def test_prior_group_holds_the_priors_draws(tree, runs):
+    raw, columns = runs[1].draws(), runs[1].column_names
+    stored = tree["prior"]["alpha"].sel(chain=0, county=27001).values
+    assert np.array_equal(stored, raw[:, 0, columns.index("alpha[1]")])
+
+
+def test_sampler_statistics_have_the_names_the_gate_reads(tree):
+    for group in ("sample_stats", "sample_stats_prior"):
+        assert {"diverging", "tree_depth", "energy"} <= set(tree[group].data_vars)
+
+
+def test_data_are_kept_by_house_and_county(tree):
+    constants, observed = tree["constant_data"], tree["observed_data"]
+    assert observed["log_radon"].sel(house=503).item() == 0.5
+    assert constants["house_county"].sel(house=507).item() == 27005
+    assert constants["floor_measure"].sel(house=507).item() == 1
+    assert constants["county_name"].sel(county=38001).item() == "ADAMS"
+    assert constants["state_name"].sel(county=38001).item() == "ND"
+    assert constants["houses"].values.tolist() == [4, 4, 1, 0, 1]
+    assert constants["first_floor_houses"].values.tolist() == [2, 2, 1, 0, 0]
+    assert constants["log_uranium"].sel(county=38003).item() == 0.0
+
+
+def test_sigma_of_all_counties_has_no_county(tmp_path):
+    run = sample(executable("pooled"), tiny_data(), quick(), progress=False)
+    tree = as_tree(run, run, tiny_data(), tiny_coords())
+    assert tree["posterior"]["sigma"].dims == ("chain", "draw")
+
+
+def test_without_pointwise_output_there_are_no_groups_by_house():
+    settings = quick(pointwise=False)
+    runs = [
+        sample(executable("pooled"), tiny_data(), settings, prior_only=prior, progress=False)
+        for prior in (False, True)
+    ]
+    tree = as_tree(*runs, tiny_data(), tiny_coords())
+    assert set(tree.children) == GROUPS - POINTWISE
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """Folder that the command line has filled, and the files it read."""
+    folder = tmp_path_factory.mktemp("fit")
+    contents = {
+        "data": tiny_data(),
+        "coords": tiny_coords(),
+        "sampler": quick().model_dump(),
+        "toolchain": {"cmdstan": "/opt/cmdstan", "version": "2.27.0", "compiler": "g++ 12"},
+    }
+    files = {name: folder / f"{name}.json" for name in contents}
+    for name, content in contents.items():
+        files[name].write_text(json.dumps(content))
+    files["essence"] = folder / "pooled.essence"
+    files["essence"].write_text("data { int N; }\n")
+    order = ("essence", "data", "coords", "sampler", "toolchain")
+    inputs = [str(executable("pooled")), *(str(files[name]) for name in order)]
+    main([*inputs, "-o", str(folder / "pooled" / "fit.nc")])
+    return folder / "pooled", files
+
+
+def test_stored_fit_opens_with_its_names(stored):
+    fit = open_fit(stored[0])
+    assert (fit.model, fit.study) == ("pooled", "tiny")
+    assert fit.tree.attrs["response"] == "log(x + 0.1)"
+    assert set(fit.tree.children) == GROUPS
+    assert fit.counties["slope_identified"].tolist() == [True, True, False, False, False]
+
+
+def test_record_holds_what_repeats_the_fit(stored):
+    folder, files = stored
+    record = json.loads((folder / "record.json").read_text())
+    assert record["program"] == "data { int N; }\n"
+    assert record["sampler"]["seed"] == 20060
+    assert record["toolchain"]["version"] == "2.27.0"
+    assert set(record["sha256"]) == set(files)
+    assert record["sha256"]["data"] == hashlib.sha256(files["data"].read_bytes()).hexdigest()
+    assert {"cmdstanpy", "numpy"} <= set(record["packages"])
+    assert {"python", "machine", "finished"} <= set(record)
+
+
+def test_nothing_else_is_left_in_the_folder(stored):
+    assert {path.name for path in stored[0].iterdir()} == {"fit.nc", "record.json"}

@@ -1,0 +1,401 @@
+"""What make builds after which edit, with a stub in the place of Python.
+
+Every test starts from a project in which everything was made once.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+from project import ROOT, Project, copy_project, fake_cmdstan
+
+CENTERED, NONCENTERED = "hierarchical_centered", "hierarchical_noncentered"
+MODELS = {CENTERED, NONCENTERED, "per_county", "pooled"}
+FIGURES = {f"figures.{path.stem}" for path in (ROOT / "python/pooling/figures").glob("[a-z]*.py")}
+SHOWN = FIGURES | {"results", "report"}
+SCORED = ("check", "loo", "score")
+
+
+def of(models, *stages):
+    return {f"{stage} {model}" for stage in stages for model in models}
+
+
+def refit(*models):
+    return of(models, "fit", *SCORED) | SHOWN
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A project with everything made, and what was made."""
+    cmdstan = fake_cmdstan(tmp_path_factory.mktemp("cmdstan"))
+    folder = copy_project(tmp_path_factory.mktemp("finished"))
+    project = Project(folder).with_stub(cmdstan)
+    return project, project.built("all"), cmdstan
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    """A copy of it, with its times, to be edited."""
+    original, _, cmdstan = finished
+    shutil.copytree(original.folder, tmp_path / "project", ignore=shutil.ignore_patterns(".stages"))
+    return Project(tmp_path / "project").with_stub(cmdstan)
+
+
+def test_first_make_makes_everything_once(finished):
+    _, made, _ = finished
+    assert made == {"prepare"} | of(MODELS, "compile") | refit(*MODELS)
+
+
+def test_second_make_makes_nothing(project):
+    run = project.run("all")
+    assert run.returncode == 0
+    assert "Nothing to be done for 'all'" in run.stdout
+    assert not project.log.exists()
+
+
+def test_touching_without_an_edit_makes_nothing(project):
+    for path in project.folder.glob("stan/*.stan"):
+        path.touch()
+    for path in project.folder.glob("data/studies/*.toml"):
+        path.touch()
+    assert project.built("all") == set()
+
+
+@pytest.mark.parametrize(
+    "comment", ["// a remark\n", "/* a remark\n   of two lines */\n", "\n   \n"]
+)
+def test_comment_in_a_program_makes_nothing(project, comment):
+    path = project.folder / "stan/pooled.stan"
+    path.write_text(comment + path.read_text())
+    assert project.built("all") == set()
+
+
+def test_edited_likelihood_refits_that_model_alone(project):
+    project.edit("stan/pooled.stan", "sigma);\n}", "2 * sigma);\n}")
+    assert project.built("all") == {"compile pooled"} | refit("pooled")
+    assert project.built("all") == set()
+
+
+def test_undone_edit_makes_nothing(project):
+    project.edit("stan/pooled.stan", "sigma);\n}", "2 * sigma);\n}")
+    project.edit("stan/pooled.stan", "2 * sigma);\n}", "sigma);\n}")
+    assert project.built("all") == set()
+
+
+def test_edited_include_refits_what_includes_it(project):
+    project.edit(
+        "stan/per_county.stan", "functions/county_marginal.stanfunctions", "functions/new.stan"
+    )
+    include = project.folder / "stan/functions/new.stan"
+    old = project.folder / "stan/functions/county_marginal.stanfunctions"
+    include.write_text(old.read_text())
+    assert project.built("all") == set(), "the same text under another name"
+    include.write_text(old.read_text() + "real same(real x) {\n  return x;\n}\n")
+    assert project.built("all") == {"compile per_county"} | refit("per_county")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "made"),
+    [
+        pytest.param("draws = 2000", "draws = 3000", refit(*MODELS), id="sampler"),
+        pytest.param(
+            "sigma       = { scale = 1 }",
+            "sigma       = { scale = 2 }",
+            {"prepare"} | refit(*MODELS),
+            id="prior",
+        ),
+        pytest.param(
+            'response = "log(x + 0.1)"',
+            'response = "log(x), 0 as 0.1"',
+            {"prepare"} | refit(*MODELS),
+            id="response",
+        ),
+        pytest.param("funnel = 27021", "funnel = 27035", FIGURES | {"report"}, id="figures"),
+        pytest.param('title = "Radon in', 'title = "Radon of', {"report"}, id="title"),
+        pytest.param('"kept to show', '"shows', of(MODELS, *SCORED) | SHOWN, id="allowed"),
+    ],
+)
+def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
+    project.edit("data/studies/minnesota.toml", old, new)
+    assert project.built("all") == made
+
+
+@pytest.mark.parametrize(
+    ("code", "made"),
+    [
+        ("theme", FIGURES | {"report"}),
+        ("figures/funnel", {"figures.funnel", "report"}),
+        ("report", {"report"}),
+        ("facts", {"report"}),
+        ("results", {"results", "report"}),
+        ("loo", of(MODELS, "loo", "score") | {"results", "report"}),
+        ("score", of(MODELS, "score") | {"results", "report"}),
+        ("draws", of(MODELS, *SCORED) | SHOWN),
+        ("sampling", refit(*MODELS)),
+        ("prepare", {"prepare"} | refit(*MODELS)),
+        ("tables", {"prepare"} | refit(*MODELS)),
+        ("contract", of(MODELS, "compile") | refit(*MODELS)),
+    ],
+)
+def test_edited_code_reruns_what_it_is_part_of(project, code, made):
+    (project.folder / f"python/pooling/{code}.py").touch()
+    assert project.built("all") == made
+
+
+def test_edited_table_is_prepared_again(project):
+    project.edit("data/households.csv", "5081,MN,27001,1,2.2", "5081,MN,27001,1,2.3")
+    assert project.built("all") == {"prepare"} | refit(*MODELS)
+
+
+@pytest.mark.parametrize(
+    ("name", "made"),
+    [
+        ("reports/minnesota/index.html", {"report"}),
+        ("reports/minnesota/tables/scores.csv", {"results", "report"}),
+        ("reports/minnesota/figures/funnel.svg", {"figures.funnel", "report"}),
+        ("reports/minnesota/figures/funnel.png", {"figures.funnel", "report"}),
+        ("data/fits/minnesota/pooled/scores.csv", {"score pooled", "results", "report"}),
+        ("data/fits/minnesota/pooled/loo.csv", {"loo pooled", "score pooled", "results", "report"}),
+        ("data/fits/minnesota/pooled/estimates.csv", of(["pooled"], *SCORED) | SHOWN),
+        ("data/fits/minnesota/pooled/fit.nc", refit("pooled")),
+        ("data/prepared/minnesota.coords.json", {"prepare"} | refit(*MODELS)),
+        ("stan/pooled", {"compile pooled"} | refit("pooled")),
+    ],
+)
+def test_deleted_output_is_made_again(project, name, made):
+    (project.folder / name).unlink()
+    assert project.built("all") == made
+    assert (project.folder / name).exists()
+
+
+def test_new_program_appears_everywhere_and_disappears_again(project):
+    stan = project.folder / "stan"
+    likelihood = (stan / "pooled.stan").read_text().replace("mu_beta * x", "mu_beta * x / 2")
+    (stan / "foo.stan").write_text(likelihood)
+    stages = project.stages("all")
+    assert {s[0] for s in stages} == {"compile", "fit", *SCORED} | SHOWN
+    for stage in stages:
+        shows_all = stage[0] in SHOWN - {"report"}
+        assert ("data/fits/minnesota/foo" in stage) == shows_all, stage[0]
+    assert project.built("foo") == set()
+
+    (stan / "foo.stan").unlink()
+    stages = project.stages("all")
+    assert {s[0] for s in stages} == SHOWN
+    assert not [word for stage in stages for word in stage if "foo" in word]
+    assert "No rule to make target 'foo'" in project.run("foo").stderr
+
+
+def test_draft_is_not_a_model(project):
+    draft = project.folder / "stan/draft/idea.stan"
+    draft.parent.mkdir(exist_ok=True)
+    draft.write_text("not Stan")
+    assert project.built("all") == set()
+
+
+def test_seed_refits_and_the_studys_own_refits_again(project):
+    assert project.built("all", "SEED=7") == refit(*MODELS)
+    assert project.built("all", "SEED=7") == set()
+    assert '"seed": 7' in (project.folder / ".build/minnesota/sampler.json").read_text()
+    assert project.built("all") == refit(*MODELS)
+
+
+def test_other_study_has_folders_of_its_own(project):
+    stages = project.stages("all", "STUDY=post")
+    assert {s[0] for s in stages} == {"prepare", "fit", *SCORED} | SHOWN, "programs are shared"
+    words = {word for stage in stages for word in stage}
+    assert not [word for word in words if "minnesota" in word]
+    assert project.built("all", "STUDY=minnesota") == set()
+    assert project.built("all", STUDY="post") == set()
+
+
+def test_arrows_redraw_shrinkage_alone(project):
+    pair = ("FROM=pooled", f"TO={CENTERED}")
+    (stage,) = project.stages("shrinkage-plot", *pair)
+    assert stage[0] == "figures.shrinkage"
+    assert stage[stage.index("--from-model") + 1] == "pooled"
+    assert stage[stage.index("--to-model") + 1] == CENTERED
+    assert project.built("shrinkage-plot", *pair) == set()
+    assert project.built("all") == {"figures.shrinkage", "report"}
+
+
+def test_arrows_need_two_fits(project):
+    shutil.rmtree(project.folder / "data/fits")
+    made = project.built("shrinkage-plot", "FROM=pooled", f"TO={CENTERED}")
+    assert made == of(["pooled", CENTERED], "fit", "check") | {"figures.shrinkage"}
+
+
+def test_one_model_is_a_target(project):
+    shutil.rmtree(project.folder / "data/fits")
+    assert project.built("per_county") == of(["per_county"], "fit", "check")
+    assert project.built("fits") == of(MODELS - {"per_county"}, "fit", "check")
+
+
+def test_every_figure_is_a_target(project):
+    for path in (project.folder / "reports/minnesota/figures").iterdir():
+        path.unlink()
+    assert project.built("shrinkage-by-size-plot") == {"figures.shrinkage_by_size"}
+    names = [figure.removeprefix("figures.").replace("_", "-") for figure in FIGURES]
+    made = project.built(*[f"{name}-plot" for name in names])
+    assert made == FIGURES - {"figures.shrinkage_by_size"}
+    pictures = {path.name for path in (project.folder / "reports/minnesota/figures").iterdir()}
+    assert pictures == {f"{name}.{kind}" for name in names for kind in ("svg", "png")}
+
+
+@pytest.mark.parametrize("change", ["cmdstan", "compiler"])
+def test_other_toolchain_compiles_and_refits(project, tmp_path, change):
+    if change == "cmdstan":
+        project.variables["CMDSTAN"] = str(fake_cmdstan(tmp_path / "newer", "2.31.0"))
+    else:
+        compiler = tmp_path / "other-g++"
+        compiler.write_text("#!/bin/sh\necho other 1.0\n")
+        compiler.chmod(0o755)
+        project.variables["CXX"] = str(compiler)
+    assert project.built("all") == of(MODELS, "compile") | refit(*MODELS)
+    assert project.built("all") == set()
+
+
+def test_unbuilt_cmdstan_is_not_compiled_with(project, tmp_path):
+    other = fake_cmdstan(tmp_path / "unbuilt", "2.31.0")
+    (other / "bin/stanc").unlink()
+    (other / "makefile").write_text(
+        "CMDSTAN_VERSION := 2.31.0\nclean-all:\nbuild:\n\t@touch bin/stanc\n"
+    )
+    made = project.built("all", CMDSTAN=str(other))
+    assert (other / "bin/stanc").exists()
+    assert of(MODELS, "compile") < made
+
+
+@pytest.mark.parametrize(
+    ("failing", "lost"),
+    [
+        ("pooling.fit stan/pooled", "data/fits/minnesota/pooled/fit.nc"),
+        ("pooling.compile stan/pooled", "stan/pooled"),
+        ("pooling.loo stan/pooled", "data/fits/minnesota/pooled/loo.csv"),
+    ],
+)
+def test_failing_stage_leaves_nothing_half(project, failing, lost):
+    (project.folder / lost).unlink()
+    before = {path: path.read_bytes() for path in project.folder.glob("data/fits/*/per_county/*")}
+    project.stages("all", fails=True, FAIL=failing, HALF="yes")
+    assert not (project.folder / lost).exists()
+    assert {path: path.read_bytes() for path in before} == before
+    assert project.built("all") >= {"report"}, "the next make goes on"
+    assert project.built("all") == set()
+
+
+@pytest.mark.parametrize(
+    ("failing", "code", "pair"),
+    [
+        ("prepare", "prepare", "data/prepared/minnesota.*json"),
+        ("check data/fits/minnesota/pooled", "check", "data/fits/minnesota/pooled/*s.[cj]s*"),
+        ("figures.funnel", "figures/funnel", "reports/minnesota/figures/funnel.*"),
+    ],
+)
+def test_failing_stage_keeps_what_was_made_earlier(project, failing, code, pair):
+    before = {path: path.stat().st_mtime_ns for path in project.folder.glob(pair)}
+    assert len(before) >= 2
+    (project.folder / f"python/pooling/{code}.py").touch()
+    for path in before:
+        goal = str(path.relative_to(project.folder))
+        project.stages(goal, fails=True, FAIL=f"pooling.{failing}")
+        assert {path: path.stat().st_mtime_ns for path in project.folder.glob(pair)} == before
+    assert project.built("all") != set()
+
+
+def test_failing_fit_does_not_stop_others_that_are_to_go_on(project):
+    shutil.rmtree(project.folder / "data/fits")
+    project.stages("fits", "-k", fails=True, FAIL="pooling.fit stan/pooled")
+    fitted = {path.parent.name for path in project.folder.glob("data/fits/minnesota/*/fit.nc")}
+    assert fitted == MODELS - {"pooled"}
+    assert project.built("fits") == of(["pooled"], "fit", "check")
+
+
+@pytest.mark.parametrize("jobs", ["-j1", "-j8"])
+def test_any_number_of_jobs_makes_the_same(project, finished, jobs):
+    _, made, _ = finished
+    for folder in ("data/fits", "data/prepared", ".build", "reports/minnesota"):
+        shutil.rmtree(project.folder / folder)
+    for executable in MODELS:
+        (project.folder / "stan" / executable).unlink()
+    # The stub fails when an input that it was given is not there yet.
+    assert project.built("all", jobs, LINGER="yes" if jobs == "-j8" else "") == made
+    assert project.built("all", jobs) == set()
+
+
+def test_help_lists_everything_without_making_anything(project):
+    run = project.run()
+    assert run.returncode == 0
+    names = re.findall(r"^## ([a-z]+): ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {"all", "report", "figures", "fits", "test", "lint", "clean"} < set(names)
+    models = next(line for line in run.stdout.splitlines() if line.startswith("models:"))
+    figures = next(line for line in run.stdout.splitlines() if line.startswith("figures:"))
+    studies = next(line for line in run.stdout.splitlines() if line.startswith("studies:"))
+    assert set(models.split()[1:]) == MODELS
+    assert {f"figures.{name.replace('-', '_')}" for name in figures.split()[1:]} == FIGURES
+    assert {"minnesota", "post"} <= set(studies.split()[1:])
+    for word in (*names, "STUDY", "FROM", "TO", "SEED", "PYTHON3"):
+        assert re.search(rf"^ *{word}\b", run.stdout, re.MULTILINE), word
+    assert run.stdout == project.run("help").stdout
+    assert not project.log.exists()
+
+
+def test_clean_removes_exactly_what_is_ignored(project):
+    def git(*words):
+        identity = ("-c", "user.name=T", "-c", "user.email=t@example.org")
+        run = ["git", *identity, *words]
+        return subprocess.run(
+            run, cwd=project.folder, check=True, capture_output=True, text=True
+        ).stdout
+
+    for hidden in (".stub", ".stages"):
+        (project.folder / hidden).unlink(missing_ok=True)
+    git("init", "-q")
+    git("add", "-A")
+    git("commit", "-qm", "sources")
+    sources = set(git("ls-files").splitlines())
+    assert not [
+        name for name in sources if name.startswith((".build", "data/fits", "stan/pooled/"))
+    ]
+    (project.folder / "notes.txt").write_text("mine, not ignored")
+    assert project.run("clean").returncode == 0
+    left = {
+        os.path.relpath(path, project.folder)
+        for path in project.folder.rglob("*")
+        if path.is_file() and ".git" not in path.relative_to(project.folder).parts
+    }
+    assert left == sources | {"notes.txt"}
+
+
+@pytest.mark.parametrize("name", ["all", "report", "two words", "a-b"])
+def test_program_that_make_could_not_name_is_refused(project, name):
+    (project.folder / f"stan/{name}.stan").write_text("parameters { real x; }")
+    run = project.run("all")
+    assert run.returncode
+    (line,) = [line for line in run.stderr.splitlines() if "error:" in line]
+    assert f"stan/{name}.stan: a program's name is" in line
+    assert "rename the file" in line
+    assert not project.log.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("STUDY=nonesuch",), "data/studies/nonesuch.toml: no such study; there are: "),
+        (("STUDY=two words",), 'STUDY="two words": give the name of one study'),
+        (("STUDY=../minnesota",), 'STUDY="../minnesota": give the name of one study'),
+        (("SEED=soon",), "SEED=soon: give a whole number from 0 to"),
+        (("SEED=-1",), "SEED=-1: give a whole number from 0 to"),
+        (("TO=nonesuch",), "FROM, TO: no program stan/nonesuch.stan; there are: "),
+    ],
+)
+def test_wrong_variable_is_one_error(project, arguments, message):
+    run = project.run("all", *arguments)
+    assert run.returncode
+    (line,) = [line for line in run.stderr.splitlines() if "error:" in line]
+    assert message in line
+    assert "Traceback" not in run.stderr
+    assert not project.log.exists()
+    assert project.built("all") == set(), "and nothing was lost"

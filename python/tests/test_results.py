@@ -1,0 +1,265 @@
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import build_fit
+from written import write_coords, write_results
+
+from pooling import results
+from pooling.draws import Fit
+from pooling.errors import DataError
+from pooling.results import Result
+from pooling.study import Priors
+
+Z95 = 1.6448536269514722  # 95% quantile of the standard normal
+POINT = 4.1  # pCi/L + 0.1: the action level on the scale of log(x + 0.1)
+
+
+def steady(alpha: float, beta: float, sigma: float, model: str = "hierarchical_noncentered") -> Fit:
+    """A fit whose draws are all the same."""
+    fit = build_fit(model)
+    posterior = fit.tree["posterior"].to_dataset()
+    values = {"alpha": alpha, "beta": beta, "sigma": sigma}
+    for name, value in values.items():
+        posterior[name] = posterior[name] * 0 + value
+    fit.tree["posterior"] = posterior
+    return fit
+
+
+def county(table: pd.DataFrame, name: str, floor: str) -> pd.Series:
+    return table[(table["county"] == name) & (table["floor"] == floor)].iloc[0]
+
+
+def opened(folder, *models, **options) -> list[Result]:
+    paths = [write_results(folder, model, **options) for model in models]
+    return results.open_results(paths, json.loads(write_coords(folder).read_text()))
+
+
+def test_quantile_of_one_normal_is_its_own():
+    mean, spread = np.full((5, 2), [1.0, -3.0]), np.full((5, 1), 2.0)
+    found = results.predictive_quantile(mean, spread, 0.95)
+    assert found == pytest.approx([1 + 2 * Z95, -3 + 2 * Z95], abs=1e-6)
+
+
+def test_quantile_of_a_mixture_takes_each_countys_own_spread():
+    # Symmetric about 2: the median; in the second county half lies at 0 and half at 10.
+    mean = np.array([[0.0, 0.0], [4.0, 10.0]])
+    spread = np.array([[1.0, 0.001], [1.0, 0.001]])
+    assert results.predictive_quantile(mean, spread, 0.5)[0] == pytest.approx(2.0, abs=1e-6)
+    # The quarter quantile of the second is the median of its lower half.
+    assert results.predictive_quantile(mean, spread, 0.25)[1] == pytest.approx(0.0, abs=1e-5)
+
+
+def test_quantile_of_a_prior_as_wide_as_the_tutorials():
+    mean = np.linspace(-20000, 20000, 4001)[:, None]
+    found = results.predictive_quantile(mean, np.ones((4001, 1)), 0.05)
+    assert found[0] == pytest.approx(-18000, abs=10)
+
+
+def test_a_county_at_the_action_level_reaches_it_every_other_time():
+    table = results.county_levels(steady(math.log(POINT), -1.0, 0.5))
+    basement = county(table, "AITKIN", "basement")
+    assert basement["typical"] == pytest.approx(4.0)
+    assert basement["typical_q5"] == basement["typical_q95"] == pytest.approx(4.0)
+    assert basement["p_action"] == pytest.approx(0.5)
+    assert basement["house_q95"] == pytest.approx(POINT * math.exp(0.5 * Z95) - 0.1)
+    assert basement["house_q5"] == pytest.approx(POINT * math.exp(-0.5 * Z95) - 0.1)
+    # A floor effect of two standard deviations: the upper tail of the normal beyond 2.
+    first = county(table, "AITKIN", "first floor")
+    assert first["p_action"] == pytest.approx(0.022750131948179)
+    assert first["typical"] == pytest.approx(POINT / math.e - 0.1)
+
+
+def test_the_other_response_has_no_offset():
+    fit = steady(math.log(4.0), 0.0, 1.0)
+    fit.tree.attrs["response"] = "log(x), 0 as 0.1"
+    basement = county(results.county_levels(fit), "CASS", "basement")
+    assert basement["typical"] == pytest.approx(4.0)
+    assert basement["p_action"] == pytest.approx(0.5)
+
+
+def test_a_spread_by_county_is_used_by_county():
+    fit = steady(math.log(POINT), 0.0, 1.0, "per_county")
+    sigma = fit.tree["posterior"]["sigma"]
+    fit.tree["posterior"]["sigma"] = sigma * np.array([1.0, 2.0, 3.0, 4.0])
+    table = results.county_levels(fit)
+    upper = [county(table, name, "basement")["house_q95"] for name in ("AITKIN", "MAHNOMEN")]
+    assert upper == pytest.approx([POINT * math.exp(Z95 * s) - 0.1 for s in (1, 4)])
+
+
+def test_a_level_is_identified_by_houses_on_its_floor():
+    own = results.county_levels(build_fit("per_county")).query("county == 'CASS'")
+    assert own["identified"].tolist() == [True, False]
+    everyones = results.county_levels(build_fit("pooled")).query("county == 'CASS'")
+    assert everyones["identified"].tolist() == [True, True]
+
+
+def test_county_levels_are_a_row_for_each_county_and_floor():
+    table = results.county_levels(build_fit(converged=False))
+    expected = ["model", "converged", "county_fips", "county", "state", "houses"]
+    expected += ["first_floor_houses", "floor", "identified", "typical", "typical_q5"]
+    expected += ["typical_q95", "house_q5", "house_q95", "p_action"]
+    assert table.columns.tolist() == expected
+    assert table["floor"].tolist() == ["basement", "first floor"] * 4
+    assert not table["converged"].any()
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        ("pooled", "complete pooling"),
+        ("per_county", "no pooling"),
+        ("hierarchical_centered", "partial pooling"),
+        ("foo", "partial pooling"),
+    ],
+)
+def test_structure_of_the_programs(model, kind):
+    assert results.structure(build_fit(model)) == kind
+
+
+def test_draws_outweigh_the_name():
+    fit = build_fit("per_county_shared")
+    assert results.structure(fit) == "partial pooling"
+    assert results.structure(steady(1.0, 0.0, 1.0, "per_county")) == "complete pooling"
+
+
+def test_data_summary_by_hand():
+    table = results.data_summary(build_fit()).set_index("floor")
+    assert table["houses"].tolist() == [10, 7, 3]
+    assert table["counties"].tolist() == [4, 4, 2]
+    assert table.loc["basement", "mean"] == pytest.approx(9.4 / 7)
+    assert table.loc["first floor", "median"] == pytest.approx(math.exp(0.9) - 0.1)
+    # log(4.1) is 1.411: 2.0, 1.6 and 1.5 reach it in basements, 2.1 on the first floor.
+    assert table["share_action"].tolist() == pytest.approx([0.4, 3 / 7, 1 / 3])
+
+
+def test_a_house_exactly_at_the_action_level_counts():
+    fit = build_fit()
+    fit.tree["observed_data"]["log_radon"][:] = np.log(4.0 + 0.1)
+    assert results.data_summary(fit)["share_action"].tolist() == [1, 1, 1]
+
+
+class Scored(Result):
+    """A result with log scores of its own."""
+
+    def __init__(self, model: str, elpd: list[float], converged: bool = True):
+        super().__init__(None, build_fit(model, converged=converged))
+        self.__dict__["loo"] = pd.DataFrame({"house": range(len(elpd)), "elpd": elpd})
+
+
+def test_comparison_by_hand():
+    pair = [Scored("pooled", [-1.0, -2.0, -3.0]), Scored("foo", [-1.5, -1.0, -4.0])]
+    table = results.comparison(pair).set_index("model")
+    assert (table["reference"] == "pooled").all()
+    assert table.loc["pooled", ["elpd_difference", "se"]].tolist() == [0, 0]
+    # Differences -0.5, 1, -1: variance 13/12, standard error sqrt(3 * 13/12).
+    assert table.loc["foo", "elpd_difference"] == pytest.approx(-0.5)
+    assert table.loc["foo", "se"] == pytest.approx(math.sqrt(3.25))
+
+
+def test_comparison_is_over_houses_that_both_models_score():
+    pair = [Scored("pooled", [-1.0, -2.0, -3.0]), Scored("foo", [-9.0, -9.0, np.nan])]
+    table = results.comparison(pair).set_index("model")
+    assert table.loc["foo", ["elpd_difference", "n"]].tolist() == [-15.0, 2]
+
+
+def test_a_model_that_did_not_converge_is_no_reference():
+    pair = [Scored("pooled", [-1.0, -1.0]), Scored("foo", [0.0, 0.0], converged=False)]
+    assert set(results.comparison(pair)["reference"]) == {"pooled"}
+    assert results.comparison(pair[1:]).empty
+
+
+def test_without_densities_there_is_nothing_to_compare():
+    table = results.comparison([Scored("pooled", [])])
+    assert table.empty
+    assert "elpd_difference" in table
+
+
+def test_diagnostics_name_the_failed_checks(tmp_path):
+    write_results(tmp_path, "pooled")
+    write_results(tmp_path, "hierarchical_centered", converged=False)
+    coords = json.loads(write_coords(tmp_path).read_text())
+    table = results.diagnostics(results.open_results(list((tmp_path / "fits").iterdir()), coords))
+    row = table.query("model == 'hierarchical_centered' and group == 'posterior'").iloc[0]
+    assert (row["divergences"], row["failed"], bool(row["passed"])) == (7, "divergences", False)
+    assert row["allowed_to_fail"] == "kept as a lesson"
+    assert row["r_hat_parameter"] == "sigma"
+    assert table["passed"].tolist() == [True, True, False, True]
+
+
+def test_priors_say_what_is_infinite_by_saying_nothing():
+    normal, uniform = {"loc": 0, "scale": 10}, {"upper": 100}
+    locations = dict.fromkeys(("alpha", "beta", "mu_alpha", "mu_beta"), normal)
+    spreads = {
+        "sigma": uniform,
+        "sigma_alpha": {"scale": 1},
+        "sigma_beta": {"scale": 1, "upper": 5},
+    }
+    table = results.priors_table(Priors.model_validate(locations | spreads)).set_index("parameter")
+    assert table.loc["mu_beta", ["prior", "loc", "scale"]].tolist() == ["normal", 0, 10]
+    assert table.loc["sigma", ["prior", "upper"]].tolist() == ["uniform", 100]
+    assert math.isnan(table.loc["sigma", "scale"])
+    assert table.loc["sigma_beta", ["prior", "scale", "upper"]].tolist() == ["half-normal", 1, 5]
+
+
+def test_models_stand_in_the_order_of_the_story(tmp_path):
+    found = opened(tmp_path, "hierarchical_noncentered", "foo", "per_county", "pooled")
+    names = [result.fit.model for result in found]
+    assert names == ["pooled", "per_county", "foo", "hierarchical_noncentered"]
+
+
+def test_a_fit_of_another_study_is_refused(tmp_path):
+    path = write_results(tmp_path, "pooled", study="other")
+    coords = json.loads(write_coords(tmp_path).read_text())
+    with pytest.raises(DataError, match=r"pooled/fit\.nc: a fit to study other, not to example"):
+        results.open_results([path], coords)
+
+
+@pytest.mark.parametrize("key", ["house_id", "county_fips"])
+def test_a_fit_to_other_data_is_refused(tmp_path, key):
+    path = write_results(tmp_path, "pooled")
+    coords = json.loads(write_coords(tmp_path).read_text())
+    coords[key] = coords[key][:-1]
+    with pytest.raises(DataError, match="fitted to other houses, counties or another response"):
+        results.open_results([path], coords)
+
+
+def test_a_fit_that_was_not_checked_is_refused(tmp_path):
+    path = write_results(tmp_path, "pooled")
+    (path / "diagnostics.json").unlink()
+    with pytest.raises(DataError, match=r"diagnostics\.json: the fit has not been checked"):
+        results.open_results([path], json.loads(write_coords(tmp_path).read_text()))
+
+
+def test_a_missing_table_names_the_target_that_makes_it(tmp_path):
+    (result,) = opened(tmp_path, "pooled")
+    (result.folder / "scores.csv").unlink()
+    with pytest.raises(DataError, match=r"scores\.csv: no such file; make it with `make pooled`"):
+        _ = result.scores
+
+
+def test_no_fit_is_an_error():
+    with pytest.raises(DataError, match="study example has no fit"):
+        results.open_results([], {"study": "example"})
+
+
+def test_a_county_called_na_keeps_its_name(tmp_path):
+    (result,) = opened(tmp_path, "pooled")
+    path = result.folder / "estimates.csv"
+    path.write_text(path.read_text().replace("CASS", "NA"))
+    assert "NA" in result.estimates["county"].dropna().tolist()
+
+
+def test_the_same_fits_give_the_same_bytes(tmp_path):
+    coords = write_coords(tmp_path)
+    fits = [write_results(tmp_path, model) for model in ("pooled", "per_county")]
+    for name in ("first", "second"):
+        results.main([*map(str, (coords, *fits)), "-o", str(tmp_path / name)])
+    tables = sorted(path.name for path in (tmp_path / "first").iterdir())
+    assert tables == sorted(f"{name}.csv" for name in set(results.TABLE_NOTES) - {"priors"})
+    for name in tables:
+        first = (tmp_path / "first" / name).read_bytes()
+        assert first == (tmp_path / "second" / name).read_bytes()
+        assert b"\r" not in first

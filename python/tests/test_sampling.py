@@ -1,0 +1,96 @@
+"""What reaches the sampler, and what comes back when it fails."""
+
+import numpy as np
+import pytest
+from programs import executable, quick, tiny_data
+
+from pooling import sampling
+from pooling.errors import SamplingError
+from pooling.sampling import sample
+
+
+def draws(settings, **options):
+    run = sample(executable("pooled"), tiny_data(), settings, progress=False, **options)
+    return run.draws()
+
+
+def test_draws_do_not_depend_on_the_number_of_cores():
+    one, two = (draws(quick(), parallel_chains=number) for number in (1, 2))
+    assert np.array_equal(one, two)
+
+
+def test_draws_depend_on_the_seed():
+    assert not np.array_equal(draws(quick(seed=1)), draws(quick(seed=2)))
+
+
+def test_chains_differ():
+    both = draws(quick())
+    assert both.shape[:2] == (100, 2)
+    assert not np.array_equal(both[:, 0], both[:, 1])
+
+
+def test_settings_reach_the_sampler():
+    settings = quick(chains=3, warmup=110, draws=120, adapt_delta=0.93, max_treedepth=7, seed=4)
+    run = sample(executable("pooled"), tiny_data(), settings, progress=False)
+    told = run.metadata.cmdstan_config
+    assert run.chains == 3
+    assert (told["num_warmup"], told["num_samples"], told["seed"]) == (110, 120, 4)
+    assert (told["delta"], told["max_depth"]) == (0.93, 7)
+
+
+def test_prior_has_its_own_number_of_draws():
+    settings = quick(draws=120, prior_draws=130)
+    run = sample(executable("pooled"), tiny_data(), settings, prior_only=True, progress=False)
+    assert run.num_draws_sampling == 130
+
+
+def test_switches_come_from_the_call_not_from_the_data():
+    data = tiny_data(prior_only=1, pointwise=0)
+    run = sample(executable("pooled"), data, quick(), progress=False)
+    assert run.stan_variable("log_lik").shape == (200, 10)
+    # Ten houses near 1 pin the level down; its prior has standard deviation 10.
+    assert run.stan_variable("mu_alpha").std() < 2
+
+
+def test_nothing_is_left_in_the_temporary_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    run = sample(executable("pooled"), tiny_data(), quick(), progress=False)
+    assert run.stan_variable("alpha").shape == (200, 5)
+    assert [path for path in tmp_path.iterdir() if "pooled" in path.name] == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"county": [9] * 10}, "is 9, but must be less than or equal to 5"),
+        ({"log_radon": [0.0] * 9}, "log_radon"),
+        ({"prior_sigma_scale": -1.0}, "prior_sigma_scale is -1, but must be greater"),
+    ],
+)
+def test_failure_ends_with_cmdstans_own_words(changes, words):
+    with pytest.raises(SamplingError) as caught:
+        sample(executable("pooled"), tiny_data(**changes), quick(), progress=False)
+    first, _, said = str(caught.value).partition("\n")
+    assert first == "pooled: sampling its posterior failed"
+    assert words in said
+    # Neither its settings nor its progress.
+    assert "refresh =" not in said
+    assert "Iteration" not in said
+
+
+def test_failure_shows_the_chain_that_stopped(tmp_path):
+    (tmp_path / "1-stdout.txt").write_text("refresh = 100\n\nException: chain 1 is lost\n\n")
+    (tmp_path / "2-stdout.txt").write_text("refresh = 100\n\nElapsed Time: 1 second\n\n")
+    assert sampling._last_words(tmp_path) == "Exception: chain 1 is lost"
+
+
+def test_failure_of_the_prior_says_so():
+    with pytest.raises(SamplingError, match="pooled: sampling its prior failed"):
+        sample(
+            executable("pooled"),
+            tiny_data(prior_sigma_scale=-1.0),
+            quick(),
+            prior_only=True,
+            progress=False,
+        )
