@@ -64,7 +64,9 @@ def summarize(draws: xr.Dataset) -> pd.DataFrame:
         keys = values.isel(chain=0, draw=0).to_series() if index else None
         labels = keys.index.to_frame(index=False) if keys is not None else pd.DataFrame(index=[0])
         part.insert(0, "county_fips", labels.pop("county") if "county" in labels else pd.NA)
-        part.insert(1, "element", [",".join(map(str, row)) for row in labels.itertuples(index=False)])
+        part.insert(
+            1, "element", [",".join(map(str, row)) for row in labels.itertuples(index=False)]
+        )
         part.insert(0, "variable", name)
         parts.append(part)
     return pd.concat(parts, ignore_index=True).astype({"county_fips": "Int64"})

@@ -8,7 +8,9 @@ from pathlib import Path
 from pooling.errors import PoolingError
 
 
-def stage(description: str | None, *inputs: str, many: str | None = None) -> argparse.ArgumentParser:
+def stage(
+    description: str | None, *inputs: str, many: str | None = None
+) -> argparse.ArgumentParser:
     """Parser of a stage: its inputs in order, perhaps a list of `many` more, and -o OUTPUT.
 
     `description` is the module's docstring; its first line is the help text.

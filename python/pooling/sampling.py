@@ -59,9 +59,7 @@ def sample(
         except (RuntimeError, ValueError) as error:
             said = _last_words(Path(folder)) or str(error)
             what = "prior" if prior_only else "posterior"
-            raise SamplingError(
-                f"{executable.name}: sampling its {what} failed\n{said}"
-            ) from None
+            raise SamplingError(f"{executable.name}: sampling its {what} failed\n{said}") from None
     return run
 
 

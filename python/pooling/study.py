@@ -73,7 +73,7 @@ class LocationScale(Section):
 
 
 class Spread(Section):
-    """Half-normal prior of a standard deviation, up to `upper`; uniform where only `upper` is given."""
+    """Half-normal prior of a standard deviation up to `upper`; uniform where `upper` is alone."""
 
     scale: Annotated[float, Field(gt=0)] = math.inf
     upper: Annotated[float, Field(gt=0)] = math.inf

@@ -33,7 +33,7 @@ build:
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """An empty home folder, and no CmdStan anywhere."""
-    for name in ("CMDSTAN", "CONDA_PREFIX", "CXX", "MAKEFLAGS", "MFLAGS"):
+    for name in ("CMDSTAN", "CONDA_PREFIX", "CXX", "MAKEFLAGS", "MFLAGS", "STUDY"):
         monkeypatch.delenv(name, raising=False)
     folder = tmp_path / "home"
     folder.mkdir()
