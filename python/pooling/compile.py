@@ -51,9 +51,7 @@ def main(arguments: list[str] | None) -> None:
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
         os.environ.pop(name, None)
     cmdstan = Path(json.loads(given.toolchain.read_text(encoding="utf-8"))["cmdstan"])
-    check_contract(
-        program_info(stanc(cmdstan), given.program, given.program.parent), given.program
-    )
+    check_contract(program_info(stanc(cmdstan), given.program, given.program.parent), given.program)
     compile_program(given.program, cmdstan, given.output)
 
 

@@ -10,20 +10,18 @@ from pathlib import Path
 from pooling.errors import ProgramError
 
 SWITCHES = ("held_out", "prior_only", "pointwise")
-INPUTS = frozenset(
-    ("N", "J", "county", "floor_measure", "log_radon", *SWITCHES)
-    + ("log_uranium", "first_floor_share", "S", "state")
-    + tuple(
-        f"prior_{parameter}_{part}"
-        for parameter in ("alpha", "beta", "mu_alpha", "mu_beta")
-        for part in ("loc", "scale")
-    )
-    + tuple(
-        f"prior_{parameter}_{part}"
-        for parameter in ("sigma", "sigma_alpha", "sigma_beta")
-        for part in ("scale", "upper")
-    )
-)
+PRIORS = {
+    ("loc", "scale"): ("alpha", "beta", "mu_alpha", "mu_beta"),
+    ("scale", "upper"): ("sigma", "sigma_alpha", "sigma_beta"),
+}
+INPUTS = {"N", "J", "county", "floor_measure", "log_radon", *SWITCHES}
+INPUTS |= {"log_uranium", "first_floor_share", "S", "state"}
+INPUTS |= {
+    f"prior_{parameter}_{part}"
+    for parts, parameters in PRIORS.items()
+    for parameter in parameters
+    for part in parts
+}
 OUTPUTS = {"alpha": (1,), "beta": (1,), "sigma": (0, 1), "log_lik": (1,), "y_rep": (1,)}
 SHAPES = {0: "a number", 1: "a vector"}
 
@@ -55,9 +53,7 @@ def check_contract(info: dict, program: Path) -> None:
     ProgramError
         Naming everything that is missing, unknown or of the wrong shape.
     """
-    outputs = (
-        info["parameters"] | info["transformed parameters"] | info["generated quantities"]
-    )
+    outputs = info["parameters"] | info["transformed parameters"] | info["generated quantities"]
     faults = [
         f"its data block lacks `{name}`, so it cannot be fitted to a part of the houses"
         for name in SWITCHES

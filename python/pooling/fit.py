@@ -1,6 +1,7 @@
-"""Sample a program's posterior and prior and store both.
+r"""Sample a program's posterior and prior and store both.
 
-`python -m pooling.fit stan/M ESSENCE DATA.json COORDS.json SAMPLER.json TOOLCHAIN.json -o FIT/fit.nc`
+    python -m pooling.fit \
+        stan/M ESSENCE DATA.json COORDS.json SAMPLER.json TOOLCHAIN.json -o FIT/fit.nc
 """
 
 import hashlib

@@ -121,7 +121,9 @@ def refit(executable: Path, data: dict, settings: Sampler, scores: pd.DataFrame)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [pool.submit(refit_without, executable, data, settings, row) for row in failing]
         title = f"refits of {executable.name}"
-        for row, job in zip(failing, tqdm(jobs, desc=title, unit="house", disable=None)):
+        for row, job in zip(
+            failing, tqdm(jobs, desc=title, unit="house", disable=None), strict=True
+        ):
             try:
                 found = job.result()
             except SamplingError as error:

@@ -89,10 +89,22 @@ def score(fit: Fit, loo: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     notes: list[Callable[[str], str]] = [
         lambda name: "" if fit.converged else "the fit did not converge",
+        lambda name: _noise_note(fit) if name == "rmse_in_sample" else "",
         lambda name: _loo_note(loo) if name in ("rmse_loo", "elpd_loo", "p_loo") else "",
     ]
     table["note"] = ["; ".join(filter(None, (n(s) for n in notes))) for s in table["score"]]
     return table[COLUMNS]
+
+
+def _noise_note(fit: Fit) -> str:
+    """What the Monte Carlo error of posterior means adds to their mean square, if it matters."""
+    expected = fit.expected().values
+    noise = (expected.var(axis=0, ddof=1) / expected.shape[0]).mean()
+    y = fit.houses["log_radon"].to_numpy()
+    share = noise / ((y - expected.mean(axis=0)) ** 2).mean()
+    if share < 0.01:
+        return ""
+    return f"about {share:.0%} of the mean square is Monte Carlo error of wide posterior means"
 
 
 def _loo_note(loo: pd.DataFrame) -> str:

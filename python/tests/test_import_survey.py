@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+
 from pooling.errors import DataError
 from pooling.import_survey import COUNTY_COLUMNS, fips, main, read_raw, survey_names
 

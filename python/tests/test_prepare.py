@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pooling.errors import DataError, StudyError
 from pooling.prepare import Rules, log_radon, main, prepare
 from pooling.study import Data, LocationScale, Priors, Spread

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from pooling.errors import DataError
 from pooling.tables import line_number, read_counties, read_houses
 
@@ -168,7 +169,7 @@ def test_the_error_gives_the_setting_and_the_name_in_the_file(written):
     with pytest.raises(DataError, match=r"no column Radon; .* radon; set data\.columns\.activity"):
         read_houses(path, {"activity": "Radon"})
     path = written(HOUSES.replace("activity", "radon").replace("2.2", "-2.2"))
-    with pytest.raises(DataError, match="line 2: column radon: -2.2 is negative"):
+    with pytest.raises(DataError, match=r"line 2: column radon: -2\.2 is negative"):
         read_houses(path, {"activity": "radon"})
 
 
