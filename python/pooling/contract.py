@@ -10,17 +10,19 @@ from pathlib import Path
 from pooling.errors import ProgramError
 
 SWITCHES = ("held_out", "prior_only", "pointwise")
-PRIORS = {
-    ("loc", "scale"): ("alpha", "beta", "mu_alpha", "mu_beta"),
-    ("scale", "upper"): ("sigma", "sigma_alpha", "sigma_beta"),
+PRIOR_PARTS = {
+    "alpha beta mu_alpha mu_beta gamma_alpha gamma_beta delta_alpha": "loc scale",
+    "sigma sigma_alpha sigma_beta": "scale upper",
+    "rho": "shape",
+    "nu": "shape rate",
 }
-INPUTS = {"N", "J", "county", "floor_measure", "log_radon", *SWITCHES}
-INPUTS |= {"log_uranium", "first_floor_share", "S", "state"}
-INPUTS |= {
+OPTIONAL = {"log_uranium", "S", "state"}
+INPUTS = {"N", "J", "county", "floor_measure", "log_radon", "first_floor_share", *SWITCHES}
+INPUTS |= OPTIONAL | {
     f"prior_{parameter}_{part}"
-    for parts, parameters in PRIORS.items()
-    for parameter in parameters
-    for part in parts
+    for parameters, parts in PRIOR_PARTS.items()
+    for parameter in parameters.split()
+    for part in parts.split()
 }
 OUTPUTS = {"alpha": (1,), "beta": (1,), "sigma": (0, 1), "log_lik": (1,), "y_rep": (1,)}
 SHAPES = {0: "a number", 1: "a vector"}

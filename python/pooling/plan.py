@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pooling import cli
 from pooling.cmdstan import is_built, locate, toolchain
+from pooling.contract import INPUTS, OPTIONAL
 from pooling.errors import ProgramError, StudyError
 from pooling.files import write_if_changed
 from pooling.program import declared_data, essence
@@ -52,7 +53,7 @@ def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
     Raises
     ------
     StudyError
-        It names a model that has no program.
+        It names a model that has no program, or one whose data it does not provide.
     """
     named = [*study.models.use, *study.models.allowed_to_fail]
     for model in named:
@@ -60,9 +61,27 @@ def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
             raise StudyError(
                 f"{path}: models: no program stan/{model}.stan; there are: {', '.join(available)}"
             )
-    lacking = {"S", "state"} if len(study.data.states) == 1 else set()
-    applying = [m for m, text in available.items() if not declared_data(text) & lacking]
+    provided = provided_data(study)
+    applying = [m for m, text in available.items() if not (declared_data(text) & INPUTS) - provided]
+    for model in study.models.use:
+        lacking = sorted((declared_data(available[model]) & INPUTS) - provided)
+        if lacking:
+            raise StudyError(
+                f"{path}: models.use: {model} needs {', '.join(lacking)}, which the study's data "
+                "and priors do not provide; add them or leave the model out"
+            )
     return study.models.use or applying
+
+
+def provided_data(study: Study) -> set[str]:
+    """Names of the Stan data that a study provides."""
+    provided = INPUTS - {name for name in INPUTS if name.startswith("prior_")} - OPTIONAL
+    provided |= set(study.priors.scales())
+    if study.data.uranium:
+        provided.add("log_uranium")
+    if len(study.data.states) != 1:
+        provided |= {"S", "state"}
+    return provided
 
 
 def table_path(study: Path, table: Path) -> str:

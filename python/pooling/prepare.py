@@ -14,7 +14,7 @@ import pandas as pd
 from pooling import cli
 from pooling.errors import StudyError
 from pooling.files import replacing
-from pooling.study import LOCATION_SCALE, SPREAD, Data, Priors, read_section
+from pooling.study import Data, Priors, read_section
 from pooling.tables import Table, read_counties, read_houses
 
 ZERO = 0.1  # pCi/L, what stands for an activity of 0 or is added to every activity
@@ -167,7 +167,7 @@ def stan_data(
     """The superset that programs declare parts of; lists over houses (N) and counties (J).
 
     `first_floor_share` is a county's share of first-floor houses, 0 without
-    houses. `log_uranium` (log ppm) is there if every county has it, `S` and
+    houses. `log_uranium` (log ppm) is there if the study uses it, `S` and
     `state` (1..S, alphabetical) if there is more than one state.
     """
     number = count_houses(houses, counties, data)
@@ -180,9 +180,9 @@ def stan_data(
         "floor_measure": first.astype(float).tolist(),
         "log_radon": log_radon(houses["activity"].to_numpy(), data.response, rules).tolist(),
         "first_floor_share": share.tolist(),
-        **_uranium(counties, rules),
+        **_uranium(counties, data),
         **_states(counties),
-        **prior_scales(priors),
+        **priors.scales(),
         # Every fit sets these; here they make the file complete for any program.
         "held_out": 0,
         "prior_only": 0,
@@ -190,29 +190,21 @@ def stan_data(
     }
 
 
-def _uranium(counties: pd.DataFrame, rules: Rules) -> dict[str, list]:
-    unknown = int(counties["uranium"].isna().sum())
-    if unknown:
-        rules.record("uranium left out", unknown, "counties whose uranium was not measured")
+def _uranium(counties: pd.DataFrame, data: Data) -> dict[str, list]:
+    if not data.uranium:
         return {}
+    unknown = counties.loc[counties["uranium"].isna(), "county_fips"].tolist()
+    if unknown:
+        raise StudyError(
+            f"data.uranium is true, but the county table has no uranium for {len(unknown)} of "
+            f"the study's counties, such as {unknown[0]}; set it to false or fill them in"
+        )
     return {"log_uranium": np.log(counties["uranium"].to_numpy()).tolist()}
 
 
 def _states(counties: pd.DataFrame) -> dict[str, int | list]:
     names, codes = np.unique(counties["state"].to_numpy(str), return_inverse=True)
     return {"S": len(names), "state": (codes + 1).tolist()} if len(names) > 1 else {}
-
-
-def prior_scales(priors: Priors) -> dict[str, float]:
-    """Priors under the names that programs read: `prior_<parameter>_<loc|scale|upper>`."""
-    parts = dict.fromkeys(LOCATION_SCALE, ("loc", "scale")) | dict.fromkeys(
-        SPREAD, ("scale", "upper")
-    )
-    return {
-        f"prior_{parameter}_{part}": getattr(getattr(priors, parameter), part)
-        for parameter, names in parts.items()
-        for part in names
-    }
 
 
 def coordinates(

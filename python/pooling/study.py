@@ -14,8 +14,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from pooling.errors import StudyError
 
-LOCATION_SCALE = ("alpha", "beta", "mu_alpha", "mu_beta")
-SPREAD = ("sigma", "sigma_alpha", "sigma_beta")
 
 
 class Section(BaseModel):
@@ -56,6 +54,7 @@ class Data(Section):
     drop_floors: list[int] = []
     drop_counties: list[int] = [26999, 27189, 27999, 55999]
     unmeasured_counties: bool = False
+    uranium: bool = Field(default=False, description="use the counties' uranium; all must have it")
 
     @model_validator(mode="after")
     def _one_meaning(self) -> "Data":
@@ -85,16 +84,49 @@ class Spread(Section):
         return self
 
 
-class Priors(Section):
-    """Priors by parameter; a program reads those of the parameters it has."""
+class Lkj(Section):
+    """LKJ prior of a correlation; shape 1 is uniform, more draws it to 0."""
 
-    alpha: LocationScale
-    beta: LocationScale
-    mu_alpha: LocationScale
-    mu_beta: LocationScale
-    sigma: Spread
-    sigma_alpha: Spread
-    sigma_beta: Spread
+    shape: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Gamma(Section):
+    """Gamma prior, of mean shape / rate."""
+
+    shape: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Priors(Section):
+    """Priors by parameter; programs with a parameter that has none do not apply to the study.
+
+    `gamma_alpha`, `gamma_beta` are the effects of log uranium on intercepts and
+    slopes, `delta_alpha` that of a county's share of first-floor houses on
+    intercepts, `rho` the correlation of intercepts and slopes, `nu` the degrees of
+    freedom of Student-t errors.
+    """
+
+    alpha: LocationScale | None = None
+    beta: LocationScale | None = None
+    mu_alpha: LocationScale | None = None
+    mu_beta: LocationScale | None = None
+    gamma_alpha: LocationScale | None = None
+    gamma_beta: LocationScale | None = None
+    delta_alpha: LocationScale | None = None
+    sigma: Spread | None = None
+    sigma_alpha: Spread | None = None
+    sigma_beta: Spread | None = None
+    rho: Lkj | None = None
+    nu: Gamma | None = None
+
+    def scales(self) -> dict[str, float]:
+        """The numbers under the names that programs read: `prior_<parameter>_<part>`."""
+        return {
+            f"prior_{parameter}_{part}": value
+            for parameter, prior in self
+            if prior is not None
+            for part, value in prior
+        }
 
 
 class Sampler(Section):

@@ -1,0 +1,83 @@
+/*
+ * Partial pooling, county effects integrated out: the posterior of
+ * hierarchical_centered.stan and hierarchical_noncentered.stan, sampled in its five
+ * population parameters alone.
+ *
+ *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma)
+ *   alpha[j]  ~ normal(mu_alpha, sigma_alpha)
+ *   beta[j]   ~ normal(mu_beta, sigma_beta)
+ *
+ * Given the spreads everything is normal, so a county enters by the counts, means and
+ * squares of its houses on each floor, however many they are, and alpha and beta are
+ * drawn exactly afterwards. README.md derives it.
+ */
+functions {
+  #include functions/county_marginal.stanfunctions
+}
+data {
+  int<lower=0> N;                               // Houses
+  int<lower=1> J;                               // Counties
+  array[N] int<lower=1, upper=J> county;        // County of each house
+  vector<lower=0, upper=1>[N] floor_measure;    // 0 basement, 1 first floor
+  vector[N] log_radon;                          // Radon, log pCi/L
+
+  real prior_mu_alpha_loc;                      // Prior mean of the mean basement level, log pCi/L
+  real<lower=0> prior_mu_alpha_scale;           // Its standard deviation
+  real prior_mu_beta_loc;                       // Prior mean of the mean floor effect, log pCi/L
+  real<lower=0> prior_mu_beta_scale;            // Its standard deviation
+  real<lower=0> prior_sigma_alpha_scale;        // Half-normal scale, infinite: uniform
+  real<lower=0> prior_sigma_alpha_upper;        // Upper bound, infinite: none
+  real<lower=0> prior_sigma_beta_scale;         // Half-normal scale, infinite: uniform
+  real<lower=0> prior_sigma_beta_upper;         // Upper bound, infinite: none
+  real<lower=0> prior_sigma_scale;              // Half-normal scale, infinite: uniform
+  real<lower=0> prior_sigma_upper;              // Upper bound, infinite: none
+
+  int<lower=0, upper=N> held_out;               // Houses at the end that are predicted, not fitted
+  int<lower=0, upper=1> prior_only;             // 1 fits no house
+  int<lower=0, upper=1> pointwise;              // 0 leaves out log_lik and y_rep
+}
+transformed data {
+  int n = prior_only ? 0 : N - held_out;        // Houses that inform the fit
+  int m = pointwise ? (held_out ? held_out : N) : 0;  // Houses that are scored: those held out, or all
+  matrix[J, 2] houses = cell_counts(head(county, n), head(floor_measure, n), J);
+  matrix[J, 2] mean_y = cell_means(head(log_radon, n), head(county, n), head(floor_measure, n), J);
+  real squares = sum(within_squares(head(log_radon, n), head(county, n), head(floor_measure, n), J));
+}
+parameters {
+  real mu_alpha;                                            // Mean basement level, log pCi/L
+  real mu_beta;                                             // Mean floor effect, log pCi/L
+  real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha; // Spread of basement levels between counties
+  real<lower=0, upper=prior_sigma_beta_upper> sigma_beta;   // Spread of floor effects between counties
+  real<lower=0, upper=prior_sigma_upper> sigma;             // Spread between houses, log pCi/L
+}
+model {
+  // Prior model: the study's scales; with (0, 10) and 1 they say
+  mu_alpha ~ normal(prior_mu_alpha_loc, prior_mu_alpha_scale);  // -23 <~ mu_alpha <~ 23
+  mu_beta ~ normal(prior_mu_beta_loc, prior_mu_beta_scale);     // -23 <~ mu_beta <~ 23
+  sigma_alpha / prior_sigma_alpha_scale ~ std_normal();         // 0 <~ sigma_alpha <~ 2.6
+  sigma_beta / prior_sigma_beta_scale ~ std_normal();           // 0 <~ sigma_beta <~ 2.6
+  sigma / prior_sigma_scale ~ std_normal();                     // 0 <~ sigma <~ 2.6
+
+  // Observational model, with the population of alpha and beta in it
+  mean_y ~ common_marginal(houses, squares, rep_vector(mu_alpha, J), rep_vector(mu_beta, J),
+                           sigma_alpha, sigma_beta, sigma);
+}
+generated quantities {
+  vector[J] alpha;                              // County basement levels, log pCi/L
+  vector[J] beta;                               // County floor effects, log pCi/L
+  vector[m] log_lik;                            // Log density of each scored house
+  vector[m] y_rep;                              // Replicated radon of each scored house, log pCi/L
+  {
+    matrix[J, 2] effects = county_effects_rng(mean_y, houses, rep_vector(mu_alpha, J),
+                                              rep_vector(mu_beta, J), sigma_alpha, sigma_beta,
+                                              rep_vector(sigma, J));
+    alpha = effects[, 1];
+    beta = effects[, 2];
+  }
+  if (m > 0) {
+    vector[m] mu = tail(alpha[county] + beta[county] .* floor_measure, m);
+    for (i in 1 : m)
+      log_lik[i] = normal_lpdf(log_radon[N - m + i] | mu[i], sigma);
+    y_rep = to_vector(normal_rng(mu, sigma));
+  }
+}
