@@ -17,6 +17,7 @@ import arviz_stats
 import numpy as np
 import pandas as pd
 from cmdstanpy import CmdStanMCMC, disable_logging
+from scipy.special import logsumexp
 from tqdm import tqdm
 
 from pooling import cli
@@ -74,7 +75,7 @@ def score_left_out(run: CmdStanMCMC, data: dict) -> dict:
     alpha, beta = run.stan_variable("alpha")[:, county], run.stan_variable("beta")[:, county]
     mean = alpha + beta * data["floor_measure"][-1]
     scores = {
-        "elpd": np.logaddexp.reduce(log_lik) - np.log(log_lik.size),
+        "elpd": logsumexp(log_lik) - np.log(log_lik.size),
         "mean": mean.mean(),
         "refitted": True,
         "converged": False,
