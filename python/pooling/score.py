@@ -111,7 +111,7 @@ def _loo_note(loo: pd.DataFrame) -> str:
     lost = int((~refits["converged"]).sum())
     note = f"{_houses(len(refits) - lost)} by exact refit"
     if lost:
-        note += f"; without {_houses(lost)} whose refits did not converge"
+        note += f"; without {_houses(lost)} whose refits did not converge, so compare by house"
     return note
 
 
