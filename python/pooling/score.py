@@ -109,10 +109,10 @@ def _loo_note(loo: pd.DataFrame) -> str:
     if refits.empty:
         return ""
     lost = int((~refits["converged"]).sum())
-    note = f"{_houses(len(refits) - lost)} by exact refit"
+    parts = [f"{_houses(len(refits) - lost)} by exact refit"] if lost < len(refits) else []
     if lost:
-        note += f"; without {_houses(lost)} whose refits did not converge, so compare by house"
-    return note
+        parts.append(f"without {_houses(lost)} whose refits did not converge, so compare by house")
+    return "; ".join(parts)
 
 
 def _houses(count: int) -> str:
