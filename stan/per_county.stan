@@ -38,6 +38,11 @@ transformed data {
   vector[J] squares = within_squares(head(log_radon, n), head(county, n), head(floor_measure, n), J);
   vector[J] mu_alpha = rep_vector(prior_alpha_loc, J);  // Prior means of the basement levels
   vector[J] mu_beta = rep_vector(prior_beta_loc, J);    // Prior means of the floor effects
+  for (j in 1 : J) {
+    if (squares[j] < 1e-20 && max(houses[j]) > 1)
+      reject("per_county: on each floor the houses of county ", j,
+             " are tied; its own spread has no posterior");
+  }
 }
 parameters {
   vector<lower=0, upper=prior_sigma_upper>[J] sigma;    // Spread between houses of a county, log pCi/L

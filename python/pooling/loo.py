@@ -17,6 +17,7 @@ import arviz_stats
 import numpy as np
 import pandas as pd
 from cmdstanpy import CmdStanMCMC, disable_logging
+from scipy.special import logsumexp
 from tqdm import tqdm
 
 from pooling import cli
@@ -74,7 +75,7 @@ def score_left_out(run: CmdStanMCMC, data: dict) -> dict:
     alpha, beta = run.stan_variable("alpha")[:, county], run.stan_variable("beta")[:, county]
     mean = alpha + beta * data["floor_measure"][-1]
     scores = {
-        "elpd": np.logaddexp.reduce(log_lik) - np.log(log_lik.size),
+        "elpd": logsumexp(log_lik) - np.log(log_lik.size),
         "mean": mean.mean(),
         "refitted": True,
         "converged": False,
@@ -109,28 +110,31 @@ def refit_without(executable: Path, data: dict, settings: Sampler, house: int) -
 def refit(executable: Path, data: dict, settings: Sampler, scores: pd.DataFrame) -> pd.DataFrame:
     """Replace the rows of `scores` where PSIS fails by exact refits, one a core at a time.
 
-    A house whose refits do not converge has no score: its `elpd` and `mean` are missing.
+    A house whose refits stop or do not converge has no score: its `elpd` and `mean`
+    are missing.
 
     Raises
     ------
     SamplingError
-        A refit stopped; the message names the house.
+        Every refit stopped; the message names the first house.
     """
     scores = scores.copy()
     failing = scores.index[~(scores["pareto_k"] <= MAX_PARETO_K)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [pool.submit(refit_without, executable, data, settings, row) for row in failing]
         title = f"refits of {executable.name}"
-        for row, job in zip(
-            failing, tqdm(jobs, desc=title, unit="house", disable=None), strict=True
-        ):
+        shown = tqdm(jobs, desc=title, unit="house", disable=None)
+        stopped = []
+        for row, job in zip(failing, shown, strict=True):
             try:
                 found = job.result()
             except SamplingError as error:
-                pool.shutdown(cancel_futures=True)
-                raise SamplingError(f"without house {scores.at[row, 'house']}: {error}") from None
+                stopped.append(f"without house {scores.at[row, 'house']}: {error}")
+                found = {"refitted": True, "converged": False}
             for name, value in found.items():
                 scores.at[row, name] = value
+    if stopped and len(stopped) == len(failing):
+        raise SamplingError(stopped[0])
     scores.loc[scores["refitted"] & ~scores["converged"], ["elpd", "mean"]] = np.nan
     return scores
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from scipy.special import logsumexp
 
 from pooling import cli
 from pooling.check import MAX_PARETO_K
@@ -61,7 +62,8 @@ def out_of_sample(fit: Fit, loo: pd.DataFrame) -> dict[str, tuple[float, float, 
     known = loo["elpd"].notna().to_numpy()
     y = fit.houses["log_radon"].to_numpy()[known]
     elpd, mean = loo["elpd"].to_numpy()[known], loo["mean"].to_numpy()[known]
-    seen = _log_mean_exp(fit.pointwise("log_likelihood").astype(float)[:, known])
+    log_lik = fit.pointwise("log_likelihood").astype(float)[:, known]
+    seen = logsumexp(log_lik, axis=0) - np.log(log_lik.shape[0])
     failing = int((~(loo["pareto_k"] <= MAX_PARETO_K)).sum())
     n = int(known.sum())
     return {
@@ -70,11 +72,6 @@ def out_of_sample(fit: Fit, loo: pd.DataFrame) -> dict[str, tuple[float, float, 
         "p_loo": (*total(seen - elpd), n),
         "pareto_k": (failing, float("nan"), len(loo)),
     }
-
-
-def _log_mean_exp(values: np.ndarray) -> np.ndarray:
-    top = values.max(axis=0)
-    return top + np.log(np.exp(values - top).mean(axis=0))
 
 
 def score(fit: Fit, loo: pd.DataFrame) -> pd.DataFrame:
@@ -112,10 +109,10 @@ def _loo_note(loo: pd.DataFrame) -> str:
     if refits.empty:
         return ""
     lost = int((~refits["converged"]).sum())
-    note = f"{_houses(len(refits) - lost)} by exact refit"
+    parts = [f"{_houses(len(refits) - lost)} by exact refit"] if lost < len(refits) else []
     if lost:
-        note += f"; without {_houses(lost)} whose refits did not converge"
-    return note
+        parts.append(f"without {_houses(lost)} whose refits did not converge, so compare by house")
+    return "; ".join(parts)
 
 
 def _houses(count: int) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from pandera.errors import SchemaError
 from pandera.pandas import Check, Column, DataFrameSchema
@@ -136,7 +137,7 @@ def read_counties(path: Path, columns: Mapping[str, str] | None = None) -> Table
     -------
     Table
         county_fips (integer, unique), state, county (text), lon, lat (degrees),
-        uranium (ppm); the last three are NaN where unknown.
+        uranium (ppm); the last three are NaN where unknown, and need not be there.
     """
     return _read(Path(path), COUNTIES, columns or {}, "data.county_columns")
 
@@ -153,13 +154,19 @@ def _read(path: Path, schema: DataFrameSchema, given: Mapping[str, str], setting
     columns = {name: given.get(name, name) for name in schema.columns}
     try:
         header = _header(path)
-        _require(path, header, columns, setting)
+        blank = {
+            name
+            for name, column in schema.columns.items()
+            if column.nullable and name not in given and name not in header
+        }
+        _require(path, header, {k: v for k, v in columns.items() if k not in blank}, setting)
         raw = _parse(path, header, [columns[name] for name in TEXT if name in columns])
     except UnicodeDecodeError:
         raise _not_utf8(path) from None
     if raw.empty:
         raise DataError(f"{path}: the table has a header and no rows; add rows to it")
-    table = Table(path, columns, pd.DataFrame({ours: raw[columns[ours]] for ours in columns}))
+    rows = {ours: np.nan if ours in blank else raw[columns[ours]] for ours in columns}
+    table = Table(path, columns, pd.DataFrame(rows, index=raw.index))
     return _checked(table, schema)
 
 

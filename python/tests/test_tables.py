@@ -121,7 +121,7 @@ def test_one_error_names_line_column_value_and_remedy(written, old, new, message
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("uranium", "uran", "line 1: no column uranium; the columns are county_fips, state,"),
+        ("county,lon", "cty,lon", "line 1: no column county; the columns are county_fips, state,"),
         ("0.502054", "0", "line 2: column uranium: 0 is not above 0 ppm; leave it blank"),
         ("0.502054", "inf", "line 2: column uranium: inf is not above 0 ppm;"),
         ("-93.415", "266.585", "line 2: column lon: 266.585 is no longitude;"),
@@ -195,3 +195,9 @@ def test_encoding_is_named_with_its_line(written):
         read_counties(path)
     with pytest.raises(DataError, match="line 1: byte 0xff is not UTF-8"):
         read_houses(written(HOUSES.encode("utf-16")))
+
+
+def test_columns_that_may_be_blank_may_be_missing(written):
+    table = read_counties(written("county_fips,state,county\n1001,IA,A\n1003,IA,B\n"))
+    assert table.rows["county"].tolist() == ["A", "B"]
+    assert table.rows[["lon", "lat", "uranium"]].isna().all(axis=None)
