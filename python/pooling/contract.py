@@ -18,12 +18,13 @@ PRIOR_PARTS = {
 }
 OPTIONAL = {"log_uranium", "S", "state"}
 INPUTS = {"N", "J", "county", "floor_measure", "log_radon", "first_floor_share", *SWITCHES}
-INPUTS |= OPTIONAL | {
+PRIORS = {
     f"prior_{parameter}_{part}"
     for parameters, parts in PRIOR_PARTS.items()
     for parameter in parameters.split()
     for part in parts.split()
 }
+INPUTS |= OPTIONAL | PRIORS
 OUTPUTS = {"alpha": (1,), "beta": (1,), "sigma": (0, 1), "log_lik": (1,), "y_rep": (1,)}
 SHAPES = {0: "a number", 1: "a vector"}
 

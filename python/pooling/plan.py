@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pooling import cli
 from pooling.cmdstan import is_built, locate, toolchain
-from pooling.contract import INPUTS, OPTIONAL
+from pooling.contract import INPUTS, OPTIONAL, PRIORS
 from pooling.errors import ProgramError, StudyError
 from pooling.files import write_if_changed
 from pooling.program import declared_data, essence
@@ -70,13 +70,14 @@ def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
                 f"{path}: models.use: {model} needs {', '.join(lacking)}, which the study's data "
                 "and priors do not provide; add them or leave the model out"
             )
+    if not applying:
+        raise StudyError(f"{path}: no program applies; give it the priors of at least one")
     return study.models.use or applying
 
 
 def provided_data(study: Study) -> set[str]:
     """Names of the Stan data that a study provides."""
-    provided = INPUTS - {name for name in INPUTS if name.startswith("prior_")} - OPTIONAL
-    provided |= set(study.priors.scales())
+    provided = INPUTS - PRIORS - OPTIONAL | set(study.priors.scales())
     if study.data.uranium:
         provided.add("log_uranium")
     if len(study.data.states) != 1:
