@@ -5,6 +5,7 @@ STUDY   ?= minnesota#    the study, data/studies/<study>.toml
 FROM    ?= per_county#   model at the tail of the shrinkage arrows
 TO      ?=#              model at their head; none: every other model, a panel each
 SEED    ?=#              seed of the sampler instead of the study's own
+SCHEDULER ?=#            dask scheduler that refits run on, tcp://...; none: this machine
 PYTHON3 ?= python3#      Python 3.11 or later, to make the environment with
 
 SHELL       := /bin/bash
@@ -14,7 +15,7 @@ ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS   += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 .DELETE_ON_ERROR:
-.PHONY: help all report tables figures fits test lint clean FORCE
+.PHONY: help all report tables figures fits cross-validation test lint clean FORCE
 
 ifneq ($(words $(STUDY))$(findstring /,$(STUDY)),1)
 $(error error: STUDY="$(STUDY)": give the name of one study, as in data/studies/<study>.toml)
@@ -61,6 +62,7 @@ figure_files := $(foreach name,$(subst _,-,$(figure_names)),$(reports)/figures/$
 pictures     := $(figure_files) $(figure_files:.svg=.png)
 checked      := $(foreach name,estimates.csv diagnostics.json,$(MODELS:%=$(fits)/%/$(name)))
 scored       := $(MODELS:%=$(fits)/%/scores.csv)
+tables       := $(addprefix $(reports)/tables/,scores.csv frequentist.csv published.csv)
 
 # After an error make would delete the other file of a pair, changed or not. These
 # are whole whenever they are there: stages write beside them and rename.
@@ -71,7 +73,7 @@ all: report
 ## report: reports/<study>/index.html
 report: $(reports)/index.html
 ## tables: reports/<study>/tables/*.csv
-tables: $(reports)/tables/scores.csv
+tables: $(tables)
 ## figures: reports/<study>/figures/*.svg and *.png
 figures: $(pictures)
 ## fits: posterior and prior of every model, checked
@@ -103,7 +105,7 @@ $(PROGRAMS:%=stan/%): stan/%: $(package)/compile.py .build/programs/%.essence .b
 
 # Fits. The first rule names their files, so that make never counts them as
 # intermediate: one that was deleted is made again.
-$(foreach file,fit.nc diagnostics.json estimates.csv loo.csv scores.csv,$(PROGRAMS:%=$(fits)/%/$(file))):
+$(foreach file,fit.nc diagnostics.json estimates.csv loo.csv scores.csv loco.csv kfold_county.csv kfold_house.csv,$(PROGRAMS:%=$(fits)/%/$(file))):
 
 $(fits)/%/fit.nc: $(package)/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(package)/sampling.py
 	$(say)
@@ -120,6 +122,22 @@ $(fits)/%/loo.csv: $(package)/loo.py stan/% $(fits)/%/fit.nc $(prepared).json $(
 $(fits)/%/scores.csv: $(package)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(package)/draws.py
 	$(say)
 	$(run) $(given) -o $@
+
+# Scores of houses left out together: hundreds of refits, so only when asked for.
+schemes := loco kfold_county kfold_house
+define scheme
+$(fits)/%/$1.csv: $(package)/refits.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json $(package)/sampling.py | $(fits)/%/diagnostics.json
+	$$(say)
+	$$(run) $$(given) --scheme $1 $(SCHEDULER:%=--scheduler %) -o $$@
+endef
+$(foreach name,$(schemes),$(eval $(call scheme,$(name))))
+
+## cross-validation: leave-one-county-out and 10-fold scores of every model, long
+cross-validation: $(reports)/tables/cross_validation.csv
+left_out := $(foreach name,$(schemes),$(MODELS:%=$(fits)/%/$(name).csv))
+$(reports)/tables/cross_validation.csv: $(package)/cross_validation.py $(left_out) $(checked) $(plan)/chosen.json $(package)/draws.py
+	$(say)
+	$(run) $(MODELS:%=$(fits)/%) -o $@
 
 # Figures: code, the study's section, the models; shrinkage may be asked for two models.
 drawn_by := $(addprefix $(package)/,drawing.py draws.py panels.py theme.py)
@@ -139,8 +157,16 @@ $(reports)/tables/scores.csv: $(package)/results.py $(prepared).coords.json $(ch
 	$(say)
 	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
 
+$(reports)/tables/frequentist.csv: $(package)/frequentist.py $(prepared).json $(prepared).coords.json .build/packages.json
+	$(say)
+	$(run) $(given) -o $@
+
+$(reports)/tables/published.csv: $(package)/published.py data/published.csv $(prepared).json $(prepared).coords.json $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(package)/draws.py
+	$(say)
+	$(run) $(given) -o $@
+
 listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
-$(reports)/index.html: $(package)/report.py reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables/scores.csv $(pictures) $(listings) $(plan)/figures.json $(package)/facts.py
+$(reports)/index.html: $(package)/report.py reports/report.html.jinja reports/report.css $(plan)/about.json $(tables) $(pictures) $(listings) $(plan)/figures.json $(package)/facts.py
 	$(say)
 	$(run) reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables --highlight $(plan)/figures.json --figures $(figure_files) --programs $(listings) -o $@
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pooling.prepare import prepare, prior_scales
-from pooling.study import LocationScale, Priors, Sampler, Spread, read_study
+from pooling.prepare import prepare
+from pooling.study import Gamma, Lkj, LocationScale, Priors, Sampler, Spread, read_study
 from pooling.tables import read_counties, read_houses
 
 ROOT = Path(__file__).parents[2]
@@ -18,9 +18,14 @@ WEAK = Priors(
     beta=LocationScale(scale=10),
     mu_alpha=LocationScale(scale=10),
     mu_beta=LocationScale(scale=10),
+    gamma_alpha=LocationScale(scale=10),
+    gamma_beta=LocationScale(scale=10),
+    delta_alpha=LocationScale(scale=10),
     sigma=Spread(scale=1),
     sigma_alpha=Spread(scale=1),
     sigma_beta=Spread(scale=1),
+    rho=Lkj(shape=2),
+    nu=Gamma(shape=2, rate=0.1),
 )
 # County (from 1), floor and log radon of ten houses. County 3 has a first floor
 # only, county 4 no house, county 5 one house.
@@ -55,7 +60,7 @@ def tiny_data(priors: Priors = WEAK, **changes: object) -> dict:
         "prior_only": 0,
         "pointwise": 1,
     }
-    return data | prior_scales(priors) | changes
+    return data | priors.scales() | changes
 
 
 def tiny_coords() -> dict:
