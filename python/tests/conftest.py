@@ -34,6 +34,8 @@ BETA = {
     "per_county": (-0.5, 0.3, 40.0, -30.0),
     "hierarchical": (-0.5, -0.2, -0.4, -0.4),
 }
+URANIUM = (-0.4, -0.1, 0.2, 0.5)  # log ppm
+GAMMA = {"gamma_alpha": 0.5, "gamma_beta": -0.25}  # without spread
 POPULATION = {"mu_alpha": 1.4, "mu_beta": -0.4, "sigma_alpha": 1.5, "sigma_beta": 1.6, "sigma": 1.7}
 SPREAD = {"alpha": 0.1, "beta": 0.2, "sigma_alpha": 0.5, "sigma_beta": 0.5, "sigma": 0.5}
 
@@ -72,7 +74,10 @@ def _parameters(model: str, counties: int) -> dict[str, tuple]:
         sigma = np.stack([fixed_draws(1.7, 0.5, c) for c in range(counties)], axis=-1)
         return {"sigma": (("chain", "draw", "county"), sigma)}
     names = ("mu_alpha", "mu_beta", "sigma") if model == "pooled" else tuple(POPULATION)
+    gamma = GAMMA if "uranium" in model else {}
     return {
+        name: (("chain", "draw"), fixed_draws(value, 0.0, 0)) for name, value in gamma.items()
+    } | {
         name: (("chain", "draw"), fixed_draws(POPULATION[name], SPREAD.get(name, 0.1), 5 + i))
         for i, name in enumerate(names)
     }
@@ -135,6 +140,7 @@ def build_fit(
     study: str = "example",
     diverging: tuple[int, ...] = (),
     pointwise: bool = True,
+    uranium: bool = False,
 ) -> Fit:
     """A fit of 2 chains x 25 draws with known posterior means, see the tables above.
 
@@ -156,8 +162,13 @@ def build_fit(
         Draws of the first chain that are flagged as divergent.
     pointwise
         Whether replications and log densities were kept.
+    uranium
+        Whether the study uses uranium; models with `uranium` in their names
+        always have effects of it.
     """
     coords, constants, observed = _data(counties, states)
+    if uranium:
+        constants["log_uranium"] = ("county", np.resize(URANIUM, counties))
     effects = _effects(model, counties)
     posterior = _parameters(model, counties) | effects
     groups = {

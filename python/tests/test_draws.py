@@ -88,6 +88,46 @@ def test_a_stored_fit_is_the_same_and_replications_are_single_precision(example_
     assert stored.tree["sample_stats"]["diverging"].values.sum() == 1
 
 
+def test_log_uranium_is_by_county_and_empty_where_the_study_uses_none(example_fit):
+    assert example_fit(uranium=True).log_uranium[27005] == 0.2
+    assert example_fit().log_uranium.empty
+
+
+def test_population_parameters_are_those_of_one_number(example_fit):
+    assert example_fit("per_county").population() == {}
+    fit = example_fit("pooled")
+    population = fit.population()
+    assert list(population) == ["mu_alpha", "mu_beta", "sigma"]
+    assert population["sigma"][25 + 3] == fit.tree["posterior"]["sigma"].values[1, 3]
+    assert fit.population("prior")["sigma"][0] == 2 * population["sigma"][0]
+
+
+def test_left_out_houses_are_read_from_beside_the_fit(example_fit, tmp_path):
+    write_fit(example_fit("pooled").tree, tmp_path / "fit.nc")
+    assert open_fit(tmp_path).loo.empty
+    (tmp_path / "loo.csv").write_text("house,elpd,pareto_k\n5081,-1.5,0.2\n5082,,0.8\n")
+    loo = open_fit(tmp_path).loo
+    assert loo["house"].tolist() == [5081, 5082]
+    assert loo["elpd"].isna().tolist() == [False, True]
+
+
+def test_ids_of_left_out_houses_stay_text(example_fit, tmp_path):
+    tree = example_fit("pooled").tree
+    names = np.array([f"00{i}" for i in range(9)] + ["NA"], dtype=object)
+    renamed = xr.DataTree.from_dict(
+        {
+            name: group.to_dataset().assign_coords(house=names)
+            if "house" in group.to_dataset().coords
+            else group.to_dataset()
+            for name, group in tree.children.items()
+        }
+    )
+    renamed.attrs.update(tree.attrs)
+    write_fit(renamed, tmp_path / "fit.nc")
+    (tmp_path / "loo.csv").write_text("house,elpd\n000,-1.5\nNA,-1.6\n")
+    assert open_fit(tmp_path).loo["house"].tolist() == ["000", "NA"]
+
+
 def test_a_missing_fit_is_an_error_that_names_the_target(tmp_path):
     with pytest.raises(DataError, match="no such fit; make it with `make pooled`"):
         open_fit(tmp_path / "pooled")

@@ -203,3 +203,32 @@ def test_table_may_be_anywhere(folder):
     study = folder / "data/studies/trial.toml"
     assert table_path(study, folder / "mine.csv") == "mine.csv"
     assert table_path(study, "../../mine.csv") == "mine.csv"
+
+
+@pytest.mark.parametrize(
+    ("declaration", "setting", "old"),
+    [
+        ("real prior_gamma_alpha_scale;", "gamma_alpha = { scale = 1 }\n", "[priors]\n"),
+        ("vector[J] log_uranium;", "uranium = true\n", "[data]\n"),
+    ],
+)
+def test_program_applies_where_its_data_are_provided(folder, declaration, setting, old):
+    (folder / "stan/soil.stan").write_text("data { int J; " + declaration + " }")
+    run()
+    assert "MODELS := pooled\n" in (folder / ".build/trial/plan.mk").read_text()
+    edit(folder, old, old + setting)
+    run()
+    assert "MODELS := pooled soil\n" in (folder / ".build/trial/plan.mk").read_text()
+
+
+def test_model_asked_for_without_its_data_is_an_error(folder):
+    (folder / "stan/soil.stan").write_text("data { int J; vector[J] log_uranium; }")
+    edit(folder, "[models]", '[models]\nuse = ["soil"]')
+    with pytest.raises(StudyError, match=r"models\.use: soil needs log_uranium, which the study"):
+        run()
+
+
+def test_study_to_which_no_program_applies_is_an_error(folder):
+    (folder / "stan/pooled.stan").unlink()
+    with pytest.raises(StudyError, match="no program applies"):
+        run()

@@ -76,7 +76,7 @@ def survey():
 
 @pytest.fixture(scope="module")
 def minnesota(survey):
-    return survey(states=["MN"])
+    return survey(states=["MN"], uranium=True)
 
 
 def rule(names, name, reason=""):
@@ -90,7 +90,7 @@ def rule(names, name, reason=""):
 
 
 def test_three_states_by_hand(prepared):
-    values, names = prepared(states=["MN", "R5"], drop_floors=[9])
+    values, names = prepared(states=["MN", "R5"], drop_floors=[9], uranium=True)
     assert values.pop("prior_only") == 0
     scales = {name: values.pop(name) for name in list(values) if name.startswith("prior_")}
     assert values.pop("log_radon") == pytest.approx(
@@ -161,7 +161,9 @@ def test_three_states_by_hand(prepared):
 
 
 def test_unmeasured_counties_come_with_their_uranium_and_no_house(prepared):
-    values, names = prepared(states=["MN"], drop_floors=[9], unmeasured_counties=True)
+    values, names = prepared(
+        states=["MN"], drop_floors=[9], unmeasured_counties=True, uranium=True
+    )
     assert values["county"] == [2, 1, 2]
     assert values["first_floor_share"] == [1.0, 0.5, 0.0]
     assert values["log_uranium"][2] == pytest.approx(math.log(1.03105))
@@ -169,11 +171,15 @@ def test_unmeasured_counties_come_with_their_uranium_and_no_house(prepared):
     assert rule(names, "counties added") == 1
 
 
-def test_uranium_is_left_out_unless_every_county_has_it(prepared):
-    values, names = prepared(states=["IN", "MN"], drop_floors=[9])
+def test_uranium_is_left_out_unless_the_study_uses_it(prepared):
+    values, _ = prepared(states=["IN", "MN"], drop_floors=[9])
     assert "log_uranium" not in values
-    assert rule(names, "uranium left out") == 1
     assert values["S"] == 2
+
+
+def test_uranium_that_a_county_lacks_is_an_error(prepared):
+    with pytest.raises(StudyError, match=r"data\.uranium is true, but .* 1 of the study's counties"):
+        prepared(states=["IN", "MN"], drop_floors=[9], uranium=True)
 
 
 def test_codes_of_a_survey_of_ones_own(prepared):
@@ -289,7 +295,7 @@ def test_minnesota_has_the_published_share_above_the_action_level(minnesota):
 
 
 def test_minnesota_with_its_counties_without_a_house(survey):
-    values, names = survey(states=["MN"], unmeasured_counties=True)
+    values, names = survey(states=["MN"], unmeasured_counties=True, uranium=True)
     added = [i for i, n in enumerate(names["houses"]) if n == 0]
     assert [names["county"][i] for i in added] == ["GRANT", "RED LAKE"]
     assert np.exp([values["log_uranium"][i] for i in added]) == pytest.approx([1.47959, 1.03105])
@@ -318,7 +324,7 @@ def test_houses_of_tribal_land(survey):
 def test_command_line_writes_both_files_or_none(tmp_path):
     data, priors = tmp_path / "data.json", tmp_path / "priors.json"
     data.write_text('{"states": ["MN"]}', encoding="utf-8")
-    priors.write_text(PRIORS.model_dump_json().replace("null", "1e999"), encoding="utf-8")
+    priors.write_text(json.dumps(PRIORS.model_dump()), encoding="utf-8")
     output, coords = tmp_path / "out" / "mine.json", tmp_path / "out" / "mine.coords.json"
     tables = ROOT / "data" / "households.csv", ROOT / "data" / "counties.csv"
     command = [*map(str, (data, priors, *tables)), "-o", str(output), "--coords", str(coords)]

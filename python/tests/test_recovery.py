@@ -6,7 +6,6 @@ from cmdstanpy import CmdStanMCMC
 from programs import SHIPPED, WEAK, executable, quick, tiny_data
 
 from pooling.check import summarize
-from pooling.prepare import prior_scales
 from pooling.sampling import sample
 from pooling.study import LocationScale, Priors, Spread
 
@@ -44,7 +43,7 @@ def simulate(structure: str, counties: int, seed: int) -> tuple[dict, dict]:
         "log_radon": rng.normal(mean, sigma).tolist(),
         "held_out": 0,
     }
-    return data | prior_scales(WEAK), truth
+    return data | WEAK.scales(), truth
 
 
 def ranks(run: CmdStanMCMC, truth: dict, names: tuple[str, ...]) -> np.ndarray:

@@ -58,7 +58,7 @@ def test_what_is_left_out_has_a_default(study):
     [
         ('title = "A study"', "", "title: setting is missing; add it"),
         ("[sampler]\nseed = 1", "", "sampler: setting is missing; add it"),
-        ("beta = { loc = 1, scale = 10 }\n", "", "priors.beta: setting is missing; add it"),
+        ("loc = 1, scale = 10", "loc = 1", "priors.beta.scale: setting is missing; add it"),
         ("seed = 1", "seed = 1\ndrawz = 5", "sampler.drawz: unknown setting; remove it"),
         ("[data]", "[dta]", "dta: unknown setting; remove it or correct its name"),
         ("scale = 1 }", "scale = 1, mean = 0 }", "priors.sigma.mean: unknown setting"),

@@ -28,15 +28,14 @@ def test_fifteen_models_have_fifteen_colours():
     assert len({model_colours(models)[model] for model in models}) == 15
 
 
-def test_story_order_is_that_of_the_lesson_then_alphabetical():
-    models = ["zeta", "hierarchical_noncentered", "alpha", "per_county", "pooled"]
-    assert sorted(models, key=story_order) == [
-        "pooled",
-        "per_county",
-        "hierarchical_noncentered",
-        "alpha",
-        "zeta",
+def test_story_order_goes_from_complete_to_partial_pooling_then_alphabetically():
+    told = [
+        *("pooled", "pooled_robust", "per_county", "per_county_common_slope"),
+        *("varying_intercept_noncentered", "varying_intercept_uranium"),
+        *("hierarchical_centered", "hierarchical_noncentered", "hierarchical_marginal"),
+        *("hierarchical_uranium", "hierarchy", "zeta"),
     ]
+    assert sorted(sorted(told), key=story_order) == told
 
 
 def test_label_colours_follow_the_model_not_its_label():
