@@ -15,7 +15,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pooling.errors import StudyError
 
 
-
 class Section(BaseModel):
     """Part of a study; unknown keys are errors."""
 
@@ -143,7 +142,7 @@ class Sampler(Section):
 
     def refits(self) -> tuple["Sampler", "Sampler"]:
         """Settings of a refit that predicts a few houses: a short run, then a careful one."""
-        short = {"warmup": min(self.warmup, 500), "draws": min(self.draws, 500)}
+        short = {"warmup": min(self.warmup, 300), "draws": min(self.draws, 500)}
         return self.model_copy(update=short), self.model_copy(update={"adapt_delta": 0.99})
 
 
