@@ -1,7 +1,8 @@
 """How a fit is stored, and the frames that tables and figures are made of.
 
 A fit is a folder with `fit.nc`, an ArviZ DataTree in netCDF, and, once it has
-been checked, `diagnostics.json`. The groups are ArviZ's: `posterior`,
+been checked, `diagnostics.json`, and, once its houses have been left out one by
+one, `loo.csv`. The groups are ArviZ's: `posterior`,
 `posterior_predictive`, `log_likelihood`, `sample_stats`, `prior`,
 `prior_predictive`, `sample_stats_prior`, `observed_data`, `constant_data`.
 Dimensions are `chain`, `draw`, `county` (FIPS code) and `house` (house id).
@@ -10,7 +11,7 @@ Dimensions are `chain`, `draw`, `county` (FIPS code) and `house` (house id).
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -36,10 +37,14 @@ class Fit:
         The DataTree, groups as in the module's docstring.
     diagnostics
         The gate's findings; empty if the fit has not been checked.
+    loo
+        A row a house in the order of `houses`, as `pooling.loo` writes it; empty
+        if no house has been left out.
     """
 
     tree: xr.DataTree
     diagnostics: dict
+    loo: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def model(self) -> str:
@@ -99,6 +104,25 @@ class Fit:
         if table["state"].nunique() <= 1:
             return table["county"]
         return table["county"] + ", " + table["state"]
+
+    @cached_property
+    def log_uranium(self) -> pd.Series:
+        """Soil uranium of each county, log ppm, by FIPS code; empty if the study uses none."""
+        data = self.tree["constant_data"].to_dataset()
+        if "log_uranium" not in data:
+            return pd.Series(dtype=float)
+        return pd.Series(data["log_uranium"].values, self.counties["county_fips"])
+
+    def population(self, group: str = "posterior") -> dict[str, np.ndarray]:
+        """Draws of every parameter that is one number, in the program's order, each (sample,).
+
+        Samples are in order of chain, then draw.
+        """
+        return {
+            name: values.transpose("chain", "draw").values.ravel()
+            for name, values in self.tree[group].to_dataset().items()
+            if set(values.dims) == {"chain", "draw"}
+        }
 
     @cached_property
     def houses(self) -> pd.DataFrame:
@@ -224,7 +248,15 @@ def open_fit(folder: Path) -> Fit:
         ) from None
     checked = path.with_name("diagnostics.json")
     found = json.loads(checked.read_text(encoding="utf-8")) if checked.is_file() else {}
-    return Fit(tree, found)
+    return Fit(tree, found, _read_loo(path.with_name("loo.csv"), tree))
+
+
+def _read_loo(path: Path, tree: xr.DataTree) -> pd.DataFrame:
+    """Scores of left-out houses; their ids as the fit has them, so that "007" stays text."""
+    if not path.is_file():
+        return pd.DataFrame()
+    ids = int if tree["constant_data"]["house"].dtype.kind == "i" else str
+    return pd.read_csv(path, dtype={"house": ids}, keep_default_na=False, na_values=[""])
 
 
 def write_fit(tree: xr.DataTree, path: Path) -> None:

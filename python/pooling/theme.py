@@ -21,6 +21,8 @@ STRUCTURES = {
     "hierarchical_centered": ORANGE,
     "hierarchical_noncentered": VERMILION,
 }
+# First words of a program's name, which say what it pools, from everything to partially.
+FAMILIES = ("pooled", "per_county", "varying_intercept", "hierarchical")
 OTHERS = (
     *(GREEN, PURPLE, SKY, "#8C510A", "#6A51A3", "#01665E", "#B2182B", "#5C5C5C"),
     *("#35978F", "#C51B7D", "#4D9221", "#BF812D"),
@@ -60,10 +62,17 @@ def model_colours(models: Iterable[str]) -> dict[str, str]:
     return STRUCTURES | fresh
 
 
-def story_order(model: str) -> tuple[int, str]:
-    """Sort key of a model: the four programs of the lesson in its order, then others by name."""
+def story_order(model: str) -> tuple[int, int, str]:
+    """Sort key of a model: by what it pools, the programs of the lesson first, then by name.
+
+    A name that does not say what it pools comes last.
+    """
+    family = [
+        i for i, first in enumerate(FAMILIES) if model == first or model.startswith(f"{first}_")
+    ]
     known = list(STRUCTURES)
-    return (known.index(model) if model in STRUCTURES else len(known), model)
+    lesson = known.index(model) if model in STRUCTURES else len(known)
+    return (family[0] if family else len(FAMILIES), lesson, model)
 
 
 def label_colours(frame: pd.DataFrame) -> dict[str, str]:
