@@ -140,13 +140,15 @@ $(reports)/tables/cross_validation.csv: $(package)/cross_validation.py $(left_ou
 	$(run) $(MODELS:%=$(fits)/%) -o $@
 
 # Figures: code, the study's section, the models; shrinkage may be asked for two models.
-drawn_by := $(addprefix $(package)/,drawing.py draws.py panels.py theme.py)
+# Only those of left-out houses wait for refits.
+drawn_by := $(addprefix $(package)/,densities.py drawing.py draws.py panels.py soil.py theme.py)
+left_out := model_comparison pareto_k
 shown     = $(if $(and $(TO),$(filter shrinkage,$1)),$(FROM) $(TO),$(MODELS))
 chosen    = $(if $(filter shrinkage,$1),--from-model $(FROM) $(TO:%=--to-model %))
 define figure
 .PHONY: $(subst _,-,$1)-plot
 $(subst _,-,$1)-plot: $(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png
-$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(package)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
+$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(package)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(if $(filter $(left_out),$1),$(MODELS:%=$(fits)/%/loo.csv)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
 	$$(say)
 	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) -o $$(basename $$@).svg $$(basename $$@).png
 endef

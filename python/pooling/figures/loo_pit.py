@@ -1,0 +1,171 @@
+"""LOO-PIT: whether left-out houses lie where the model expects them.
+
+For each house the probability that a model which has not seen it gives to less
+radon than it has. If a model is calibrated these are spread evenly from 0 to 1.
+The line is the share of houses up to each probability less that probability; it
+stays within the grey band, all of it, for 95 in 100 calibrated models. A line
+that rises from the left, falls through the middle and rises again belongs to a
+model that is too sure, the opposite to one that is too unsure; a line all above
+0 expects too much radon, one all below 0 too little.
+"""
+
+from collections.abc import Sequence
+
+import arviz_stats
+import numpy as np
+import pandas as pd
+import xarray as xr
+from arviz_stats.ecdf_utils import ecdf_pit
+from plotnine import (
+    aes,
+    facet_wrap,
+    geom_hline,
+    geom_ribbon,
+    geom_step,
+    geom_text,
+    ggplot,
+    labs,
+    scale_color_manual,
+    scale_x_continuous,
+    scale_y_continuous,
+    theme,
+)
+
+from pooling.drawing import draw
+from pooling.draws import Fit
+from pooling.errors import NothingToShow
+from pooling.panels import by_model, caption, percent, spread_out, strip
+from pooling.study import Figures
+from pooling.theme import DATA, FAINT, MUTED, model_colours, theme_pooling
+
+DRAWS, HOUSES = 2000, 2000  # at most, evenly spaced
+POINTS = 200  # of a line
+COVERAGE, SIMULATIONS = 0.95, 1000
+COLUMNS = 4
+INCHES_WIDE = 10
+
+
+def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
+    """Distribution of the LOO-PIT values, less the even one.
+
+    Returns
+    -------
+    DataFrame
+        One row a model and point. Columns: study; model; label; pit
+        (probability); difference (share of houses with values up to pit, less
+        pit); low, high (simultaneous 95% band of the difference, of Säilynoja,
+        Bürkner and Vehtari 2022, Statistics and Computing 32:32); outside
+        (share of all points of the model's line beyond the band); houses.
+
+    Raises
+    ------
+    NothingToShow
+        The fits hold no replications and log densities of houses.
+    """
+    kept = [fit for fit in fits if "log_likelihood" in fit.tree.children]
+    if not kept or len(kept[0].houses) < 2:
+        raise NothingToShow(
+            "LOO-PIT needs two houses and their replications; "
+            "set sampler.pointwise = true in the study to keep these"
+        )
+    houses = spread_out(range(len(kept[0].houses)), HOUSES)
+    points, _, low, high = ecdf_pit(np.zeros(len(houses)), COVERAGE, SIMULATIONS)
+    parts = [_line(fit, loo_pit(fit, houses), points, low, high) for fit in kept]
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.assign(label=by_model(rows["label"], kept))
+
+
+def loo_pit(fit: Fit, houses: np.ndarray) -> np.ndarray:
+    """LOO-PIT values by PSIS of the houses at these positions, (house,)."""
+    sizes = fit.tree["posterior"].sizes
+    draws = {"draw": slice(None, None, -(-(sizes["chain"] * sizes["draw"]) // DRAWS))}
+
+    def thinned(group: str, name: str) -> xr.DataArray:
+        return fit.tree[group][name].isel(draws | {"house": houses}).astype(float)
+
+    observed = fit.tree["observed_data"].to_dataset().isel(house=houses)
+    groups = {
+        # Only for the efficiency of the draws, which sigma stands for.
+        "posterior": fit.tree["posterior"].to_dataset()[["sigma"]].isel(draws),
+        "log_likelihood": thinned("log_likelihood", "log_lik").to_dataset(name="log_radon"),
+        "posterior_predictive": thinned("posterior_predictive", "y_rep").to_dataset(
+            name="log_radon"
+        ),
+        "observed_data": observed[["log_radon"]],
+    }
+    return arviz_stats.loo_pit(xr.DataTree.from_dict(groups))["log_radon"].values
+
+
+def _line(
+    fit: Fit, values: np.ndarray, points: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> pd.DataFrame:
+    share = np.searchsorted(np.sort(values), points, side="right") / len(values)
+    shown = spread_out(range(len(points)), POINTS)
+    return pd.DataFrame(
+        {
+            "study": fit.study,
+            "model": fit.model,
+            "label": fit.label,
+            "pit": points[shown],
+            "difference": (share - points)[shown],
+            "low": (low - points)[shown],
+            "high": (high - points)[shown],
+            "outside": ((share < low) | (share > high)).mean(),
+            "houses": len(values),
+        }
+    )
+
+
+def plot(frame: pd.DataFrame) -> ggplot:
+    """A panel a model."""
+    models = frame["label"].cat.categories.size
+    columns = min(COLUMNS, models)
+    wide = INCHES_WIDE if columns > 2 else 7
+    return (
+        ggplot(frame, aes("pit"))
+        + geom_ribbon(aes(ymin="low", ymax="high"), fill=FAINT, alpha=0.7)
+        + geom_hline(yintercept=0, color=MUTED, size=0.4)
+        + geom_step(aes(y="difference", color="model"), size=0.8)
+        + geom_text(
+            aes(y="high", label="said"),
+            remarks(frame),
+            ha="right",
+            va="bottom",
+            size=7.5,
+            color=DATA,
+        )
+        + facet_wrap("label", ncol=columns, labeller=strip)
+        + scale_x_continuous(breaks=[0, 0.5, 1])
+        + scale_y_continuous(expand=(0.05, 0, 0.12, 0))
+        + scale_color_manual(model_colours(frame["model"]), guide=None)
+        + labs(
+            x="LOO-PIT: probability of less radon than the house has",
+            y="share of houses, less even",
+            title="Calibration of predictions for left-out houses",
+            caption=_about(frame, wide),
+        )
+        + theme_pooling()
+        + theme(figure_size=(wide, 2.3 * -(-models // columns) + 1.8))
+    )
+
+
+def remarks(frame: pd.DataFrame) -> pd.DataFrame:
+    """What each panel says in its upper right corner: how much of its line is outside."""
+    panels = frame.drop_duplicates("label")
+    top = max(frame["high"].max(), frame["difference"].max())
+    said = ["inside" if share == 0 else f"{percent(share)} outside" for share in panels["outside"]]
+    return panels.assign(pit=1.0, high=top, said=said)
+
+
+def _about(frame: pd.DataFrame, wide: float) -> str:
+    return caption(
+        f"""Study {frame["study"].iloc[0]}; {frame["houses"].iloc[0]:,} houses, by Pareto smoothed
+        importance sampling. Grey: band that holds the whole line for {COVERAGE:.0%} of calibrated
+        models, were houses independent. Percentages: how much of the line is outside it. Houses
+        with a Pareto k above 0.7 are only approximately left out.""",
+        wide,
+    )
+
+
+if __name__ == "__main__":
+    draw(__doc__, frame, plot)

@@ -1,0 +1,175 @@
+"""Prior against posterior: what the houses add to what was assumed.
+
+A panel a population parameter and a row a model that has it: the filled curve is
+the density of its posterior, the dark line that of its prior, on the same
+scale. Where the line is flat and low the houses have decided; where line and
+curve are alike the answer is the prior's.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from plotnine import (
+    aes,
+    element_blank,
+    element_text,
+    facet_wrap,
+    geom_line,
+    geom_ribbon,
+    ggplot,
+    labs,
+    scale_color_manual,
+    scale_fill_manual,
+    scale_y_continuous,
+    theme,
+)
+
+from pooling.densities import bandwidth, smooth
+from pooling.drawing import draw
+from pooling.draws import Fit
+from pooling.errors import NothingToShow
+from pooling.panels import by_model, caption, strip
+from pooling.study import Figures
+from pooling.theme import DATA, model_colours, theme_pooling
+
+FIRST = (
+    *("mu_alpha", "mu_beta", "gamma_alpha", "gamma_beta", "delta_alpha"),
+    *("sigma_alpha", "sigma_beta", "sigma"),
+)
+POINTS = 150
+TRIM = 0.001  # of a model's draws, at either end of the axis
+COLUMNS = 4
+HEIGHT = 0.9  # of the highest curve, in rows
+INCHES_WIDE = 10
+
+
+def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
+    """Densities of the parameters that are one number.
+
+    Returns
+    -------
+    DataFrame
+        One row a model, parameter and point. Columns: study; model; label;
+        parameter; value (in the parameter's unit); prior, posterior (densities
+        per that unit).
+
+    Raises
+    ------
+    NothingToShow
+        No model has such a parameter.
+    """
+    draws = {fit.model: (fit.population("prior"), fit.population()) for fit in fits}
+    names = {name for _, posterior in draws.values() for name in posterior}
+    order = [*(name for name in FIRST if name in names), *sorted(names - set(FIRST))]
+    if not order:
+        raise NothingToShow("no model has a population parameter, so there is no prior to compare")
+    parts = []
+    for name in order:
+        having = [fit for fit in fits if name in draws[fit.model][1]]
+        points = _points([draws[fit.model][1][name] for fit in having])
+        parts += [_densities(fit, name, points, *draws[fit.model]) for fit in having]
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.assign(
+        label=by_model(rows["label"], fits).cat.remove_unused_categories(),
+        parameter=pd.Categorical(rows["parameter"], order, ordered=True),
+    )
+
+
+def _points(draws: Sequence[np.ndarray]) -> np.ndarray:
+    """Where to look: as far as nearly all posterior draws of any model, and a little more."""
+    ends = np.quantile(np.concatenate(draws), [TRIM, 1 - TRIM])
+    margin = 0.05 * np.ptp(ends) or 0.5
+    lowest = 0.0 if all((values > 0).all() for values in draws) else -np.inf
+    return np.linspace(max(ends[0] - margin, lowest), ends[1] + margin, POINTS)
+
+
+def _densities(
+    fit: Fit, name: str, points: np.ndarray, prior: dict, posterior: dict
+) -> pd.DataFrame:
+    positive = bool((prior[name] > 0).all() and (posterior[name] > 0).all())
+    return pd.DataFrame(
+        {
+            "study": fit.study,
+            "model": fit.model,
+            "label": fit.label,
+            "parameter": name,
+            "value": points,
+            "prior": density(prior[name], points, positive),
+            "posterior": density(posterior[name], points, positive),
+        }
+    )
+
+
+def density(draws: np.ndarray, points: np.ndarray, positive: bool) -> np.ndarray:
+    """Kernel density of draws (sample,) at `points` (point,).
+
+    If they are positive the curve is folded at 0, so that it does not fall off
+    towards 0 where the density does not.
+    """
+    width = bandwidth(draws)
+    curve = smooth(draws[None, :], points, width)[0]
+    return curve + smooth(-draws[None, :], points, width)[0] if positive else curve
+
+
+def plot(frame: pd.DataFrame) -> ggplot:
+    """A panel a parameter, a row a model; the same models in the same rows of all panels."""
+    labels = list(frame["label"].cat.categories)
+    row = len(labels) - 1.0 - frame["label"].cat.codes
+    highest = frame.groupby("parameter", observed=True)["posterior"].transform("max")
+    scale = HEIGHT / highest
+    rows = frame.assign(
+        row=row,
+        top=row + frame["posterior"] * scale,
+        # Outside its own row a line would be taken for another model's.
+        line=row + (frame["prior"] * scale).clip(upper=HEIGHT),
+    )
+    panels = frame["parameter"].cat.categories.size
+    columns = min(COLUMNS, panels)
+    bands = -(-panels // columns)
+    colours = model_colours(rows["model"])
+    return (
+        ggplot(rows, aes("value", group="label"))
+        + geom_ribbon(aes(ymin="row", ymax="top", fill="model"), alpha=0.55)
+        + geom_line(aes(y="top", color="model"), size=0.4)
+        + geom_line(aes(y="line"), color=DATA, size=0.6)
+        + facet_wrap("parameter", ncol=columns, scales="free_x")
+        + scale_fill_manual(colours, guide=None)
+        + scale_color_manual(colours, guide=None)
+        + scale_y_continuous(
+            breaks=[place + HEIGHT / 2 for place in range(len(labels))],
+            labels=[strip(label) for label in labels[::-1]],
+            limits=(0, len(labels)),
+            expand=(0.01, 0.05),
+        )
+        + labs(
+            x="value of the parameter",
+            y="",
+            title="What was assumed of the population, and what the houses say",
+            caption=_about(frame),
+        )
+        + theme_pooling()
+        + theme(
+            figure_size=(INCHES_WIDE, bands * (0.42 * len(labels) + 0.9) + 1.5),
+            plot_title_position="plot",
+            plot_caption_position="plot",
+            axis_text_y=element_text(size=8),
+            axis_ticks_major_y=element_blank(),
+            panel_grid_major_y=element_blank(),
+        )
+    )
+
+
+def _about(frame: pd.DataFrame) -> str:
+    return caption(
+        f"""Study {frame["study"].iloc[0]}. Filled: posterior density; black line: prior density on
+        the same scale, cut where it is higher than its row. Models with a parameter for every
+        county in its place are not shown. mu: means, sigma: spreads, gamma and delta: effects of
+        uranium and of the share of first-floor houses; log pCi/L, or log pCi/L for a unit of log
+        ppm or of share.""",
+        INCHES_WIDE,
+    )
+
+
+if __name__ == "__main__":
+    draw(__doc__, frame, plot)
