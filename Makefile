@@ -134,8 +134,8 @@ $(foreach name,$(schemes),$(eval $(call scheme,$(name))))
 
 ## cross-validation: leave-one-county-out and 10-fold scores of every model, long
 cross-validation: $(reports)/tables/cross_validation.csv
-left_out := $(foreach name,$(schemes),$(MODELS:%=$(fits)/%/$(name).csv))
-$(reports)/tables/cross_validation.csv: $(package)/cross_validation.py $(left_out) $(checked) $(plan)/chosen.json $(package)/draws.py
+refitted := $(foreach name,$(schemes),$(MODELS:%=$(fits)/%/$(name).csv))
+$(reports)/tables/cross_validation.csv: $(package)/cross_validation.py $(refitted) $(checked) $(plan)/chosen.json $(package)/draws.py
 	$(say)
 	$(run) $(MODELS:%=$(fits)/%) -o $@
 
@@ -163,7 +163,7 @@ $(reports)/tables/frequentist.csv: $(package)/frequentist.py $(prepared).json $(
 	$(say)
 	$(run) $(given) -o $@
 
-$(reports)/tables/published.csv: $(package)/published.py data/published.csv $(prepared).json $(prepared).coords.json $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(package)/draws.py
+$(reports)/tables/published.csv: $(package)/published.py data/published.csv $(prepared).json $(prepared).coords.json $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(plan)/chosen.json $(package)/draws.py
 	$(say)
 	$(run) $(given) -o $@
 

@@ -256,3 +256,40 @@ def population(tables: Tables, most: int = 12) -> tuple[pd.DataFrame, int]:
     order = {model: i for i, model in enumerate(tables["models"]["model"])}
     shown = rows[place < most].sort_values("model", key=lambda m: m.map(order), kind="stable")
     return shown, int((place >= most).sum())
+
+
+def frequentist(tables: Tables) -> list[dict]:
+    """Least squares or REML beside the posterior of the same parameter of the matching model.
+
+    One row a parameter that is not by county: model, formula, parameter, value, se,
+    mean, sd (log pCi/L).
+    """
+    if "frequentist" not in tables:
+        return []
+    own = tables["frequentist"]
+    own = own[own["county_fips"].isna()].dropna(subset=["model"])
+    ours = tables["estimates"][tables["estimates"]["county_fips"].isna()]
+    both = own.merge(ours[["model", "parameter", "mean", "sd"]], on=["model", "parameter"])
+    return both[["model", "formula", "parameter", "value", "se", "mean", "sd"]].to_dict("records")
+
+
+def published(tables: Tables) -> dict | None:
+    """Published values of this study beside ours.
+
+    Returns
+    -------
+    dict
+        rows (those that are compared); agreeing (how many agree); apart (those that
+        do not); quoted (those that cannot be compared, with the reason). None if
+        there are none.
+    """
+    rows = tables.get("published", pd.DataFrame())
+    if rows.empty:
+        return None
+    compared = rows[rows["agrees"].isin(["yes", "no"])]
+    return {
+        "rows": compared.to_dict("records"),
+        "agreeing": int((compared["agrees"] == "yes").sum()),
+        "apart": compared[compared["agrees"] == "no"].to_dict("records"),
+        "quoted": rows[~rows["agrees"].isin(["yes", "no"])].to_dict("records"),
+    }

@@ -27,13 +27,14 @@ REQUIRED = (
     *("models", "estimates", "diagnostics", "scores", "comparison"),
     *("counties", "data_rules", "data_summary", "definitions"),
 )
-OPTIONAL = ("priors",)
+OPTIONAL = ("priors", "frequentist", "published")
 PLACES = {
     "data": ("data-overview",),
     "diagnostics": ("trace", "funnel"),
-    "estimates": ("caterpillar", "county-lines", "county-panels"),
-    "checks": ("prior-predictive", "ppc-density", "ppc-stat", "ppc-county"),
-    "shrinkage": ("shrinkage", "shrinkage-by-size"),
+    "estimates": ("prior-posterior", "caterpillar", "county-lines", "county-panels"),
+    "checks": ("prior-predictive", "ppc-density", "ppc-stat", "ppc-county", "county-means"),
+    "scores": ("model-comparison", "pareto-k", "loo-pit"),
+    "shrinkage": ("shrinkage", "shrinkage-by-size", "uranium", "uranium-segments"),
 }
 LARGE = 1_000_000  # bytes of an SVG from which its PNG is shown, if there is one
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
@@ -218,6 +219,8 @@ def context(tables: dict[str, pd.DataFrame], highlight: Sequence[int]) -> dict:
         "highlighted": facts.highlighted(tables, highlight),
         "shrinkage": facts.shrinkage(tables, source, model) if partial else None,
         "tutorial": facts.tutorial(tables),
+        "frequentist": facts.frequentist(tables),
+        "published": facts.published(tables),
         "answer": facts.answer(tables, model),
     }
 

@@ -15,7 +15,8 @@ CENTERED, NONCENTERED = "hierarchical_centered", "hierarchical_noncentered"
 MODELS = {path.stem for path in (ROOT / "stan").glob("*.stan")}
 FIGURES = {f"figures.{path.stem}" for path in (ROOT / "python/pooling/figures").glob("[a-z]*.py")}
 LEFT_OUT = {"figures.model_comparison", "figures.pareto_k"}
-SHOWN = FIGURES | {"results", "report"}
+SHOWN = FIGURES | {"results", "published", "report"}
+PREPARED = {"prepare", "frequentist"}
 SCORED = ("check", "loo", "score")
 
 
@@ -46,7 +47,7 @@ def project(finished, tmp_path):
 
 def test_first_make_makes_everything_once(finished):
     _, made, _ = finished
-    assert made == {"prepare"} | of(MODELS, "compile") | refit(*MODELS)
+    assert made == PREPARED | of(MODELS, "compile") | refit(*MODELS)
 
 
 def test_second_make_makes_nothing(project):
@@ -102,13 +103,13 @@ def test_edited_include_refits_what_includes_it(project):
         pytest.param(
             "sigma       = { scale = 1 }",
             "sigma       = { scale = 2 }",
-            {"prepare"} | refit(*MODELS),
+            PREPARED | refit(*MODELS),
             id="prior",
         ),
         pytest.param(
             'response = "log(x + 0.1)"',
             'response = "log(x), 0 as 0.1"',
-            {"prepare"} | refit(*MODELS),
+            PREPARED | refit(*MODELS),
             id="response",
         ),
         pytest.param("funnel = 27021", "funnel = 27035", FIGURES | {"report"}, id="figures"),
@@ -134,8 +135,8 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("score", of(MODELS, "score") | {"results", "report"}),
         ("draws", of(MODELS, *SCORED) | SHOWN),
         ("sampling", refit(*MODELS)),
-        ("prepare", {"prepare"} | refit(*MODELS)),
-        ("tables", {"prepare"} | refit(*MODELS)),
+        ("prepare", PREPARED | refit(*MODELS)),
+        ("tables", PREPARED | refit(*MODELS)),
         ("contract", of(MODELS, "compile") | refit(*MODELS)),
     ],
 )
@@ -155,7 +156,7 @@ def test_figures_that_read_left_out_houses_are_those_that_wait_for_them():
 
 def test_edited_table_is_prepared_again(project):
     project.edit("data/households.csv", "5081,MN,27001,1,2.2", "5081,MN,27001,1,2.3")
-    assert project.built("all") == {"prepare"} | refit(*MODELS)
+    assert project.built("all") == PREPARED | refit(*MODELS)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +173,7 @@ def test_edited_table_is_prepared_again(project):
         ),
         ("data/fits/minnesota/pooled/estimates.csv", of(["pooled"], *SCORED) | SHOWN),
         ("data/fits/minnesota/pooled/fit.nc", refit("pooled")),
-        ("data/prepared/minnesota.coords.json", {"prepare"} | refit(*MODELS)),
+        ("data/prepared/minnesota.coords.json", PREPARED | refit(*MODELS)),
         ("stan/pooled", {"compile pooled"} | refit("pooled")),
     ],
 )
@@ -189,7 +190,7 @@ def test_new_program_appears_everywhere_and_disappears_again(project):
     stages = project.stages("all")
     assert {s[0] for s in stages} == {"compile", "fit", *SCORED} | SHOWN
     for stage in stages:
-        shows_all = stage[0] in SHOWN - {"report"}
+        shows_all = stage[0] in SHOWN - {"report", "published"}
         assert ("data/fits/minnesota/foo" in stage) == shows_all, stage[0]
     assert project.built("foo") == set()
 
@@ -216,7 +217,7 @@ def test_seed_refits_and_the_studys_own_refits_again(project):
 
 def test_other_study_has_folders_of_its_own(project):
     stages = project.stages("all", "STUDY=post")
-    assert {s[0] for s in stages} == {"prepare", "fit", *SCORED} | SHOWN, "programs are shared"
+    assert {s[0] for s in stages} == {*PREPARED, "fit", *SCORED} | SHOWN, "programs are shared"
     words = {word for stage in stages for word in stage}
     assert not [word for word in words if "minnesota" in word]
     assert project.built("all", "STUDY=minnesota") == set()

@@ -161,9 +161,7 @@ def test_three_states_by_hand(prepared):
 
 
 def test_unmeasured_counties_come_with_their_uranium_and_no_house(prepared):
-    values, names = prepared(
-        states=["MN"], drop_floors=[9], unmeasured_counties=True, uranium=True
-    )
+    values, names = prepared(states=["MN"], drop_floors=[9], unmeasured_counties=True, uranium=True)
     assert values["county"] == [2, 1, 2]
     assert values["first_floor_share"] == [1.0, 0.5, 0.0]
     assert values["log_uranium"][2] == pytest.approx(math.log(1.03105))
@@ -178,7 +176,9 @@ def test_uranium_is_left_out_unless_the_study_uses_it(prepared):
 
 
 def test_uranium_that_a_county_lacks_is_an_error(prepared):
-    with pytest.raises(StudyError, match=r"data\.uranium is true, but .* 1 of the study's counties"):
+    with pytest.raises(
+        StudyError, match=r"data\.uranium is true, but .* 1 of the study's counties"
+    ):
         prepared(states=["IN", "MN"], drop_floors=[9], uranium=True)
 
 
