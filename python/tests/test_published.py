@@ -123,6 +123,11 @@ def noncentered():
 
 
 @pytest.fixture(scope="module")
+def marginal():
+    return fit("hierarchical_marginal", "minnesota", draws=1500)
+
+
+@pytest.fixture(scope="module")
 def pooled():
     return fit("pooled", "minnesota")
 
@@ -190,18 +195,20 @@ HIERARCHICAL = {
 }
 
 
+@pytest.mark.parametrize("name", ["noncentered", "marginal"])
 @pytest.mark.parametrize("parameter", POPULATION)
-def test_population(noncentered, parameter):
+def test_population(request, name, parameter):
     mean, sd, mcse = POPULATION[parameter]
-    found = row(noncentered[2], parameter)
+    found = row(request.getfixturevalue(name)[2], parameter)
     assert agrees(found, mean, mcse)
     assert found["sd"] == pytest.approx(sd, rel=0.15)
 
 
+@pytest.mark.parametrize("name", ["noncentered", "marginal"])
 @pytest.mark.parametrize("county", HIERARCHICAL)
-def test_hierarchical_counties(noncentered, county):
+def test_hierarchical_counties(request, name, county):
     for parameter, (mean, sd) in zip(("alpha", "beta"), HIERARCHICAL[county], strict=True):
-        found = row(noncentered[2], parameter, county)
+        found = row(request.getfixturevalue(name)[2], parameter, county)
         assert agrees(found, mean, 0.001)
         assert found["sd"] == pytest.approx(sd, rel=0.15)
 
@@ -265,7 +272,9 @@ def test_rmse_in_sample(request, name, expected):
     assert found == pytest.approx(expected, abs=0.0015)
 
 
-@pytest.mark.parametrize("name", ["pooled", "per_county", "weak_per_county", "noncentered"])
+@pytest.mark.parametrize(
+    "name", ["pooled", "per_county", "weak_per_county", "noncentered", "marginal"]
+)
 def test_programs_sample_soundly(request, name):
     # Shorter runs than the studies', so that R-hat has more room.
     found = request.getfixturevalue(name)[1]["posterior"]
