@@ -6,8 +6,7 @@
  *   alpha[j]  ~ normal(mu_alpha, sigma_alpha)
  *
  * The sampler moves in alpha_tilde, each county's distance from the population mean
- * in standard deviations. varying_intercept_centered.stan is the same posterior
- * without this step.
+ * in standard deviations.
  */
 data {
   int<lower=0> N;                               // Houses
