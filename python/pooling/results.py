@@ -23,7 +23,7 @@ from pooling.draws import ACTION_LEVEL, Fit, activity, log_activity, open_fit
 from pooling.errors import DataError
 from pooling.files import replacing
 from pooling.score import DEFINITIONS
-from pooling.study import Priors, read_section
+from pooling.study import Gamma, Lkj, LocationScale, Priors, Spread, read_section
 
 INTERVAL = (0.05, 0.95)
 FLOORS = ("basement", "first floor")
@@ -337,17 +337,23 @@ def data_summary(fit: Fit) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+PRIOR_KINDS = {LocationScale: "normal", Spread: "half-normal", Lkj: "LKJ", Gamma: "gamma"}
+
+
 def priors_table(priors: Priors) -> pd.DataFrame:
-    """One row a parameter: parameter, prior (normal, half-normal, uniform), loc, scale, upper."""
+    """One row a parameter: parameter, prior (its kind), loc, scale, upper, shape, rate."""
     rows = []
-    for parameter, prior in priors.model_dump().items():
-        kind = "normal" if "loc" in prior else "half-normal"
-        if np.isinf(prior["scale"]):
+    for parameter, prior in priors:
+        if prior is None:
+            continue
+        kind = PRIOR_KINDS[type(prior)]
+        if isinstance(prior, Spread) and np.isinf(prior.scale):
             kind = "uniform"
         # What is infinite sets no scale or bound.
-        finite = {name: value for name, value in prior.items() if np.isfinite(value)}
+        finite = {name: value for name, value in prior if np.isfinite(value)}
         rows.append({"parameter": parameter, "prior": kind} | finite)
-    return pd.DataFrame(rows, columns=["parameter", "prior", "loc", "scale", "upper"])
+    columns = ["parameter", "prior", "loc", "scale", "upper", "shape", "rate"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def definitions() -> pd.DataFrame:

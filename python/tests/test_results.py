@@ -197,7 +197,12 @@ def test_priors_say_what_is_infinite_by_saying_nothing():
         "sigma_alpha": {"scale": 1},
         "sigma_beta": {"scale": 1, "upper": 5},
     }
-    table = results.priors_table(Priors.model_validate(locations | spreads)).set_index("parameter")
+    others = {"rho": {"shape": 2}, "nu": {"shape": 2, "rate": 0.1}}
+    priors = Priors.model_validate(locations | spreads | others)
+    table = results.priors_table(priors).set_index("parameter")
+    assert "gamma_alpha" not in table.index
+    assert table.loc["rho", ["prior", "shape"]].tolist() == ["LKJ", 2]
+    assert table.loc["nu", ["prior", "shape", "rate"]].tolist() == ["gamma", 2, 0.1]
     assert table.loc["mu_beta", ["prior", "loc", "scale"]].tolist() == ["normal", 0, 10]
     assert table.loc["sigma", ["prior", "upper"]].tolist() == ["uniform", 100]
     assert math.isnan(table.loc["sigma", "scale"])
