@@ -7,15 +7,16 @@ random: the same fits give the same bytes.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.optimize.elementwise import find_root
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from pooling import cli
 from pooling.check import GROUPS, MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
@@ -249,7 +250,7 @@ def county_levels(fit: Fit) -> pd.DataFrame:
         mean = (effects["alpha"] + floor * effects["beta"]).values
         known = houses.sum() > 0 if shared(mean) and len(table) > 1 else houses > 0
         levels = {"floor": FLOORS[floor], "identified": known}
-        parts.append(table.assign(**levels, **_radon(mean, spread, response)))
+        parts.append(table.assign(**levels, **_radon(mean, spread, response, errors_of(fit))))
     columns = ["model", "converged", "county_fips", "county", "state", "houses"]
     columns += ["first_floor_houses", "floor", "identified", "typical", "typical_q5", "typical_q95"]
     columns += ["house_q5", "house_q95", "p_action"]
@@ -263,22 +264,45 @@ def _spread(fit: Fit) -> np.ndarray:
     return values.reshape(len(values), -1)
 
 
-def _radon(mean: np.ndarray, spread: np.ndarray, response: str) -> dict[str, np.ndarray]:
+class Errors(NamedTuple):
+    """Distribution of houses about their mean, in units of `sigma`: its cdf and quantiles."""
+
+    cdf: Callable[[np.ndarray], np.ndarray]
+    quantile: Callable[[float], np.ndarray | float]
+
+
+NORMAL = Errors(ndtr, ndtri)
+
+
+def errors_of(fit: Fit) -> Errors:
+    """Student-t for a program with degrees of freedom `nu`, normal for any other."""
+    if "nu" not in fit.tree["posterior"]:
+        return NORMAL
+    nu = fit.tree["posterior"]["nu"].transpose("chain", "draw").values.reshape(-1, 1)
+    return Errors(partial(stdtr, nu), partial(stdtrit, nu))
+
+
+def _radon(
+    mean: np.ndarray, spread: np.ndarray, response: str, errors: Errors
+) -> dict[str, np.ndarray]:
     """Levels, intervals and probability of each county, from (sample, county) log pCi/L."""
     low, middle, high = np.quantile(mean, (INTERVAL[0], 0.5, INTERVAL[1]), axis=0)
-    beyond = ndtr((mean - log_activity(ACTION_LEVEL, response)) / spread).mean(axis=0)
+    beyond = errors.cdf((mean - log_activity(ACTION_LEVEL, response)) / spread).mean(axis=0)
+    low_house, high_house = (predictive_quantile(mean, spread, q, errors) for q in INTERVAL)
     return {
         "typical": activity(middle, response),
         "typical_q5": activity(low, response),
         "typical_q95": activity(high, response),
-        "house_q5": activity(predictive_quantile(mean, spread, INTERVAL[0]), response),
-        "house_q95": activity(predictive_quantile(mean, spread, INTERVAL[1]), response),
+        "house_q5": activity(low_house, response),
+        "house_q95": activity(high_house, response),
         "p_action": beyond,
     }
 
 
-def predictive_quantile(mean: np.ndarray, spread: np.ndarray, share: float) -> np.ndarray:
-    """Quantile of a new house, whose distribution is the mean of the draws' normal ones.
+def predictive_quantile(
+    mean: np.ndarray, spread: np.ndarray, share: float, errors: Errors = NORMAL
+) -> np.ndarray:
+    """Quantile of a new house, whose distribution is the mean of the draws' own ones.
 
     Parameters
     ----------
@@ -286,6 +310,8 @@ def predictive_quantile(mean: np.ndarray, spread: np.ndarray, share: float) -> n
         (sample, county) or, for `spread`, (sample, 1), log pCi/L.
     share
         Share of new houses below the quantile, between 0 and 1.
+    errors
+        Distribution of houses given a draw.
 
     Returns
     -------
@@ -295,10 +321,10 @@ def predictive_quantile(mean: np.ndarray, spread: np.ndarray, share: float) -> n
 
     def excess(value: np.ndarray, county: np.ndarray) -> np.ndarray:
         within = np.broadcast_to(spread, mean.shape)[:, county.astype(int)]
-        return ndtr((value - mean[:, county.astype(int)]) / within).mean(axis=0) - share
+        return errors.cdf((value - mean[:, county.astype(int)]) / within).mean(axis=0) - share
 
     # A mixture's quantile lies between the least and the greatest of its parts' quantiles.
-    parts = mean + ndtri(share) * spread
+    parts = mean + errors.quantile(share) * spread
     margin = 1e-6
     bracket = (parts.min(axis=0) - margin, parts.max(axis=0) + margin)
     return find_root(excess, bracket, args=(np.arange(mean.shape[1]),)).x

@@ -1,10 +1,13 @@
 import json
 import math
+from functools import partial
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
 from conftest import build_fit
+from scipy.special import stdtr, stdtrit
 from written import write_coords, write_results
 
 from pooling import results
@@ -50,6 +53,23 @@ def test_quantile_of_a_mixture_takes_each_countys_own_spread():
     assert results.predictive_quantile(mean, spread, 0.5)[0] == pytest.approx(2.0, abs=1e-6)
     # The quarter quantile of the second is the median of its lower half.
     assert results.predictive_quantile(mean, spread, 0.25)[1] == pytest.approx(0.0, abs=1e-5)
+
+
+def test_quantile_of_student_errors():
+    # The 95% quantile of Student-t with 1 degree of freedom, Cauchy, is tan(0.45 pi) = 6.3138.
+    cauchy = results.Errors(*(partial(f, np.ones((3, 1))) for f in (stdtr, stdtrit)))
+    mean, spread = np.full((3, 2), 1.0), np.full((3, 1), 2.0)
+    found = results.predictive_quantile(mean, spread, 0.95, cauchy)
+    assert found == pytest.approx([1 + 2 * math.tan(0.45 * math.pi)] * 2, abs=1e-6)
+
+
+def test_errors_are_student_where_the_program_has_degrees_of_freedom(example_fit):
+    fit = example_fit("foo")
+    assert results.errors_of(fit) is results.NORMAL
+    draws = fit.tree["posterior"].to_dataset()
+    fit.tree["posterior"] = draws.assign(nu=xr.ones_like(draws["mu_alpha"]))
+    # Cauchy: a quarter lies above 1.
+    assert results.errors_of(fit).cdf(np.array([[-1.0]])) == pytest.approx(0.25)
 
 
 def test_quantile_of_a_prior_as_wide_as_the_tutorials():
