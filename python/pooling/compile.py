@@ -29,6 +29,9 @@ def compile_program(program: Path, cmdstan: Path, executable: Path) -> None:
     ProgramError
         It breaks the contract, or does not compile.
     """
+    # CmdStan's makefile must not share the job server or the flags of ours.
+    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
+        os.environ.pop(name, None)
     cmdstanpy.disable_logging()
     cmdstanpy.set_cmdstan_path(str(cmdstan))
     with tempfile.TemporaryDirectory() as scratch, replacing(executable) as draft:
@@ -47,9 +50,6 @@ def compile_program(program: Path, cmdstan: Path, executable: Path) -> None:
 def main(arguments: list[str] | None) -> None:
     """Compile one program."""
     given = cli.stage(__doc__, "program", "toolchain").parse_args(arguments)
-    # CmdStan's makefile must not share the job server or the flags of ours.
-    for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
-        os.environ.pop(name, None)
     cmdstan = Path(json.loads(given.toolchain.read_text(encoding="utf-8"))["cmdstan"])
     check_contract(program_info(stanc(cmdstan), given.program, given.program.parent), given.program)
     compile_program(given.program, cmdstan, given.output)

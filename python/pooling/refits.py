@@ -13,6 +13,7 @@ repeated.
 
 import hashlib
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -155,6 +156,7 @@ def cluster(scheduler: str | None) -> Iterator[Client]:
             yield client
         return
     workers = {"n_workers": os.cpu_count(), "threads_per_worker": 1, "dashboard_address": None}
+    workers |= {"silence_logs": logging.ERROR}
     with LocalCluster(**workers) as local, Client(local) as client:
         yield client
 
@@ -185,7 +187,7 @@ def run_refits(
     missing = [fold for fold, file in files.items() if not file.exists()]
     if missing:
         with cluster(scheduler) as client:
-            whole = client.scatter(data, broadcast=True)
+            [whole] = client.scatter([data], broadcast=True)
             jobs = {
                 client.submit(
                     refit, model, essence, whole, folds[fold], sampler, pure=False, retries=2
