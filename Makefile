@@ -15,7 +15,7 @@ ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS   += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 .DELETE_ON_ERROR:
-.PHONY: help all report tables figures fits cross-validation test lint clean FORCE
+.PHONY: help all report tables figures fits scores test lint clean FORCE
 
 ifneq ($(words $(STUDY))$(findstring /,$(STUDY)),1)
 $(error error: STUDY="$(STUDY)": give the name of one study, as in data/studies/<study>.toml)
@@ -78,6 +78,8 @@ tables: $(tables)
 figures: $(pictures)
 ## fits: posterior and prior of every model, checked
 fits: $(checked)
+## scores: predictions of left-out houses, counties and tenths, by many refits
+scores: $(scored)
 ## <model>: fit and check one model
 .PHONY: $(MODELS)
 $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
@@ -105,7 +107,7 @@ $(PROGRAMS:%=stan/%): stan/%: $(package)/compile.py .build/programs/%.essence .b
 
 # Fits. The first rule names their files, so that make never counts them as
 # intermediate: one that was deleted is made again.
-$(foreach file,fit.nc diagnostics.json estimates.csv loo.csv scores.csv loco.csv kfold_county.csv kfold_house.csv,$(PROGRAMS:%=$(fits)/%/$(file))):
+$(foreach file,fit.nc diagnostics.json estimates.csv loo.csv left_out.csv scores.csv,$(PROGRAMS:%=$(fits)/%/$(file))):
 
 $(fits)/%/fit.nc: $(package)/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(package)/sampling.py
 	$(say)
@@ -115,29 +117,19 @@ $(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(package)/check.py $(fits)/
 	$(say)
 	$(run) $(given) -o $(@D)/diagnostics.json --estimates $(@D)/estimates.csv
 
-$(fits)/%/loo.csv: $(package)/loo.py stan/% $(fits)/%/fit.nc $(prepared).json $(prepared).coords.json $(plan)/sampler.json $(fits)/%/diagnostics.json $(package)/sampling.py $(package)/draws.py
+# Refits without some houses; finished ones are kept in $(fits)/<model>/refits.
+on = $(SCHEDULER:%=--scheduler %)
+$(fits)/%/loo.csv: $(package)/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(addprefix $(package)/,refits.py sampling.py draws.py)
 	$(say)
-	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
+	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
 
-$(fits)/%/scores.csv: $(package)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(package)/draws.py
+$(fits)/%/left_out.csv: $(package)/leave_out.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(plan)/schemes $(addprefix $(package)/,refits.py sampling.py)
+	$(say)
+	$(run) $(filter-out %/schemes,$(given)) --schemes $(SCHEMES) $(on) -o $@
+
+$(fits)/%/scores.csv: $(package)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(package)/draws.py
 	$(say)
 	$(run) $(given) -o $@
-
-# Scores of houses left out together: hundreds of refits, so only when asked for.
-schemes := loco kfold_county kfold_house
-define scheme
-$(fits)/%/$1.csv: $(package)/refits.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json $(package)/sampling.py | $(fits)/%/diagnostics.json
-	$$(say)
-	$$(run) $$(given) --scheme $1 $(SCHEDULER:%=--scheduler %) -o $$@
-endef
-$(foreach name,$(schemes),$(eval $(call scheme,$(name))))
-
-## cross-validation: leave-one-county-out and 10-fold scores of every model, long
-cross-validation: $(reports)/tables/cross_validation.csv
-refitted := $(foreach name,$(schemes),$(MODELS:%=$(fits)/%/$(name).csv))
-$(reports)/tables/cross_validation.csv: $(package)/cross_validation.py $(refitted) $(checked) $(plan)/chosen.json $(package)/draws.py
-	$(say)
-	$(run) $(MODELS:%=$(fits)/%) -o $@
 
 # Figures: code, the study's section, the models; shrinkage may be asked for two models.
 # Only those of left-out houses wait for refits.
@@ -148,7 +140,7 @@ chosen    = $(if $(filter shrinkage,$1),--from-model $(FROM) $(TO:%=--to-model %
 define figure
 .PHONY: $(subst _,-,$1)-plot
 $(subst _,-,$1)-plot: $(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png
-$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(package)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(if $(filter $(left_out),$1),$(MODELS:%=$(fits)/%/loo.csv)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
+$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(package)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(if $(filter $(left_out),$1),$(foreach scores,loo left_out,$(MODELS:%=$(fits)/%/$(scores).csv))) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
 	$$(say)
 	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) -o $$(basename $$@).svg $$(basename $$@).png
 endef

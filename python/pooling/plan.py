@@ -24,7 +24,7 @@ from pooling.study import Study, read_study
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 RESERVED = {"all", "bench", "clean", "diagnostics", "figures", "fits", "help", "lint"}
-RESERVED |= {"report", "setup", "tables", "test", "verify", "data", "cross-validation"}
+RESERVED |= {"report", "setup", "tables", "test", "verify", "data", "scores"}
 PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
 
 
@@ -111,6 +111,7 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
     about = {"study": path.stem} | study.model_dump(include={"title", "description"})
     _write_json(section / "about.json", about)
     _write_json(section / "chosen.json", models)
+    write_if_changed(section / "schemes", " ".join(study.scores.leave_out) + "\n")
     for program, text in available.items():
         write_if_changed(build / "programs" / f"{program}.essence", text + "\n")
     _write_json(build / "packages.json", {name: version(name) for name in PACKAGES})
@@ -121,6 +122,7 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
         write_if_changed(recorded, toolchain(cmdstan))
     tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
     lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
+    lines += [f"SCHEMES := {' '.join(study.scores.leave_out)}"]
     lines += [f"{name.upper()} := {table}" for name, table in tables.items()]
     write_if_changed(output, "\n".join(lines) + "\n")
 

@@ -1,9 +1,11 @@
 """Score a fit, in the sample and out of it.
 
-`python -m pooling.score FIT/fit.nc FIT/loo.csv -o FIT/scores.csv`
-"""
+`python -m pooling.score FIT/fit.nc FIT/loo.csv FIT/left_out.csv -o FIT/scores.csv`
 
-from collections.abc import Callable
+Out of the sample means: from a fit that has not seen the house. The standard error
+of a score is taken over what was left out together: over counties where whole
+counties are, over houses where houses are.
+"""
 
 import numpy as np
 import pandas as pd
@@ -11,108 +13,201 @@ from scipy.special import logsumexp
 
 from pooling import cli
 from pooling.check import MAX_PARETO_K
-from pooling.draws import Fit, open_fit
+from pooling.draws import LEFT_OUT, Fit, open_fit
+from pooling.errors import DataError
 from pooling.files import replacing
 
 COLUMNS = ["model", "score", "value", "se", "n", "note"]
-DEFINITIONS = {
+WHOLE_COUNTIES = ("loco", "kfold_county")
+COVERAGE = (50, 90)  # per cent
+TOLERATED_NOISE = 0.01  # share of a mean square that may be Monte Carlo error without a word
+
+IN_SAMPLE = {
     "rmse_in_sample": "root mean square of log radon minus its posterior mean; "
     "the houses scored are those fitted",
     "rmsd_replications": "root mean square of log radon minus its replications, over houses and "
     "draws; the houses scored are those fitted",
-    "rmse_loo": "root mean square of log radon minus its mean predicted from the other houses",
-    "elpd_loo": "sum over houses of the log predictive density of log radon given the others",
+}
+OF_LOO = {
     "p_loo": "log density in the sample minus elpd_loo: the effective number of parameters",
-    "pareto_k": "houses whose Pareto k exceeds 0.7, where the importance sampling behind elpd_loo "
-    "and rmse_loo fails; each was left out by an exact refit",
+    "pareto_k": "houses whose Pareto k exceeds 0.7, where the importance sampling behind the "
+    "leave-one-out scores fails; each was left out by an exact refit",
+}
+OF_COUNTIES = {
+    f"rmse_county_means_{scheme}": "root mean square, over counties, of the mean log radon of a "
+    f"county's houses minus its mean predicted with {LEFT_OUT[scheme]} left out"
+    for scheme in WHOLE_COUNTIES
+}
+OF_HOUSES = {
+    "elpd": "sum over houses of the log predictive density of log radon",
+    "rmse": "root mean square of log radon minus its predicted mean",
+    **{f"coverage_{share}": f"share of houses in their {share}% predictive" for share in COVERAGE},
+}
+DEFINITIONS = IN_SAMPLE | OF_LOO | OF_COUNTIES
+DEFINITIONS |= {
+    f"{name}_{scheme}": f"{what}{' interval' * name.startswith('coverage')}, with {left} left out"
+    for scheme, left in LEFT_OUT.items()
+    for name, what in OF_HOUSES.items()
 }
 
+Score = tuple[float, float, int]
 
-def root_mean_square(squares: np.ndarray) -> tuple[float, float]:
-    """Root of the mean of `squares`, one a house, and its standard error.
 
-    The standard error is that of the mean, by the delta method: se(m) / (2 sqrt(m)).
+def mean(values: np.ndarray, group: np.ndarray) -> tuple[float, float]:
+    """Mean over houses and its standard error.
+
+    `group` says which houses were left out together. The error of the mean m is that
+    of a ratio over G groups, sqrt(G / (G - 1) sum (S - m n)^2) / N with S and n the
+    sum and size of a group (Cochran 1977, Sampling Techniques, section 6.3); with a
+    group a house it is sd / sqrt(N).
     """
-    mean = float(squares.mean())
-    if mean == 0 or squares.size < 2:
-        return float(np.sqrt(mean)), float("nan")
-    spread = float(squares.std(ddof=1) / np.sqrt(squares.size))
-    return float(np.sqrt(mean)), spread / (2 * float(np.sqrt(mean)))
+    m = values.mean()
+    sums = pd.Series(values - m).groupby(group).sum().to_numpy()
+    if sums.size < 2:
+        return float(m), float("nan")
+    error = np.sqrt(sums.size / (sums.size - 1) * (sums**2).sum()) / values.size
+    return float(m), float(error)
 
 
-def total(values: np.ndarray) -> tuple[float, float]:
-    """Sum over houses and its standard error, sqrt(n) times their standard deviation."""
-    spread = values.std(ddof=1) if values.size > 1 else float("nan")
-    return float(values.sum()), float(np.sqrt(values.size) * spread)
+def root_mean_square(squares: np.ndarray, group: np.ndarray) -> tuple[float, float]:
+    """Root of the mean of `squares`, and its standard error by the delta method."""
+    m, error = mean(squares, group)
+    return float(np.sqrt(m)), error / (2 * float(np.sqrt(m))) if m > 0 else float("nan")
 
 
-def in_sample(fit: Fit) -> dict[str, tuple[float, float, int]]:
+def total(values: np.ndarray, group: np.ndarray) -> tuple[float, float]:
+    """Sum over houses and its standard error, N times that of the mean.
+
+    With a group a house it is sqrt(N) times the standard deviation over houses.
+    """
+    m, error = mean(values, group)
+    return m * values.size, error * values.size
+
+
+def in_sample(fit: Fit) -> dict[str, Score]:
     """Scores of the houses that the fit has seen, log pCi/L."""
     y = fit.houses["log_radon"].to_numpy()
+    each = np.arange(y.size)
     gaps = y - fit.expected().values.mean(axis=0)
-    scores = {"rmse_in_sample": (*root_mean_square(gaps**2), y.size)}
+    scores = {"rmse_in_sample": (*root_mean_square(gaps**2, each), y.size)}
     if "posterior_predictive" in fit.tree.children:
         gaps = fit.pointwise("posterior_predictive") - y
-        scores["rmsd_replications"] = (*root_mean_square((gaps**2).mean(axis=0)), y.size)
+        scores["rmsd_replications"] = (*root_mean_square((gaps**2).mean(axis=0), each), y.size)
     return scores
 
 
-def out_of_sample(fit: Fit, loo: pd.DataFrame) -> dict[str, tuple[float, float, int]]:
-    """Leave-one-out scores of the houses that could be left out; log pCi/L, elpd in nats."""
-    known = loo["elpd"].notna().to_numpy()
-    y = fit.houses["log_radon"].to_numpy()[known]
-    elpd, mean = loo["elpd"].to_numpy()[known], loo["mean"].to_numpy()[known]
+def out_of_sample(fit: Fit, scheme: str, rows: pd.DataFrame) -> dict[str, Score]:
+    """Scores of the houses that could be left out; errors in log pCi/L, elpd in nats.
+
+    Parameters
+    ----------
+    rows
+        One of `Fit.left_out`.
+    """
+    known = rows["elpd"].notna().to_numpy()
+    houses, rows = fit.houses[known], rows[known]
+    n = len(rows)
+    gaps = houses["log_radon"].to_numpy() - rows["mean"].to_numpy()
+    county = houses["county_fips"].to_numpy()
+    group = county if scheme in WHOLE_COUNTIES else np.arange(n)
+    scores: dict[str, Score] = {
+        f"elpd_{scheme}": (*total(rows["elpd"].to_numpy(), group), n),
+        f"rmse_{scheme}": (*root_mean_square(gaps**2, group), n),
+    }
+    if scheme in WHOLE_COUNTIES:
+        means = pd.Series(gaps).groupby(county).mean().to_numpy()
+        each = np.arange(means.size)
+        scores[f"rmse_county_means_{scheme}"] = (*root_mean_square(means**2, each), means.size)
+    for share in COVERAGE:
+        inside = (rows["pit"] - 0.5).abs().to_numpy() <= share / 200
+        scores[f"coverage_{share}_{scheme}"] = (*mean(inside.astype(float), group), n)
+    return scores
+
+
+def of_loo(fit: Fit) -> dict[str, Score]:
+    """What leave-one-out says beside its scores: p_loo (nats) and houses with a high Pareto k."""
+    known = fit.loo["elpd"].notna().to_numpy()
     log_lik = fit.pointwise("log_likelihood").astype(float)[:, known]
     seen = logsumexp(log_lik, axis=0) - np.log(log_lik.shape[0])
-    failing = int((~(loo["pareto_k"] <= MAX_PARETO_K)).sum())
+    surplus = seen - fit.loo["elpd"].to_numpy()[known]
+    failing = int((~(fit.loo["pareto_k"] <= MAX_PARETO_K)).sum())
     n = int(known.sum())
     return {
-        "rmse_loo": (*root_mean_square((y - mean) ** 2), n),
-        "elpd_loo": (*total(elpd), n),
-        "p_loo": (*total(seen - elpd), n),
-        "pareto_k": (failing, float("nan"), len(loo)),
+        "p_loo": (*total(surplus, np.arange(n)), n),
+        "pareto_k": (failing, float("nan"), len(fit.loo)),
     }
 
 
-def score(fit: Fit, loo: pd.DataFrame) -> pd.DataFrame:
-    """All scores of a fit, one row each; `note` says what to mistrust."""
-    scores = in_sample(fit)
-    if len(loo):
-        scores |= out_of_sample(fit, loo)
-    rows = [
-        {"model": fit.model, "score": name, "value": value, "se": se, "n": n}
-        for name, (value, se, n) in scores.items()
-    ]
-    table = pd.DataFrame(rows)
-    notes: list[Callable[[str], str]] = [
-        lambda name: "" if fit.converged else "the fit did not converge",
-        lambda name: _noise_note(fit) if name == "rmse_in_sample" else "",
-        lambda name: _loo_note(loo) if name in ("rmse_loo", "elpd_loo", "p_loo") else "",
-    ]
-    table["note"] = ["; ".join(filter(None, (n(s) for n in notes))) for s in table["score"]]
-    return table[COLUMNS]
+def without_score(scheme: str) -> dict[str, Score]:
+    """The scores of `out_of_sample` where no house has any."""
+    names = [name for name in DEFINITIONS if name.endswith(f"_{scheme}") and name not in OF_LOO]
+    return dict.fromkeys(names, (float("nan"), float("nan"), 0))
 
 
-def _noise_note(fit: Fit) -> str:
-    """What the Monte Carlo error of posterior means adds to their mean square, if it matters."""
+def score(fit: Fit) -> pd.DataFrame:
+    """All scores of a fit, one row each; `note` says what to mistrust.
+
+    Raises
+    ------
+    DataError
+        Houses were left out that are not those of the fit.
+    """
+    parts = [_rows(fit, in_sample(fit), _noise_in_sample(fit))]
+    for scheme, rows in fit.left_out.items():
+        if rows["house"].tolist() != fit.houses["house"].tolist():
+            raise DataError(
+                f"the houses left out of {fit.model} ({scheme}) are not those of its fit; "
+                "delete loo.csv and left_out.csv beside it and run make again"
+            )
+        if rows["elpd"].isna().all():
+            parts.append(_rows(fit, without_score(scheme), "no refit to score it by"))
+            continue
+        scores = out_of_sample(fit, scheme, rows) | (of_loo(fit) if scheme == "loo" else {})
+        parts.append(_rows(fit, scores, *_lost(fit, rows), _noise(fit, rows)))
+    return pd.concat(parts, ignore_index=True)[COLUMNS]
+
+
+def _rows(fit: Fit, scores: dict[str, Score], *notes: str) -> pd.DataFrame:
+    table = pd.DataFrame(
+        [
+            {"model": fit.model, "score": name, "value": value, "se": se, "n": n}
+            for name, (value, se, n) in scores.items()
+        ]
+    )
+    failed = "" if fit.converged else "the fit did not converge"
+    table["note"] = "; ".join(filter(None, (failed, *notes)))
+    return table
+
+
+def _noise_in_sample(fit: Fit) -> str:
     expected = fit.expected().values
-    noise = (expected.var(axis=0, ddof=1) / expected.shape[0]).mean()
-    y = fit.houses["log_radon"].to_numpy()
-    share = noise / ((y - expected.mean(axis=0)) ** 2).mean()
-    if share < 0.01:
-        return ""
-    return f"about {share:.0%} of the mean square is Monte Carlo error of wide posterior means"
+    noise = expected.var(axis=0, ddof=1) / expected.shape[0]
+    gaps = fit.houses["log_radon"].to_numpy() - expected.mean(axis=0)
+    return _share_of_noise(noise, gaps)
 
 
-def _loo_note(loo: pd.DataFrame) -> str:
-    refits = loo[loo["refitted"]]
-    if refits.empty:
+def _noise(fit: Fit, rows: pd.DataFrame) -> str:
+    gaps = fit.houses["log_radon"].to_numpy() - rows["mean"].to_numpy()
+    return _share_of_noise(rows["mcse"].to_numpy() ** 2, gaps)
+
+
+def _share_of_noise(noise: np.ndarray, gaps: np.ndarray) -> str:
+    """What the Monte Carlo error of predicted means adds to their mean square, if it matters."""
+    share = np.nanmean(noise) / np.nanmean(gaps**2)
+    if not share >= TOLERATED_NOISE:
         return ""
-    lost = int((~refits["converged"]).sum())
-    parts = [f"{_houses(len(refits) - lost)} by exact refit"] if lost < len(refits) else []
-    if lost:
-        parts.append(f"without {_houses(lost)} whose refits did not converge, so compare by house")
-    return "; ".join(parts)
+    return f"about {share:.0%} of the mean square error is Monte Carlo error of wide means"
+
+
+def _lost(fit: Fit, rows: pd.DataFrame) -> tuple[str, ...]:
+    """How many houses were refitted one by one, and how many have no score."""
+    why = "refits did not converge" if fit.converged else "Pareto k is too high"
+    lost = int(rows["elpd"].isna().sum())
+    exact = int((rows["refitted"] & rows["elpd"].notna()).sum()) if "refitted" in rows else 0
+    return (
+        f"{_houses(exact)} by exact refit" if exact else "",
+        f"without {_houses(lost)} whose {why}, so compare by house" if lost else "",
+    )
 
 
 def _houses(count: int) -> str:
@@ -120,9 +215,9 @@ def _houses(count: int) -> str:
 
 
 def main(arguments: list[str] | None) -> None:
-    """Write the scores of one fit."""
-    given = cli.stage(__doc__, "fit", "loo").parse_args(arguments)
-    table = score(open_fit(given.fit.parent), pd.read_csv(given.loo))
+    """Write the scores of one fit; what was left out is read from beside it."""
+    given = cli.stage(__doc__, "fit", "loo", "left_out").parse_args(arguments)
+    table = score(open_fit(given.fit.parent))
     with replacing(given.output) as draft:
         table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
 

@@ -143,7 +143,18 @@ class Sampler(Section):
     def refits(self) -> tuple["Sampler", "Sampler"]:
         """Settings of a refit that predicts a few houses: a short run, then a careful one."""
         short = {"warmup": min(self.warmup, 300), "draws": min(self.draws, 500)}
-        return self.model_copy(update=short), self.model_copy(update={"adapt_delta": 0.99})
+        careful = {"draws": min(self.draws, 1000), "adapt_delta": 0.99}
+        return self.model_copy(update=short), self.model_copy(update=careful)
+
+
+class Scores(Section):
+    """What is left out, beside each house by itself, to score the models; see `leave_out`."""
+
+    leave_out: list[Literal["loco", "kfold_county", "kfold_house"]] = [
+        "loco",
+        "kfold_county",
+        "kfold_house",
+    ]
 
 
 class Models(Section):
@@ -169,6 +180,7 @@ class Study(Section):
     data: Data = Data()
     priors: Priors
     sampler: Sampler
+    scores: Scores = Scores()
     models: Models = Models()
     figures: Figures = Figures()
 

@@ -17,7 +17,7 @@ FIGURES = {f"figures.{path.stem}" for path in (ROOT / "python/pooling/figures").
 LEFT_OUT = {"figures.model_comparison", "figures.pareto_k"}
 SHOWN = FIGURES | {"results", "published", "report"}
 PREPARED = {"prepare", "frequentist"}
-SCORED = ("check", "loo", "score")
+SCORED = ("check", "loo", "leave_out", "score")
 
 
 def of(models, *stages):
@@ -112,6 +112,12 @@ def test_edited_include_refits_what_includes_it(project):
             PREPARED | refit(*MODELS),
             id="response",
         ),
+        pytest.param(
+            "[models.allowed",
+            '[scores]\nleave_out = ["loco"]\n\n[models.allowed',
+            of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "report"},
+            id="schemes",
+        ),
         pytest.param("funnel = 27021", "funnel = 27035", FIGURES | {"report"}, id="figures"),
         pytest.param('title = "Radon in', 'title = "Radon of', {"report"}, id="title"),
         pytest.param('"kept to show', '"shows', of(MODELS, *SCORED) | SHOWN, id="allowed"),
@@ -132,6 +138,8 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("results", {"results", "report"}),
         ("soil", FIGURES | {"report"}),
         ("loo", of(MODELS, "loo", "score") | LEFT_OUT | {"results", "report"}),
+        ("refits", of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "report"}),
+        ("leave_out", of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "report"}),
         ("score", of(MODELS, "score") | {"results", "report"}),
         ("draws", of(MODELS, *SCORED) | SHOWN),
         ("sampling", refit(*MODELS)),

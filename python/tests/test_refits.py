@@ -1,4 +1,4 @@
-"""Houses left out together: who is left out, how they are scored, and by whom."""
+"""Refits without some houses: how they are scored, by whom, and which are kept."""
 
 import json
 import os
@@ -8,39 +8,19 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from programs import ROOT, cmdstan, executable, quick, tiny_coords, tiny_data
+from programs import ROOT, cmdstan, executable, quick, tiny_data
+from scipy import integrate, stats
 
 from pooling import refits
+from pooling.errors import SamplingError
 from pooling.program import essence
+from pooling.refits import Program
 
 COUNTIES = {"1": [0, 1, 2, 8], "2": [3, 4, 5, 9], "3": [6], "5": [7]}
-
-
-def test_one_county_each_leaves_out_its_houses():
-    # The counties of the ten houses in tiny_data: 1 1 1 2 2 2 3 5 1 2; county 4 has none.
-    assert refits.one_county_each(tiny_data(), seed=1) == COUNTIES
-
-
-def test_tenths_of_counties_keep_counties_whole():
-    folds = refits.tenths_of_counties(tiny_data(), seed=1)
-    assert sorted(folds.values()) == sorted(COUNTIES.values())
-
-
-@pytest.mark.parametrize("houses", [7, 919])
-def test_tenths_of_houses_are_even_and_cover_every_house_once(houses):
-    folds = refits.tenths_of_houses({"N": houses}, seed=1)
-    sizes = [len(fold) for fold in folds.values()]
-    assert len(sizes) == min(10, houses)
-    assert max(sizes) - min(sizes) <= 1
-    assert sorted(i for fold in folds.values() for i in fold) == list(range(houses))
-
-
-def test_folds_depend_on_the_seed_alone():
-    first, again, other = (refits.tenths_of_houses({"N": 50}, seed) for seed in (1, 1, 2))
-    assert first == again != other
 
 
 def test_held_out_houses_move_to_the_end():
@@ -50,26 +30,13 @@ def test_held_out_houses_move_to_the_end():
     assert data["held_out"] == 2
 
 
-def test_table_is_in_the_order_of_the_houses_and_without_unsound_scores():
-    folds = {"a": [2, 0], "b": [1]}
-    scores = {
-        "a": {"elpd": [-3.0, -1.0], "mean": [0.3, 0.1], "converged": [True, False]},
-        "b": {"elpd": [-2.0], "mean": [0.2], "converged": [True]},
-    }
-    rows = refits.table(scores, folds, ["x", "y", "z"])
-    assert rows["house"].tolist() == ["x", "y", "z"]
-    assert rows["fold"].tolist() == ["a", "b", "a"]
-    np.testing.assert_array_equal(rows["elpd"], [np.nan, -2.0, -3.0])
-    np.testing.assert_array_equal(rows["mean"], [np.nan, 0.2, 0.3])
-
-
 @pytest.fixture
 def job() -> dict:
     """A refit of each county of the tiny data under complete pooling."""
-    executable("pooled")
     return {
-        "model": "pooled",
-        "essence": essence(ROOT / "stan/pooled.stan", ROOT / "stan"),
+        "program": Program(
+            "pooled", essence(ROOT / "stan/pooled.stan", ROOT / "stan"), executable("pooled")
+        ),
         "data": tiny_data(),
         "folds": COUNTIES,
         "settings": quick(),
@@ -77,12 +44,11 @@ def job() -> dict:
 
 
 @pytest.fixture
-def here(job, monkeypatch, tmp_path) -> dict[str, dict]:
+def here(job) -> dict[str, dict]:
     """The same refits, one after the other in this process."""
-    monkeypatch.setattr(refits, "compiled", lambda model, text: executable(model))
     sampler = job["settings"].model_dump()
     return {
-        fold: refits.refit(job["model"], job["essence"], job["data"], houses, sampler)
+        fold: refits.refit(job["program"], job["data"], houses, sampler)
         for fold, houses in job["folds"].items()
     }
 
@@ -151,8 +117,12 @@ def test_two_workers_one_killed_agree_with_one_process(job, here, two_workers, t
     assert len(list(kept.iterdir())) == len(COUNTIES)
 
 
+def test_local_cluster_agrees_with_one_process(job, here, tmp_path):
+    assert refits.run_refits(**job, kept=tmp_path) == here, "bit by bit"
+
+
 def test_finished_refits_are_never_repeated(job, tmp_path, monkeypatch):
-    done = {"elpd": [-1.0], "mean": [0.5], "converged": [True]}
+    done = {"elpd": [-1.0], "converged": [True]}
 
     class OnlyFoldThree:
         """A client that refuses every fold but the one that is missing."""
@@ -161,7 +131,7 @@ def test_finished_refits_are_never_repeated(job, tmp_path, monkeypatch):
             return data
 
         def submit(self, function, *arguments, **_):
-            assert arguments[3] == COUNTIES["3"]
+            assert arguments[2] == COUNTIES["3"]
             return FinishedJob()
 
     class FinishedJob:
@@ -187,18 +157,156 @@ def test_finished_refits_are_never_repeated(job, tmp_path, monkeypatch):
     assert kept.exists()
 
 
-def test_command_line_writes_a_row_a_house(job, here, monkeypatch, tmp_path):
-    monkeypatch.setattr(refits, "run_refits", lambda *_: here)
-    files = {
-        "pooled.essence": job["essence"],
-        "data.json": json.dumps(job["data"]),
-        "coords.json": json.dumps(tiny_coords()),
-        "sampler.json": json.dumps(job["settings"].model_dump()),
+def test_holding_out_moves_one_house_to_the_end():
+    data = {
+        "N": 4,
+        "J": 3,
+        "county": [1, 2, 3, 3],
+        "floor_measure": [0, 1, 0, 1],
+        "log_radon": [0.1, 0.2, 0.3, 0.4],
+        "held_out": 0,
     }
-    for name, text in files.items():
-        (tmp_path / name).write_text(text)
-    inputs = [str(tmp_path / name) for name in files]
-    refits.main(["stan/pooled", *inputs, "--scheme", "loco", "-o", str(tmp_path / "loco.csv")])
-    lines = (tmp_path / "loco.csv").read_text().splitlines()
-    assert lines[0] == "house,fold,elpd,mean,converged"
-    assert [line.split(",")[0] for line in lines[1:]] == [str(i) for i in range(501, 511)]
+    left = refits.hold_out(data, [1])
+    assert left["county"] == [1, 3, 3, 2]
+    assert left["floor_measure"] == [0, 0, 1, 1]
+    assert left["log_radon"] == [0.1, 0.3, 0.4, 0.2]
+    assert (left["N"], left["J"], left["held_out"]) == (4, 3, 1)
+    assert data["county"] == [1, 2, 3, 3]
+
+
+def test_holding_out_the_last_house_keeps_the_order():
+    data = tiny_data()
+    assert refits.hold_out(data, [9]) == data | {"held_out": 1}
+
+
+def stub_run(shift: float = 0.0, divergences: int = 0, log_lik: float = -1.5) -> SimpleNamespace:
+    """Four chains x 500 independent draws; `shift` moves the first chain's level."""
+    rng = np.random.default_rng(1)
+    alpha = rng.normal(1.0, 0.1, (2000, 5))
+    alpha[:500] += shift
+    values = {
+        "alpha": alpha,
+        "beta": np.full((2000, 5), -0.5),
+        "log_lik": np.full((2000, 1), log_lik),
+        # A quarter of the replications is below every house of `tiny_data`.
+        "y_rep": np.where(np.arange(2000) % 4, 9.0, -9.0)[:, None],
+    }
+    return SimpleNamespace(
+        stan_variable=values.__getitem__, chains=4, divergences=np.array([divergences, 0, 0, 0])
+    )
+
+
+def test_score_of_a_left_out_house_by_hand():
+    data = refits.hold_out(tiny_data(), [8])  # first floor of county 1
+    scores = refits.score_held_out(stub_run(), data)
+    assert scores["elpd"] == pytest.approx([-1.5])
+    assert scores["mean"] == pytest.approx([0.5], abs=0.01)
+    assert scores["pit"] == pytest.approx([0.25])
+    # Standard deviation 0.1 of 2,000 independent draws.
+    assert scores["mcse"] == pytest.approx([0.1 / 2000**0.5], rel=0.15)
+    assert scores["converged"] == [True]
+
+
+def test_score_averages_densities_not_their_logarithms():
+    run = stub_run()
+    halves = np.log(np.where(np.arange(2000) % 2, 0.1, 0.3))[:, None]
+    values = {name: run.stan_variable(name) for name in ("alpha", "beta", "y_rep")}
+    run.stan_variable = (values | {"log_lik": halves}).__getitem__
+    data = refits.hold_out(tiny_data(), [9])
+    assert refits.score_held_out(run, data)["elpd"] == pytest.approx([np.log(0.2)])
+
+
+@pytest.mark.parametrize("fault", [{"shift": 1.0}, {"divergences": 1}, {"log_lik": -np.inf}])
+def test_refit_that_did_not_converge_says_so(fault):
+    data = refits.hold_out(tiny_data(), [9])
+    assert refits.score_held_out(stub_run(**fault), data)["converged"] == [False]
+
+
+@pytest.fixture
+def tries(monkeypatch):
+    """Refit without one house of `tiny_data`, `sample` replaced; the scores and the efforts."""
+
+    def run(answers, house: int = 1):
+        efforts = []
+
+        def sample(executable, data, settings, **_):
+            efforts.append(settings)
+            return answers(settings)
+
+        monkeypatch.setattr(refits.sampling, "sample", sample)
+        program = Program("pooled", "", Path("pooled"))
+        return refits.refit(program, tiny_data(), [house], quick().model_dump()), efforts
+
+    return run
+
+
+def test_second_try_is_more_careful(tries):
+    def careful_alone(settings):
+        return stub_run(shift=0.0 if settings.adapt_delta == 0.99 else 1.0)
+
+    found, efforts = tries(careful_alone)
+    assert [effort.adapt_delta for effort in efforts] == [0.8, 0.99]
+    assert found["elpd"] == pytest.approx([-1.5])
+    assert found["converged"] == [True]
+
+
+@pytest.mark.parametrize(("divergences", "count"), [(2, 2), (3, 1)])
+def test_no_second_try_where_more_than_one_transition_in_a_hundred_diverges(
+    tries, divergences, count
+):
+    # quick() has 2 chains x 100 draws.
+    _, efforts = tries(lambda _: stub_run(divergences=divergences))
+    assert len(efforts) == count
+
+
+def give_up(*_, **__):
+    raise SamplingError("pooled: sampling its posterior failed")
+
+
+def test_refit_that_stops_twice_says_why(tries):
+    found, efforts = tries(give_up)
+    assert len(efforts) == 2
+    assert found["stopped"] == "pooled: sampling its posterior failed"
+    assert np.isnan(found["elpd"]).all()
+    assert found["converged"] == [False]
+
+
+def test_refits_that_all_stop_are_an_error_and_are_not_kept(job, tmp_path, monkeypatch):
+    monkeypatch.setattr(refits.sampling, "sample", give_up)
+    with pytest.raises(SamplingError, match="pooled without 1: pooled: sampling"):
+        refits.run_refits(**job, kept=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def log_evidence(y: np.ndarray, x: np.ndarray) -> float:
+    """Log density of y under `pooled` with N(0, 10) coefficients and half-N(0, 1) sigma.
+
+    Given sigma the houses are normal with covariance sigma^2 I + 100 (1 1' + x x');
+    sigma is integrated by quadrature.
+    """
+    coefficients = 100 * (np.ones((y.size, y.size)) + np.outer(x, x))
+
+    def density(sigma: float) -> float:
+        covariance = sigma**2 * np.eye(y.size) + coefficients
+        given = stats.multivariate_normal(np.zeros(y.size), covariance).pdf(y)
+        return given * stats.halfnorm.pdf(sigma)
+
+    return np.log(integrate.quad(density, 0.05, 8, epsabs=0, epsrel=1e-8, limit=200)[0])
+
+
+@pytest.mark.parametrize("house", [0, 6, 7])
+def test_exact_refit_of_pooled_is_the_loo_by_quadrature(house):
+    data = tiny_data()
+    y, x = np.array(data["log_radon"]), np.array(data["floor_measure"], dtype=float)
+    others = np.arange(y.size) != house
+    exact = log_evidence(y, x) - log_evidence(y[others], x[others])
+    settings = quick(chains=4, warmup=500, draws=2000)
+    data_without = refits.hold_out(data, [house])
+    run = refits.sampling.sample(executable("pooled"), data_without, settings, progress=False)
+    found = refits.score_held_out(run, data_without)
+    density = np.exp(run.stan_variable("log_lik")[:, 0])
+    # Delta method; the draws are worth at least a fifth of their number.
+    error = density.std() / density.mean() / np.sqrt(density.size / 5)
+    assert found["converged"] == [True]
+    assert error < 0.05
+    assert abs(found["elpd"][0] - exact) < 4 * error

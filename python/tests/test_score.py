@@ -4,11 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pooling.draws import write_fit
+from pooling.draws import LEFT_OUT, Fit, write_fit
+from pooling.errors import DataError
 from pooling.score import (
     DEFINITIONS,
     in_sample,
     main,
+    mean,
+    of_loo,
     out_of_sample,
     root_mean_square,
     score,
@@ -24,6 +27,8 @@ def loo_table(fit, **changes: object) -> pd.DataFrame:
             "house": houses["house"],
             "elpd": -2.0,
             "mean": houses["log_radon"] - 0.5,
+            "mcse": 0.0,
+            "pit": 0.5,
             "pareto_k": 0.2,
             "refitted": False,
             "converged": True,
@@ -32,25 +37,51 @@ def loo_table(fit, **changes: object) -> pd.DataFrame:
     return table.assign(**changes)
 
 
-def test_root_mean_square_by_hand():
+def together(fit, scheme: str, **changes: object) -> pd.DataFrame:
+    """The same as `pooling.leave_out` writes it."""
+    table = loo_table(fit, **changes).drop(columns=["pareto_k", "refitted"])
+    return table.assign(scheme=scheme, fold="tenth 1")
+
+
+def scored(fit, loo: pd.DataFrame | None = None, *schemes: pd.DataFrame) -> Fit:
+    """The fit with scores of left-out houses."""
+    tables = [pd.DataFrame() if loo is None else loo]
+    return Fit(fit.tree, fit.diagnostics, *tables, pd.concat([pd.DataFrame(), *schemes]))
+
+
+def test_root_mean_square_with_a_group_a_house():
     # Mean of 1, 4, 4, 7 is 4; standard deviation sqrt(18 / 3), over 4 houses sqrt(6) / 2;
     # by the delta method over 2 * 2.
-    value, error = root_mean_square(np.array([1.0, 4.0, 4.0, 7.0]))
+    value, error = root_mean_square(np.array([1.0, 4.0, 4.0, 7.0]), np.arange(4))
     assert value == 2
     assert error == pytest.approx(6**0.5 / 2 / 4)
 
 
+def test_root_mean_square_of_groups():
+    # Groups {1, 4} and {4, 7}: sums less 4 a house are -3 and 3;
+    # sqrt(2 / 1 * 18) / 4 = 1.5 is the error of the mean, 1.5 / (2 * 2) of its root.
+    value, error = root_mean_square(np.array([1.0, 4, 4, 7]), np.array([1, 1, 2, 2]))
+    assert (value, error) == pytest.approx((2, 0.375))
+
+
 @pytest.mark.parametrize("squares", [[0.0, 0.0], [4.0]])
 def test_root_mean_square_without_a_standard_error(squares):
-    value, error = root_mean_square(np.array(squares))
+    value, error = root_mean_square(np.array(squares), np.arange(len(squares)))
     assert value == squares[0] ** 0.5
     assert np.isnan(error)
 
 
+def test_mean_of_uneven_groups():
+    # Mean 2; group {1} has sum - 2 n = -1, group {2, 3} has 1; sqrt(2 / 1 * 2) / 3.
+    assert mean(np.array([1.0, 2, 3]), np.array([1, 2, 2])) == pytest.approx((2, 2 / 3))
+
+
 def test_total_by_hand():
     # Standard deviation of 1, 2, 3 is 1, times sqrt(3).
-    assert total(np.array([1.0, 2.0, 3.0])) == pytest.approx((6, 3**0.5))
-    assert np.isnan(total(np.array([1.0]))[1])
+    assert total(np.array([1.0, 2.0, 3.0]), np.arange(3)) == pytest.approx((6, 3**0.5))
+    assert np.isnan(total(np.array([1.0]), np.arange(1))[1])
+    # As the mean of uneven groups above, times 3.
+    assert total(np.array([1.0, 2, 3]), np.array([1, 2, 2])) == pytest.approx((6, 2))
 
 
 def test_rmse_in_sample_by_hand(example_fit):
@@ -77,24 +108,67 @@ def test_without_replications_there_is_no_rmsd(example_fit):
     assert list(in_sample(example_fit("pooled", pointwise=False))) == ["rmse_in_sample"]
 
 
-def test_out_of_sample_by_hand(example_fit):
+def test_left_out_houses_by_hand(example_fit):
     fit = example_fit("pooled")
-    fit.tree["log_likelihood"]["log_lik"].values[...] = -1.75
-    found = out_of_sample(fit, loo_table(fit))
+    found = out_of_sample(fit, "loo", loo_table(fit))
     assert found["rmse_loo"][0] == pytest.approx(0.5)
     assert found["elpd_loo"] == (pytest.approx(-20), pytest.approx(0), 10)
+    assert "rmse_county_means_loo" not in found
+
+
+def test_whole_counties_are_the_unit_of_error(example_fit):
+    fit = example_fit("pooled")
+    county = fit.houses["county_fips"]
+    first = county == county.iloc[0]
+    rows = loo_table(fit, elpd=np.where(first, -3.0, -2.0))
+    houses, counties = len(first), county.nunique()
+    inside = int(first.sum())
+    by_county = out_of_sample(fit, "loco", rows)["elpd_loco"]
+    assert by_county[0] == pytest.approx(-2 * houses - inside)
+    # Sums less the mean share p of the first county: n (1 - p) there, -n p in the others.
+    p = inside / houses
+    others = county[~first].value_counts().to_numpy()
+    squares = (inside * (1 - p)) ** 2 + ((others * p) ** 2).sum()
+    assert by_county[1] == pytest.approx(np.sqrt(counties / (counties - 1) * squares))
+    by_house = out_of_sample(fit, "kfold_house", rows)["elpd_kfold_house"]
+    assert by_house[1] == pytest.approx(np.sqrt(houses * houses / (houses - 1) * p * (1 - p)))
+
+
+def test_county_means_weigh_counties_alike(example_fit):
+    fit = example_fit("pooled")
+    county, y = fit.houses["county_fips"], fit.houses["log_radon"]
+    first = county == county.iloc[0]
+    # One county is missed by 2 in every house, the others by 0.
+    rows = loo_table(fit, mean=y - 2.0 * first)
+    value, _, counties = out_of_sample(fit, "loco", rows)["rmse_county_means_loco"]
+    assert counties == county.nunique()
+    assert value == pytest.approx((4 / counties) ** 0.5)
+
+
+def test_coverage_counts_houses_inside_their_interval(example_fit):
+    fit = example_fit("pooled")
+    # Inside 50%: 0.25 to 0.75; inside 90%: 0.05 to 0.95.
+    pit = [0.01, 0.04, 0.06, 0.24, 0.26, 0.5, 0.74, 0.76, 0.94, 0.97]
+    found = out_of_sample(fit, "kfold_house", loo_table(fit, pit=pit))
+    assert found["coverage_50_kfold_house"][0] == pytest.approx(0.3)
+    # sd / sqrt(N) of three ones and seven zeros.
+    assert found["coverage_50_kfold_house"][1] == pytest.approx((0.21 / 9) ** 0.5)
+    assert found["coverage_90_kfold_house"][0] == pytest.approx(0.7)
+
+
+def test_p_loo_by_hand(example_fit):
+    fit = scored(example_fit("pooled"), loo_table(example_fit("pooled")))
+    fit.tree["log_likelihood"]["log_lik"].values[...] = -1.75
     # In the sample each house has -1.75, left out -2.
-    assert found["p_loo"][0] == pytest.approx(2.5)
-    assert found["pareto_k"][0] == 0
-    assert found["pareto_k"][2] == 10
+    assert of_loo(fit)["p_loo"][0] == pytest.approx(2.5)
+    assert of_loo(fit)["pareto_k"][::2] == (0, 10)
 
 
 def test_p_loo_averages_densities_over_draws(example_fit):
-    fit = example_fit("pooled")
+    fit = scored(example_fit("pooled"), loo_table(example_fit("pooled")))
     log_lik = fit.tree["log_likelihood"]["log_lik"]
     log_lik.values[0], log_lik.values[1] = np.log(0.1), np.log(0.3)
-    found = out_of_sample(fit, loo_table(fit))
-    assert found["p_loo"][0] == pytest.approx(10 * (np.log(0.2) + 2))
+    assert of_loo(fit)["p_loo"][0] == pytest.approx(10 * (np.log(0.2) + 2))
 
 
 def test_houses_without_a_score_are_left_out_and_counted(example_fit):
@@ -102,46 +176,71 @@ def test_houses_without_a_score_are_left_out_and_counted(example_fit):
     table = loo_table(fit)
     table.loc[0, ["pareto_k", "refitted", "converged"]] = [0.9, True, True]
     table.loc[1, ["pareto_k", "refitted", "converged"]] = [1.4, True, False]
-    table.loc[1, ["elpd", "mean"]] = np.nan
-    found = out_of_sample(fit, table)
-    assert found["elpd_loo"][::2] == (pytest.approx(-18), 9)
-    assert found["rmse_loo"][::2] == (pytest.approx(0.5), 9)
-    assert found["p_loo"][2] == 9
-    assert found["pareto_k"][::2] == (2, 10)
-    notes = score(fit, table).set_index("score")["note"]
+    table.loc[1, ["elpd", "mean", "mcse", "pit"]] = np.nan
+    found = score(scored(fit, table)).set_index("score")
+    assert found.loc["elpd_loo", ["value", "n"]].tolist() == pytest.approx([-18, 9])
+    assert found.loc["rmse_loo", ["value", "n"]].tolist() == pytest.approx([0.5, 9])
+    assert found.loc["p_loo", "n"] == 9
+    assert found.loc["pareto_k", ["value", "n"]].tolist() == [2, 10]
     said = (
         "1 house by exact refit; without 1 house whose refits did not converge, so compare by house"
     )
-    assert notes["elpd_loo"] == notes["rmse_loo"] == notes["p_loo"] == said
-    assert notes["rmse_in_sample"] == notes["pareto_k"] == ""
+    assert found.loc["elpd_loo", "note"] == found.loc["p_loo", "note"] == said
+    assert found.loc["rmse_in_sample", "note"] == ""
 
 
 def test_unknown_pareto_k_counts_as_high(example_fit):
-    fit = example_fit("pooled")
-    table = loo_table(fit)
+    table = loo_table(example_fit("pooled"))
     table.loc[3, "pareto_k"] = np.nan
-    assert out_of_sample(fit, table)["pareto_k"][0] == 1
+    assert of_loo(scored(example_fit("pooled"), table))["pareto_k"][0] == 1
+
+
+def test_wide_means_are_noted(example_fit):
+    fit = example_fit("pooled")
+    # Every mean is off by 0.5 with a Monte Carlo error of 0.1: 0.01 / 0.25 of the mean square.
+    noted = score(scored(fit, None, together(fit, "loco", mcse=0.1))).set_index("score")["note"]
+    said = "about 4% of the mean square error is Monte Carlo error of wide means"
+    assert noted["rmse_loco"] == said
+    assert noted["rmse_in_sample"] == ""
 
 
 def test_every_score_has_a_definition_and_a_row(example_fit):
     fit = example_fit("pooled")
-    table = score(fit, loo_table(fit))
+    schemes = [together(fit, name) for name in LEFT_OUT if name != "loo"]
+    table = score(scored(fit, loo_table(fit), *schemes))
     assert list(table.columns) == ["model", "score", "value", "se", "n", "note"]
-    assert table["score"].tolist() == list(DEFINITIONS)
+    assert set(table["score"]) == set(DEFINITIONS)
+    assert table["score"].is_unique
     assert set(table["model"]) == {"pooled"}
     assert (table["note"] == "").all()
 
 
 def test_fit_that_failed_is_noted_beside_every_score(example_fit):
     fit = example_fit("pooled", converged=False)
-    assert (score(fit, loo_table(fit))["note"] == "the fit did not converge").all()
+    assert (score(scored(fit, loo_table(fit)))["note"] == "the fit did not converge").all()
+
+
+def test_model_that_was_not_refitted_has_its_scores_missing(example_fit):
+    fit = example_fit("pooled", converged=False)
+    lost = dict.fromkeys(("elpd", "mean", "mcse", "pit"), np.nan)
+    table = score(scored(fit, None, together(fit, "loco", **lost))).set_index("score")
+    assert np.isnan(table.loc["elpd_loco", "value"])
+    assert table.loc["elpd_loco", "note"] == "the fit did not converge; no refit to score it by"
+    assert {name for name in DEFINITIONS if name.endswith("_loco")} <= set(table.index)
+
+
+def test_houses_of_another_fit_are_an_error(example_fit):
+    fit = example_fit("pooled")
+    with pytest.raises(DataError, match=r"left out of pooled \(loco\) are not those of its fit"):
+        score(scored(fit, None, together(fit, "loco").iloc[::-1]))
 
 
 def test_without_pointwise_output_only_the_plug_in_score_is_left(example_fit, tmp_path):
     fit = example_fit("pooled", pointwise=False)
     write_fit(fit.tree, tmp_path / "fit.nc")
-    (tmp_path / "loo.csv").write_text("house,elpd,mean,pareto_k,refitted,converged\n")
-    inputs = [str(tmp_path / "fit.nc"), str(tmp_path / "loo.csv")]
+    (tmp_path / "loo.csv").write_text("house,elpd,mean,mcse,pit,pareto_k,refitted,converged\n")
+    (tmp_path / "left_out.csv").write_text("scheme,house,fold,elpd,mean,mcse,pit,converged\n")
+    inputs = [str(tmp_path / name) for name in ("fit.nc", "loo.csv", "left_out.csv")]
     main([*inputs, "-o", str(tmp_path / "scores.csv")])
     table = pd.read_csv(tmp_path / "scores.csv")
     assert table["score"].tolist() == ["rmse_in_sample"]
@@ -149,14 +248,16 @@ def test_without_pointwise_output_only_the_plug_in_score_is_left(example_fit, tm
     assert table["note"].tolist() == ["the fit did not converge"]
 
 
-def test_command_line_reads_what_loo_wrote(example_fit, tmp_path):
+def test_command_line_reads_what_was_left_out(example_fit, tmp_path):
     fit = example_fit("pooled")
     write_fit(fit.tree, tmp_path / "fit.nc")
     table = loo_table(fit)
     table.loc[0, ["refitted", "converged", "elpd", "mean"]] = [True, False, np.nan, np.nan]
     table.to_csv(tmp_path / "loo.csv", index=False)
-    inputs = [str(tmp_path / "fit.nc"), str(tmp_path / "loo.csv")]
+    together(fit, "kfold_house").to_csv(tmp_path / "left_out.csv", index=False)
+    inputs = [str(tmp_path / name) for name in ("fit.nc", "loo.csv", "left_out.csv")]
     main([*inputs, "-o", str(tmp_path / "scores.csv")])
     rows = pd.read_csv(tmp_path / "scores.csv").set_index("score")
     assert rows.loc["elpd_loo", "n"] == 9
+    assert rows.loc["elpd_kfold_house", "n"] == 10
     assert "without 1 house whose" in rows.loc["elpd_loo", "note"]
