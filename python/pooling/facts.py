@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from pooling.draws import LEFT_OUT
+
 Tables = Mapping[str, pd.DataFrame]
 
 # Quoted from Elbers and Wiecki, "The best of both worlds: hierarchical linear regression".
@@ -70,12 +72,26 @@ def score_notes(tables: Tables) -> list[dict]:
     return [{"mark": str(i)} | row for i, row in enumerate(pairs.to_dict("records"), start=1)]
 
 
+def left_out(
+    scores: Mapping[str, dict], names: Sequence[str], schemes: Sequence[str]
+) -> list[tuple[str, list[str]]]:
+    """What was left out, in words, and which of these scores any model has for it."""
+    known = {score for rows in scores.values() for score in rows}
+    found = []
+    for scheme in schemes:
+        own = [f"{name}_{scheme}" for name in names if f"{name}_{scheme}" in known]
+        if own:
+            found.append((f"{LEFT_OUT[scheme].removeprefix('its ').capitalize()} left out", own))
+    return found
+
+
 def best(scores: Mapping[str, dict], score: str, models: Sequence[str]) -> str | None:
     """Model with the least error, or the greatest elpd, among those that have the score."""
     known = {m: scores[m][score]["value"] for m in models if score in scores[m]}
+    known = {m: value for m, value in known.items() if pd.notna(value)}
     if not known:
         return None
-    return (max if score == "elpd_loo" else min)(known, key=known.__getitem__)
+    return (max if score.startswith("elpd") else min)(known, key=known.__getitem__)
 
 
 def answering_model(tables: Tables) -> str:

@@ -19,6 +19,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from pooling import cli, facts
+from pooling.draws import LEFT_OUT
 from pooling.errors import DataError, PoolingError
 from pooling.files import replacing
 from pooling.study import Figures, read_section
@@ -36,6 +37,8 @@ PLACES = {
     "scores": ("model-comparison", "pareto-k", "loo-pit"),
     "shrinkage": ("shrinkage", "shrinkage-by-size", "uranium", "uranium-segments"),
 }
+LEFT_TOGETHER = tuple(scheme for scheme in LEFT_OUT if scheme != "loo")
+BEST = ("rmse_in_sample", "elpd_loo", "elpd_loco")
 LARGE = 1_000_000  # bytes of an SVG from which its PNG is shown, if there is one
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
 PIXELS = {"": 1.0, "px": 1.0, "pt": 4 / 3, "in": 96.0}
@@ -213,7 +216,9 @@ def context(tables: dict[str, pd.DataFrame], highlight: Sequence[int]) -> dict:
         "survey": facts.survey(tables),
         "scores": scores,
         "notes": facts.score_notes(tables),
-        "best": {name: facts.best(scores, name, sound) for name in ("rmse_in_sample", "elpd_loo")},
+        "together": facts.left_out(scores, ("elpd", "rmse", "rmse_county_means"), LEFT_TOGETHER),
+        "covered": facts.left_out(scores, ("coverage_50", "coverage_90"), tuple(LEFT_OUT)),
+        "best": {name: facts.best(scores, name, sound) for name in BEST},
         "population": records(shown),
         "population_hidden": hidden,
         "highlighted": facts.highlighted(tables, highlight),

@@ -142,7 +142,7 @@ class Sampler(Section):
 
     def refits(self) -> tuple["Sampler", "Sampler"]:
         """Settings of a refit that predicts a few houses: a short run, then a careful one."""
-        short = {"warmup": min(self.warmup, 300), "draws": min(self.draws, 500)}
+        short = {"warmup": min(self.warmup, 200), "draws": min(self.draws, 400)}
         careful = {"draws": min(self.draws, 1000), "adapt_delta": 0.99}
         return self.model_copy(update=short), self.model_copy(update=careful)
 

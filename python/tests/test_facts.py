@@ -100,6 +100,20 @@ def test_the_best_model_has_the_least_error_or_the_greatest_elpd():
     assert facts.best(scores, "p_loo", list(FOUR)) is None
 
 
+def test_a_model_that_was_not_refitted_is_not_the_best():
+    rows = {"a": {"elpd_loco": {"value": float("nan")}}, "b": {"elpd_loco": {"value": -9.0}}}
+    assert facts.best(rows, "elpd_loco", ["a", "b"]) == "b"
+
+
+def test_left_out_names_the_scores_that_there_are():
+    rows = {"a": {"elpd_loco": {}}, "b": {"elpd_loo": {}, "rmse_loco": {}}}
+    found = facts.left_out(rows, ("elpd", "rmse"), ("loo", "loco", "kfold_house"))
+    assert found == [
+        ("House left out", ["elpd_loo"]),
+        ("Whole county left out", ["elpd_loco", "rmse_loco"]),
+    ]
+
+
 def test_shrinkage_by_hand():
     found = facts.shrinkage(tables(FOUR), "per_county", "foo")
     # Alone 3, 1, 2, 2.5, 1.5 about 2: squares sum to 2.5; pooled about 1.9 to 0.36; over 4.
