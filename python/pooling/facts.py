@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from pooling.sensitivity import SENSITIVE
+
 Tables = Mapping[str, pd.DataFrame]
 
 # Quoted from Elbers and Wiecki, "The best of both worlds: hierarchical linear regression".
@@ -292,4 +294,28 @@ def published(tables: Tables) -> dict | None:
         "agreeing": int((compared["agrees"] == "yes").sum()),
         "apart": compared[compared["agrees"] == "no"].to_dict("records"),
         "quoted": rows[~rows["agrees"].isin(["yes", "no"])].to_dict("records"),
+    }
+
+
+def sensitivity(tables: Tables) -> dict | None:
+    """What power-scaling says of the priors.
+
+    Returns
+    -------
+    dict or None
+        rows (of the table); threshold (from which on a sensitivity matters);
+        moved (rows of models that converged whose diagnosis is not "-");
+        strongest (their row with the greatest sensitivity to the prior, missing
+        if none converged). None if there are none.
+    """
+    rows = tables.get("sensitivity", pd.DataFrame())
+    if rows.empty:
+        return None
+    sound = rows[rows["model"].isin(tables["models"].query("converged")["model"])]
+    strongest = sound.nlargest(1, "prior").to_dict("records")
+    return {
+        "rows": rows.to_dict("records"),
+        "threshold": SENSITIVE,
+        "moved": sound[sound["diagnosis"] != "-"].to_dict("records"),
+        "strongest": strongest[0] if strongest else None,
     }

@@ -24,6 +24,8 @@ from pooling.draws import ACTION_LEVEL, Fit, activity, log_activity, open_fit
 from pooling.errors import DataError
 from pooling.files import replacing
 from pooling.score import DEFINITIONS
+from pooling.sensitivity import COLUMNS as SENSITIVITY
+from pooling.sensitivity import DIAGNOSES, SENSITIVE
 from pooling.study import Gamma, Lkj, LocationScale, Priors, Spread, read_section
 
 INTERVAL = (0.05, 0.95)
@@ -39,6 +41,7 @@ TABLE_NOTES = {
     "counties": "expected radon of each county under each model, and of a new house there",
     "data_rules": "what was done to the survey's rows, in order",
     "data_summary": "the houses of the study, by floor",
+    "sensitivity": "how much population parameters depend on prior and likelihood",
     "priors": "the study's priors, on the scale of log pCi/L",
     "definitions": "what the columns, the gate's checks and the scores mean",
 }
@@ -50,6 +53,10 @@ COLUMN_DEFINITIONS = {
     "p_action": f"probability that a new house is at or above {ACTION_LEVEL:g} pCi/L, the EPA's "
     "action level",
     "identified": "whether the data inform the number without the prior's or the population's help",
+    "prior, likelihood": "how far the posterior moves, in cumulative Jensen-Shannon distance, for "
+    f"each doubling of the power that the prior or likelihood is raised to; from {SENSITIVE:g} on "
+    "it matters",
+    "prior_pareto_k, likelihood_pareto_k": "Pareto k of the weights behind these numbers",
 }
 CHECK_DEFINITIONS = {
     "divergences": "0: transitions at which the sampler lost its way",
@@ -82,6 +89,11 @@ class Result:
     def loo(self) -> pd.DataFrame:
         """As `pooling.loo` writes it: one row a house, none where the fit kept no densities."""
         return self._read("loo.csv")
+
+    @cached_property
+    def sensitivity(self) -> pd.DataFrame:
+        """As `pooling.sensitivity` writes it: one row a population parameter."""
+        return self._read("sensitivity.csv")
 
     def _read(self, name: str) -> pd.DataFrame:
         path = self.folder / name
@@ -383,15 +395,22 @@ def priors_table(priors: Priors) -> pd.DataFrame:
 
 
 def definitions() -> pd.DataFrame:
-    """Give kind (table, column, check or score), name and definition of what the tables hold."""
+    """Give kind (table, column, check, score, diagnosis), name and definition of what tables hold."""
     kinds = {
         "table": TABLE_NOTES,
         "column": COLUMN_DEFINITIONS,
         "check": CHECK_DEFINITIONS,
         "score": DEFINITIONS,
+        "diagnosis": DIAGNOSES,
     }
     rows = [(kind, *pair) for kind, texts in kinds.items() for pair in texts.items()]
     return pd.DataFrame(rows, columns=["kind", "name", "definition"])
+
+
+def joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """One table of several, some of which may be empty."""
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=columns)
 
 
 def make_tables(results: Sequence[Result], coords: dict) -> dict[str, pd.DataFrame]:
@@ -405,6 +424,7 @@ def make_tables(results: Sequence[Result], coords: dict) -> dict[str, pd.DataFra
         "diagnostics": diagnostics(results),
         "comparison": comparison(results),
         "counties": counties(results),
+        "sensitivity": joined([r.sensitivity for r in results], SENSITIVITY),
         "data_rules": pd.DataFrame(coords["rules"], columns=["rule", "rows", "reason"]),
         "data_summary": data_summary(results[0].fit),
         "definitions": definitions(),

@@ -17,7 +17,7 @@ FIGURES = {f"figures.{path.stem}" for path in (ROOT / "python/pooling/figures").
 LEFT_OUT = {"figures.model_comparison", "figures.pareto_k"}
 SHOWN = FIGURES | {"results", "published", "report"}
 PREPARED = {"prepare", "frequentist"}
-SCORED = ("check", "loo", "score")
+SCORED = ("check", "loo", "score", "sensitivity")
 
 
 def of(models, *stages):
@@ -131,6 +131,7 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("facts", {"report"}),
         ("results", {"results", "report"}),
         ("soil", FIGURES | {"report"}),
+        ("sensitivity", of(MODELS, "sensitivity") | {"results", "report"}),
         ("loo", of(MODELS, "loo", "score") | LEFT_OUT | {"results", "report"}),
         ("score", of(MODELS, "score") | {"results", "report"}),
         ("draws", of(MODELS, *SCORED) | SHOWN),

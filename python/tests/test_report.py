@@ -150,8 +150,9 @@ def test_a_model_that_failed_is_flagged_wherever_it_stands(page):
         if "hierarchical_<wbr>centered" in row:
             assert "not converged" in row
             flagged += 1
-    # Models, gate twice, five population parameters, scores, comparison, three counties.
-    assert flagged == 13
+    # Models, gate twice, five population parameters and their sensitivities, scores,
+    # comparison, three counties.
+    assert flagged == 18
     assert "kept as a lesson" in page.text
 
 
@@ -167,6 +168,15 @@ def test_sentences_have_numbers_of_the_tables(page, tables):
     assert "MAHNOMEN has 1 house, AITKIN has 4." in text
     assert "2 counties have no house measured on the first floor" in text
     assert "3 of 4 models passed." in text
+
+
+def test_sensitivity_is_said_in_words(page):
+    text = " ".join(page.text.split())
+    assert "Look twice at sigma_beta in hierarchical_noncentered (prior-data conflict)" in text
+    assert (
+        "The prior weighs most on sigma_beta in hierarchical_noncentered : 0.080"
+        in text.replace("noncentered:", "noncentered :")
+    )
 
 
 def test_the_tutorial_is_quoted_with_our_errors(page):
