@@ -62,7 +62,7 @@ figure_files := $(foreach name,$(subst _,-,$(figure_names)),$(reports)/figures/$
 pictures     := $(figure_files) $(figure_files:.svg=.png)
 checked      := $(foreach name,estimates.csv diagnostics.json,$(MODELS:%=$(fits)/%/$(name)))
 scored       := $(MODELS:%=$(fits)/%/scores.csv)
-shaken       := $(MODELS:%=$(fits)/%/sensitivity.csv)
+shaken       := $(foreach name,sensitivity.csv other_priors.csv,$(MODELS:%=$(fits)/%/$(name)))
 tables       := $(addprefix $(reports)/tables/,scores.csv frequentist.csv published.csv)
 
 # After an error make would delete the other file of a pair, changed or not. These
@@ -106,7 +106,7 @@ $(PROGRAMS:%=stan/%): stan/%: $(package)/compile.py .build/programs/%.essence .b
 
 # Fits. The first rule names their files, so that make never counts them as
 # intermediate: one that was deleted is made again.
-$(foreach file,fit.nc diagnostics.json estimates.csv loo.csv scores.csv sensitivity.csv loco.csv kfold_county.csv kfold_house.csv,$(PROGRAMS:%=$(fits)/%/$(file))):
+$(foreach file,fit.nc diagnostics.json estimates.csv loo.csv scores.csv sensitivity.csv other_priors.csv loco.csv kfold_county.csv kfold_house.csv,$(PROGRAMS:%=$(fits)/%/$(file))):
 
 $(fits)/%/fit.nc: $(package)/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(package)/sampling.py
 	$(say)
@@ -125,6 +125,10 @@ $(fits)/%/scores.csv: $(package)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(p
 	$(run) $(given) -o $@
 
 $(fits)/%/sensitivity.csv: $(package)/sensitivity.py .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json .build/packages.json $(package)/draws.py
+	$(say)
+	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
+
+$(fits)/%/other_priors.csv: $(package)/other_priors.py stan/% $(prepared).json $(plan)/sampler.json $(plan)/other_priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json $(addprefix $(package)/,sampling.py check.py draws.py)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
@@ -160,7 +164,7 @@ endef
 $(foreach name,$(figure_names),$(eval $(call figure,$(name))))
 
 # Report.
-$(reports)/tables/scores.csv: $(package)/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(package)/,draws.py check.py score.py sensitivity.py)
+$(reports)/tables/scores.csv: $(package)/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(package)/,draws.py check.py score.py sensitivity.py other_priors.py)
 	$(say)
 	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
 

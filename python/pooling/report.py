@@ -27,7 +27,7 @@ REQUIRED = (
     *("models", "estimates", "diagnostics", "scores", "comparison"),
     *("counties", "data_rules", "data_summary", "definitions"),
 )
-OPTIONAL = ("priors", "sensitivity", "frequentist", "published")
+OPTIONAL = ("priors", "sensitivity", "other_priors", "frequentist", "published")
 PLACES = {
     "data": ("data-overview",),
     "diagnostics": ("trace", "funnel"),
@@ -221,6 +221,7 @@ def context(tables: dict[str, pd.DataFrame], highlight: Sequence[int]) -> dict:
         "tutorial": facts.tutorial(tables),
         "frequentist": facts.frequentist(tables),
         "published": facts.published(tables),
+        "other_priors": facts.other_priors(tables),
         "sensitivity": facts.sensitivity(tables),
         "answer": facts.answer(tables, model),
     }

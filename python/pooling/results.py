@@ -23,6 +23,7 @@ from pooling.check import GROUPS, MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
 from pooling.draws import ACTION_LEVEL, Fit, activity, log_activity, open_fit
 from pooling.errors import DataError
 from pooling.files import replacing
+from pooling.other_priors import COLUMNS as OTHER_PRIORS
 from pooling.score import DEFINITIONS
 from pooling.sensitivity import COLUMNS as SENSITIVITY
 from pooling.sensitivity import DIAGNOSES, SENSITIVE
@@ -42,6 +43,7 @@ TABLE_NOTES = {
     "data_rules": "what was done to the survey's rows, in order",
     "data_summary": "the houses of the study, by floor",
     "sensitivity": "how much population parameters depend on prior and likelihood",
+    "other_priors": "population parameters under the study's priors and under others",
     "priors": "the study's priors, on the scale of log pCi/L",
     "definitions": "what the columns, the gate's checks and the scores mean",
 }
@@ -57,6 +59,7 @@ COLUMN_DEFINITIONS = {
     f"each doubling of the power that the prior or likelihood is raised to; from {SENSITIVE:g} on "
     "it matters",
     "prior_pareto_k, likelihood_pareto_k": "Pareto k of the weights behind these numbers",
+    "shift": "difference to the mean under the study's priors, in its standard deviation",
 }
 CHECK_DEFINITIONS = {
     "divergences": "0: transitions at which the sampler lost its way",
@@ -94,6 +97,11 @@ class Result:
     def sensitivity(self) -> pd.DataFrame:
         """As `pooling.sensitivity` writes it: one row a population parameter."""
         return self._read("sensitivity.csv")
+
+    @cached_property
+    def other_priors(self) -> pd.DataFrame:
+        """As `pooling.other_priors` writes it: one row a set of priors and population parameter."""
+        return self._read("other_priors.csv")
 
     def _read(self, name: str) -> pd.DataFrame:
         path = self.folder / name
@@ -395,7 +403,7 @@ def priors_table(priors: Priors) -> pd.DataFrame:
 
 
 def definitions() -> pd.DataFrame:
-    """Give kind (table, column, check, score, diagnosis), name and definition of what tables hold."""
+    """Give kind (table, column, check, score, diagnosis), name and definition of each term."""
     kinds = {
         "table": TABLE_NOTES,
         "column": COLUMN_DEFINITIONS,
@@ -425,6 +433,7 @@ def make_tables(results: Sequence[Result], coords: dict) -> dict[str, pd.DataFra
         "comparison": comparison(results),
         "counties": counties(results),
         "sensitivity": joined([r.sensitivity for r in results], SENSITIVITY),
+        "other_priors": joined([r.other_priors for r in results], OTHER_PRIORS),
         "data_rules": pd.DataFrame(coords["rules"], columns=["rule", "rows", "reason"]),
         "data_summary": data_summary(results[0].fit),
         "definitions": definitions(),

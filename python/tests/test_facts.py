@@ -193,3 +193,19 @@ def test_sensitivities_are_read_of_models_that_converged():
 def test_without_sensitivities_there_is_nothing_to_say():
     assert facts.sensitivity(tables(FOUR)) is None
     assert facts.sensitivity(tables(FOUR) | {"sensitivity": pd.DataFrame()}) is None
+
+
+def test_other_priors_stand_beside_the_studys():
+    columns = ["model", "priors", "parameter", "mean", "sd", "mcse_mean", "shift", "passed"]
+    rows = [
+        ("foo", "study", "mu", 1.0, 0.5, 0.03, 0.0, True),
+        ("foo", "wide", "mu", 1.5, 0.6, 0.04, 1.0, True),
+        ("foo", "narrow", "mu", 0.0, 0.1, 0.01, -2.0, False),
+    ]
+    found = facts.other_priors({"other_priors": pd.DataFrame(rows, columns=columns)})
+    assert found["names"] == ["wide", "narrow"]
+    assert [row["own_mean"] for row in found["rows"]] == [1.0, 1.0]
+    # sqrt(0.03^2 + 0.04^2) / 0.5; the set that fails the gate moves further, but is not believed.
+    assert found["furthest"]["priors"] == "wide"
+    assert found["furthest"]["error"] == pytest.approx(0.1)
+    assert facts.other_priors({}) is None

@@ -17,7 +17,7 @@ FIGURES = {f"figures.{path.stem}" for path in (ROOT / "python/pooling/figures").
 LEFT_OUT = {"figures.model_comparison", "figures.pareto_k"}
 SHOWN = FIGURES | {"results", "published", "report"}
 PREPARED = {"prepare", "frequentist"}
-SCORED = ("check", "loo", "score", "sensitivity")
+SCORED = ("check", "loo", "score", "sensitivity", "other_priors")
 
 
 def of(models, *stages):
@@ -112,6 +112,12 @@ def test_edited_include_refits_what_includes_it(project):
             PREPARED | refit(*MODELS),
             id="response",
         ),
+        pytest.param(
+            "sigma_beta  = { upper = 100 }",
+            "sigma_beta  = { upper = 50 }",
+            of(MODELS, "other_priors") | {"results", "report"},
+            id="other priors",
+        ),
         pytest.param("funnel = 27021", "funnel = 27035", FIGURES | {"report"}, id="figures"),
         pytest.param('title = "Radon in', 'title = "Radon of', {"report"}, id="title"),
         pytest.param('"kept to show', '"shows', of(MODELS, *SCORED) | SHOWN, id="allowed"),
@@ -131,6 +137,7 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("facts", {"report"}),
         ("results", {"results", "report"}),
         ("soil", FIGURES | {"report"}),
+        ("other_priors", of(MODELS, "other_priors") | {"results", "report"}),
         ("sensitivity", of(MODELS, "sensitivity") | {"results", "report"}),
         ("loo", of(MODELS, "loo", "score") | LEFT_OUT | {"results", "report"}),
         ("score", of(MODELS, "score") | {"results", "report"}),
