@@ -164,7 +164,7 @@ endef
 $(foreach name,$(figure_names),$(eval $(call figure,$(name))))
 
 # Report.
-$(reports)/tables/scores.csv: $(package)/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(package)/,draws.py check.py score.py sensitivity.py other_priors.py)
+$(reports)/tables/scores.csv: $(package)/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(package)/,draws.py check.py score.py sensitivity.py)
 	$(say)
 	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
 

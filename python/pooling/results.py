@@ -7,14 +7,17 @@ random: the same fits give the same bytes.
 """
 
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
+import arviz_stats
 import numpy as np
 import pandas as pd
+import xarray as xr
 from scipy.optimize.elementwise import find_root
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
@@ -23,9 +26,7 @@ from pooling.check import GROUPS, MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
 from pooling.draws import ACTION_LEVEL, Fit, activity, log_activity, open_fit
 from pooling.errors import DataError
 from pooling.files import replacing
-from pooling.other_priors import COLUMNS as OTHER_PRIORS
 from pooling.score import DEFINITIONS
-from pooling.sensitivity import COLUMNS as SENSITIVITY
 from pooling.sensitivity import DIAGNOSES, SENSITIVE
 from pooling.study import Gamma, Lkj, LocationScale, Priors, Spread, read_section
 
@@ -38,7 +39,8 @@ TABLE_NOTES = {
     "estimates": "posterior of every parameter of every model",
     "diagnostics": "the gate: one row for each model and group of draws",
     "scores": "scores in the sample and out of it",
-    "comparison": "elpd_loo of each model minus that of the best converged one, house by house",
+    "comparison": "elpd_loo of each model minus that of the best converged one, house by house; "
+    "stacking weights",
     "counties": "expected radon of each county under each model, and of a new house there",
     "data_rules": "what was done to the survey's rows, in order",
     "data_summary": "the houses of the study, by floor",
@@ -59,6 +61,8 @@ COLUMN_DEFINITIONS = {
     f"each doubling of the power that the prior or likelihood is raised to; from {SENSITIVE:g} on "
     "it matters",
     "prior_pareto_k, likelihood_pareto_k": "Pareto k of the weights behind these numbers",
+    "weight": "share of the model in the mixture of converged models that predicts left-out houses "
+    "best (stacking); models that predict alike share what one of them would have alone",
     "shift": "difference to the mean under the study's priors, in its standard deviation",
 }
 CHECK_DEFINITIONS = {
@@ -219,28 +223,69 @@ def comparison(results: Sequence[Result]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        model, reference, elpd_difference and se (nats; se is sqrt(n) times the
-        standard deviation over houses), n. Empty without a converged model that
-        has densities by house.
+        model, reference, elpd_loo (nats, over the n houses), elpd_difference and
+        se (nats; se is sqrt(n) times the standard deviation over houses), n, weight
+        (`stacking_weights` over the houses that every converged model predicts;
+        missing for a model that did not converge). Empty without a converged
+        model that has densities by house.
     """
-    columns = ["model", "reference", "elpd_difference", "se", "n"]
+    columns = ["model", "reference", "elpd_loo", "elpd_difference", "se", "n", "weight"]
     elpd = {r.fit.model: r.loo.set_index("house")["elpd"] for r in results if len(r.loo)}
     table = pd.DataFrame(elpd).dropna(axis="columns", how="all")
     rivals = [r.fit.model for r in results if r.fit.converged and r.fit.model in table]
     if not rivals:
         return pd.DataFrame(columns=columns)
-    best = table[rivals].dropna().sum().idxmax()
+    common = table[rivals].dropna()
+    best = common.sum().idxmax()
     gaps = table.sub(table[best], axis="index")
     n = gaps.count()
     found = pd.DataFrame(
         {
             "reference": best,
+            "elpd_loo": table.where(gaps.notna()).sum(),
             "elpd_difference": gaps.sum(),
             "se": np.sqrt(n) * gaps.std(ddof=1),
             "n": n,
+            "weight": stacking_weights(common),
         }
     )
-    return found.rename_axis("model").reset_index()[columns]
+    return found.loc[table.columns].rename_axis("model").reset_index()[columns]
+
+
+def stacking_weights(elpd: pd.DataFrame) -> pd.Series:
+    """Shares of the mixture of models that predicts left-out houses best, by model.
+
+    The method is that of Yao, Vehtari, Simpson and Gelman (2018), Bayesian Analysis 13(3).
+
+    Parameters
+    ----------
+    elpd
+        Log density of each left-out house (rows) under each model (columns), nats.
+    """
+    if elpd.shape[1] < 2 or elpd.empty:
+        return pd.Series(1.0 if len(elpd) else np.nan, index=elpd.columns)
+    with warnings.catch_warnings():
+        # It warns of choosing the best of many, which are mixed here, and of its own pandas.
+        warnings.simplefilter("ignore")
+        found = arviz_stats.compare({m: _by_house(elpd[m]) for m in elpd}, method="stacking")
+    return found["weight"].clip(0, 1)
+
+
+def _by_house(elpd: pd.Series) -> arviz_stats.ELPDData:
+    """Log densities, some of them from exact refits, in the form that ArviZ compares."""
+    n = len(elpd)
+    return arviz_stats.ELPDData(
+        kind="loo",
+        elpd=float(elpd.sum()),
+        se=float(np.sqrt(n) * elpd.std(ddof=1)),
+        p=np.nan,
+        n_samples=0,
+        n_data_points=n,
+        scale="log",
+        warning=False,
+        good_k=np.nan,
+        elpd_i=xr.DataArray(elpd.to_numpy(float), dims="house"),
+    )
 
 
 def counties(results: Sequence[Result]) -> pd.DataFrame:
@@ -415,10 +460,10 @@ def definitions() -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["kind", "name", "definition"])
 
 
-def joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
-    """One table of several, some of which may be empty."""
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One table of several with the same columns, some of which may be empty."""
     filled = [table for table in tables if len(table)]
-    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=columns)
+    return pd.concat(filled, ignore_index=True) if filled else tables[0]
 
 
 def make_tables(results: Sequence[Result], coords: dict) -> dict[str, pd.DataFrame]:
@@ -432,8 +477,8 @@ def make_tables(results: Sequence[Result], coords: dict) -> dict[str, pd.DataFra
         "diagnostics": diagnostics(results),
         "comparison": comparison(results),
         "counties": counties(results),
-        "sensitivity": joined([r.sensitivity for r in results], SENSITIVITY),
-        "other_priors": joined([r.other_priors for r in results], OTHER_PRIORS),
+        "sensitivity": joined([r.sensitivity for r in results]),
+        "other_priors": joined([r.other_priors for r in results]),
         "data_rules": pd.DataFrame(coords["rules"], columns=["rule", "rows", "reason"]),
         "data_summary": data_summary(results[0].fit),
         "definitions": definitions(),

@@ -191,6 +191,52 @@ def test_a_model_that_did_not_converge_is_no_reference():
     assert results.comparison(pair[1:]).empty
 
 
+def test_elpd_of_a_row_is_over_its_houses():
+    pair = [Scored("pooled", [-1.0, -2.0, -3.0]), Scored("foo", [-9.0, -9.0, np.nan])]
+    table = results.comparison(pair).set_index("model")
+    assert table["elpd_loo"].to_dict() == {"pooled": -6.0, "foo": -18.0}
+
+
+def weights(*elpd: list[float]) -> list[float]:
+    return results.stacking_weights(pd.DataFrame(dict(enumerate(elpd)))).sort_index().tolist()
+
+
+def test_identical_models_share_and_a_dominated_one_gets_nothing():
+    assert weights([-1.0, -2.0, -3.0], [-1.0, -2.0, -3.0]) == pytest.approx([0.5, 0.5])
+    assert weights([-1.0, -2.0, -3.0], [-1.5, -2.5, -3.5]) == pytest.approx([1, 0], abs=1e-6)
+    assert weights([-1.0, -2.0]) == [1.0]
+
+
+def test_stacking_weights_by_hand():
+    # Densities (3, 1, 1) and (1, 2, 2): w maximizes log(1 + 2w) + 2 log(2 - w), whose
+    # derivative 2 / (1 + 2w) - 2 / (2 - w) is 0 at w = 1/3.
+    found = weights(np.log([3.0, 1.0, 1.0]), np.log([1.0, 2.0, 2.0]))
+    assert found == pytest.approx([1 / 3, 2 / 3], abs=1e-3)
+
+
+def test_stacking_weights_are_at_the_maximum_over_a_grid():
+    elpd = np.random.default_rng(20061).normal(-1, 0.5, (200, 3))
+    found = np.array(weights(*elpd.T))
+    grid = np.linspace(0, 1, 51)
+    tried = np.array([(a, b, 1 - a - b) for a in grid for b in grid if a + b <= 1])
+    score = np.log(np.exp(elpd) @ np.vstack([found, tried]).T).sum(axis=0)
+    assert found.sum() == pytest.approx(1)
+    assert score[0] >= score[1:].max() - 1e-3
+
+
+def test_weights_are_of_converged_models_over_houses_that_all_predict():
+    # The third house, where foo is far better, has no score under pooled.
+    models = [
+        Scored("pooled", [-1.0, -1.0, np.nan]),
+        Scored("foo", [-2.0, -2.0, 0.0]),
+        Scored("bad", [0.0, 0.0, 0.0], converged=False),
+    ]
+    table = results.comparison(models).set_index("model")
+    assert table.loc[["pooled", "foo"], "weight"].tolist() == pytest.approx([1, 0], abs=1e-6)
+    assert math.isnan(table.loc["bad", "weight"])
+    assert list(table.index) == ["pooled", "foo", "bad"]
+
+
 def test_without_densities_there_is_nothing_to_compare():
     table = results.comparison([Scored("pooled", [])])
     assert table.empty
