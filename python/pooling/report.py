@@ -27,7 +27,7 @@ REQUIRED = (
     *("models", "estimates", "diagnostics", "scores", "comparison"),
     *("counties", "data_rules", "data_summary", "definitions"),
 )
-OPTIONAL = ("priors", "sensitivity", "other_priors", "frequentist", "published")
+OPTIONAL = ("priors", "prior_predictive", "sensitivity", "other_priors", "frequentist", "published")
 PLACES = {
     "data": ("data-overview",),
     "diagnostics": ("trace", "funnel"),

@@ -32,6 +32,9 @@ from pooling.study import Gamma, Lkj, LocationScale, Priors, Spread, read_sectio
 
 INTERVAL = (0.05, 0.95)
 FLOORS = ("basement", "first floor")
+IMPLAUSIBLE = (
+    1000.0  # pCi/L: 250 times the action level; no house of the State/EPA survey reaches 300
+)
 STRUCTURES = ("complete pooling", "no pooling", "partial pooling", "other")
 
 TABLE_NOTES = {
@@ -44,6 +47,7 @@ TABLE_NOTES = {
     "counties": "expected radon of each county under each model, and of a new house there",
     "data_rules": "what was done to the survey's rows, in order",
     "data_summary": "the houses of the study, by floor",
+    "prior_predictive": "what each model's prior takes for a typical house, before any is seen",
     "sensitivity": "how much population parameters depend on prior and likelihood",
     "other_priors": "population parameters under the study's priors and under others",
     "priors": "the study's priors, on the scale of log pCi/L",
@@ -63,6 +67,9 @@ COLUMN_DEFINITIONS = {
     "prior_pareto_k, likelihood_pareto_k": "Pareto k of the weights behind these numbers",
     "weight": "share of the model in the mixture of converged models that predicts left-out houses "
     "best (stacking); models that predict alike share what one of them would have alone",
+    "prior_q5, prior_q50, prior_q95": "quantiles of typical over draws of the prior and counties",
+    "share_implausible": f"share of these draws above {IMPLAUSIBLE:,.0f} pCi/L, which no house of "
+    "the State/EPA survey comes near",
     "shift": "difference to the mean under the study's priors, in its standard deviation",
 }
 CHECK_DEFINITIONS = {
@@ -395,6 +402,38 @@ def predictive_quantile(
     return find_root(excess, bracket, args=(np.arange(mean.shape[1]),)).x
 
 
+def prior_predictive(results: Sequence[Result]) -> pd.DataFrame:
+    """What the prior of each model says of a typical house, in pCi/L; nothing is random.
+
+    Returns
+    -------
+    DataFrame
+        model, floor, prior_q5, prior_q50, prior_q95 (pCi/L; infinite above the
+        largest float), share_implausible, implausible (pCi/L), over draws of
+        the prior and counties. A row for each model and floor.
+    """
+    rows = []
+    for result in results:
+        fit, effects = result.fit, result.fit.effects("prior")
+        response = fit.tree.attrs["response"]
+        for floor, name in enumerate(FLOORS):
+            mean = (effects["alpha"] + floor * effects["beta"]).values
+            # Quantiles of the logarithm, since the tutorial's priors overflow its exponential.
+            low, middle, high = activity(np.quantile(mean, (0.05, 0.5, 0.95)), response)
+            rows.append(
+                {
+                    "model": fit.model,
+                    "floor": name,
+                    "prior_q5": low,
+                    "prior_q50": middle,
+                    "prior_q95": high,
+                    "share_implausible": (mean > log_activity(IMPLAUSIBLE, response)).mean(),
+                    "implausible": IMPLAUSIBLE,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def data_summary(fit: Fit) -> pd.DataFrame:
     """Houses of the study, one row for all and one for each floor.
 
@@ -477,6 +516,7 @@ def make_tables(results: Sequence[Result], coords: dict) -> dict[str, pd.DataFra
         "diagnostics": diagnostics(results),
         "comparison": comparison(results),
         "counties": counties(results),
+        "prior_predictive": prior_predictive(results),
         "sensitivity": joined([r.sensitivity for r in results]),
         "other_priors": joined([r.other_priors for r in results]),
         "data_rules": pd.DataFrame(coords["rules"], columns=["rule", "rows", "reason"]),

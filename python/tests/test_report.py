@@ -151,8 +151,8 @@ def test_a_model_that_failed_is_flagged_wherever_it_stands(page):
             assert "not converged" in row
             flagged += 1
     # Models, gate twice, five population parameters, their sensitivities and what they
-    # are under other priors, scores, comparison, three counties.
-    assert flagged == 23
+    # are under other priors, prior predictions of two floors, scores, comparison, three counties.
+    assert flagged == 25
     assert "kept as a lesson" in page.text
 
 
@@ -173,6 +173,11 @@ def test_sentences_have_numbers_of_the_tables(page, tables):
 def test_sensitivity_is_said_in_words(page):
     assert "Look twice at sigma_beta in hierarchical_noncentered (prior-data conflict)" in page.text
     assert re.search(r"weighs most on sigma_beta in hierarchical_noncentered ?: 0\.080", page.text)
+
+
+def test_what_the_prior_takes_for_possible_is_said(page):
+    assert "Above 1,000 pCi/L" in page.text
+    assert "No house of the State/EPA survey comes near 1,000 pCi/L." in page.text
 
 
 def test_other_priors_are_compared(page):

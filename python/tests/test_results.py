@@ -145,6 +145,40 @@ def test_draws_outweigh_the_name():
     assert results.structure(steady(1.0, 0.0, 1.0, "per_county")) == "complete pooling"
 
 
+def with_prior(alpha: np.ndarray, beta: float) -> Result:
+    """A result whose prior has these draws (sample, county) of alpha, and one beta."""
+    fit = build_fit("pooled")
+    prior = fit.tree["prior"].to_dataset()
+    prior["alpha"] = prior["alpha"] * 0 + alpha.reshape(prior["alpha"].shape)
+    prior["beta"] = prior["beta"] * 0 + beta
+    fit.tree["prior"] = prior
+    return Result(None, fit)
+
+
+def test_prior_predictive_by_hand():
+    # 200 draws over counties: typical houses of 0.9, 1.9, ..., 199.9 pCi/L, 10 of them raised.
+    levels = np.arange(1.0, 201.0)
+    levels[-10:] *= 100
+    table = results.prior_predictive([with_prior(np.log(levels), np.log(0.5))]).set_index("floor")
+    basement, first = table.loc["basement"], table.loc["first floor"]
+    assert basement["share_implausible"] == pytest.approx(0.05)
+    assert first["share_implausible"] == pytest.approx(0.05)
+    # The median lies between the logarithms of 100 and 101.
+    assert basement["prior_q50"] == pytest.approx(math.sqrt(100 * 101) - 0.1)
+    assert first["prior_q50"] == pytest.approx(math.sqrt(50 * 50.5) - 0.1)
+    # The 5% quantile is at position 0.05 * 199 = 9.95, between 10 and 11.
+    assert basement["prior_q5"] == pytest.approx(10**0.05 * 11**0.95 - 0.1)
+    assert basement["model"] == "pooled"
+
+
+def test_prior_predictive_of_the_tutorials_priors_overflows_without_a_word():
+    alpha = np.repeat([-20_000.0, 20_000.0], 100)
+    table = results.prior_predictive([with_prior(alpha, 0.0)])
+    assert table["prior_q5"].tolist() == [0, 0]
+    assert np.isinf(table["prior_q95"]).all()
+    assert table["share_implausible"].tolist() == [0.5, 0.5]
+
+
 def test_data_summary_by_hand():
     table = results.data_summary(build_fit()).set_index("floor")
     assert table["houses"].tolist() == [10, 7, 3]
