@@ -149,7 +149,7 @@ $(reports)/tables/cross_validation.csv: $(package)/cross_validation.py $(refitte
 	$(run) $(MODELS:%=$(fits)/%) -o $@
 
 # Figures: code, the study's section, the models; shrinkage may be asked for two models.
-# Only those of left-out houses wait for refits.
+# Only those of left-out houses wait for refits, and that of other priors for its fits.
 drawn_by := $(addprefix $(package)/,densities.py drawing.py draws.py panels.py soil.py theme.py)
 left_out := model_comparison pareto_k
 shown     = $(if $(and $(TO),$(filter shrinkage,$1)),$(FROM) $(TO),$(MODELS))
@@ -157,7 +157,7 @@ chosen    = $(if $(filter shrinkage,$1),--from-model $(FROM) $(TO:%=--to-model %
 define figure
 .PHONY: $(subst _,-,$1)-plot
 $(subst _,-,$1)-plot: $(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png
-$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(package)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(if $(filter $(left_out),$1),$(MODELS:%=$(fits)/%/loo.csv)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
+$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(package)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(if $(filter $(left_out),$1),$(MODELS:%=$(fits)/%/loo.csv)) $(if $(filter other_priors,$1),$(MODELS:%=$(fits)/%/other_priors.csv)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
 	$$(say)
 	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) -o $$(basename $$@).svg $$(basename $$@).png
 endef

@@ -2,7 +2,8 @@
 
 A fit is a folder with `fit.nc`, an ArviZ DataTree in netCDF, and, once it has
 been checked, `diagnostics.json`, and, once its houses have been left out one by
-one, `loo.csv`. The groups are ArviZ's: `posterior`,
+one, `loo.csv`, and, once it has been sampled under other priors,
+`other_priors.csv`. The groups are ArviZ's: `posterior`,
 `posterior_predictive`, `log_likelihood`, `sample_stats`, `prior`,
 `prior_predictive`, `sample_stats_prior`, `observed_data`, `constant_data`.
 Dimensions are `chain`, `draw`, `county` (FIPS code) and `house` (house id).
@@ -40,11 +41,14 @@ class Fit:
     loo
         A row a house in the order of `houses`, as `pooling.loo` writes it; empty
         if no house has been left out.
+    other_priors
+        As `pooling.other_priors` writes it; empty if it has not been sampled so.
     """
 
     tree: xr.DataTree
     diagnostics: dict
     loo: pd.DataFrame = field(default_factory=pd.DataFrame)
+    other_priors: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def model(self) -> str:
@@ -248,7 +252,13 @@ def open_fit(folder: Path) -> Fit:
         ) from None
     checked = path.with_name("diagnostics.json")
     found = json.loads(checked.read_text(encoding="utf-8")) if checked.is_file() else {}
-    return Fit(tree, found, _read_loo(path.with_name("loo.csv"), tree))
+    others = path.with_name("other_priors.csv")
+    return Fit(
+        tree,
+        found,
+        _read_loo(path.with_name("loo.csv"), tree),
+        pd.read_csv(others) if others.is_file() else pd.DataFrame(),
+    )
 
 
 def _read_loo(path: Path, tree: xr.DataTree) -> pd.DataFrame:

@@ -33,6 +33,7 @@ PLACES = {
     "diagnostics": ("trace", "funnel"),
     "estimates": ("prior-posterior", "caterpillar", "county-lines", "county-panels"),
     "checks": ("prior-predictive", "ppc-density", "ppc-stat", "ppc-county", "county-means"),
+    "priors": ("other-priors",),
     "scores": ("model-comparison", "pareto-k", "loo-pit"),
     "shrinkage": ("shrinkage", "shrinkage-by-size", "uranium", "uranium-segments"),
 }

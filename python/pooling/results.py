@@ -32,9 +32,7 @@ from pooling.study import Gamma, Lkj, LocationScale, Priors, Spread, read_sectio
 
 INTERVAL = (0.05, 0.95)
 FLOORS = ("basement", "first floor")
-IMPLAUSIBLE = (
-    1000.0  # pCi/L: 250 times the action level; no house of the State/EPA survey reaches 300
-)
+IMPLAUSIBLE = 1000.0  # pCi/L: 250 times the action level; no house of the survey reaches 300
 STRUCTURES = ("complete pooling", "no pooling", "partial pooling", "other")
 
 TABLE_NOTES = {

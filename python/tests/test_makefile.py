@@ -115,7 +115,7 @@ def test_edited_include_refits_what_includes_it(project):
         pytest.param(
             "sigma_beta  = { upper = 100 }",
             "sigma_beta  = { upper = 50 }",
-            of(MODELS, "other_priors") | {"results", "report"},
+            of(MODELS, "other_priors") | {"figures.other_priors", "results", "report"},
             id="other priors",
         ),
         pytest.param("funnel = 27021", "funnel = 27035", FIGURES | {"report"}, id="figures"),
@@ -137,7 +137,10 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("facts", {"report"}),
         ("results", {"results", "report"}),
         ("soil", FIGURES | {"report"}),
-        ("other_priors", of(MODELS, "other_priors") | {"results", "report"}),
+        (
+            "other_priors",
+            of(MODELS, "other_priors") | {"figures.other_priors", "results", "report"},
+        ),
         ("sensitivity", of(MODELS, "sensitivity") | {"results", "report"}),
         ("loo", of(MODELS, "loo", "score") | LEFT_OUT | {"results", "report"}),
         ("score", of(MODELS, "score") | {"results", "report"}),
@@ -160,6 +163,13 @@ def test_figures_that_read_left_out_houses_are_those_that_wait_for_them():
         if ".loo[" in path.read_text() or ".loo." in path.read_text()
     }
     assert read == LEFT_OUT
+
+
+def test_the_figure_of_other_priors_waits_for_them(project):
+    for path in project.folder.glob("data/fits/minnesota/*/other_priors.csv"):
+        path.unlink()
+    made = project.built("other-priors-plot")
+    assert made == of(MODELS, "other_priors") | {"figures.other_priors"}
 
 
 def test_edited_table_is_prepared_again(project):
