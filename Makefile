@@ -62,6 +62,7 @@ figure_files := $(foreach name,$(subst _,-,$(figure_names)),$(reports)/figures/$
 pictures     := $(figure_files) $(figure_files:.svg=.png)
 checked      := $(foreach name,estimates.csv diagnostics.json,$(MODELS:%=$(fits)/%/$(name)))
 scored       := $(MODELS:%=$(fits)/%/scores.csv)
+shaken       := $(foreach name,sensitivity.csv other_priors.csv,$(MODELS:%=$(fits)/%/$(name)))
 tables       := $(addprefix $(reports)/tables/,scores.csv frequentist.csv published.csv)
 
 # After an error make would delete the other file of a pair, changed or not. These
@@ -107,7 +108,7 @@ $(PROGRAMS:%=stan/%): stan/%: $(package)/compile.py .build/programs/%.essence .b
 
 # Fits. The first rule names their files, so that make never counts them as
 # intermediate: one that was deleted is made again.
-$(foreach file,fit.nc diagnostics.json estimates.csv loo.csv left_out.csv scores.csv,$(PROGRAMS:%=$(fits)/%/$(file))):
+$(foreach file,fit.nc diagnostics.json estimates.csv loo.csv left_out.csv scores.csv sensitivity.csv other_priors.csv,$(PROGRAMS:%=$(fits)/%/$(file))):
 
 $(fits)/%/fit.nc: $(package)/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(package)/sampling.py
 	$(say)
@@ -131,23 +132,32 @@ $(fits)/%/scores.csv: $(package)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(f
 	$(say)
 	$(run) $(given) -o $@
 
+$(fits)/%/sensitivity.csv: $(package)/sensitivity.py .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json .build/packages.json $(package)/draws.py
+	$(say)
+	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
+
+$(fits)/%/other_priors.csv: $(package)/other_priors.py stan/% $(prepared).json $(plan)/sampler.json $(plan)/other_priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json $(addprefix $(package)/,sampling.py check.py draws.py)
+	$(say)
+	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
+
 # Figures: code, the study's section, the models; shrinkage may be asked for two models.
-# Only those of left-out houses wait for refits.
+# Only some wait for more than the fits: refits without some houses, or under other priors.
 drawn_by := $(addprefix $(package)/,densities.py drawing.py draws.py panels.py soil.py theme.py)
-left_out := model_comparison pareto_k
+$(foreach name,model_comparison pareto_k,$(eval waits_$(name) := loo left_out))
+waits_other_priors := other_priors
 shown     = $(if $(and $(TO),$(filter shrinkage,$1)),$(FROM) $(TO),$(MODELS))
 chosen    = $(if $(filter shrinkage,$1),--from-model $(FROM) $(TO:%=--to-model %))
 define figure
 .PHONY: $(subst _,-,$1)-plot
 $(subst _,-,$1)-plot: $(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png
-$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(package)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(if $(filter $(left_out),$1),$(foreach scores,loo left_out,$(MODELS:%=$(fits)/%/$(scores).csv))) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
+$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(package)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(foreach scores,$(waits_$1),$(MODELS:%=$(fits)/%/$(scores).csv)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
 	$$(say)
 	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) -o $$(basename $$@).svg $$(basename $$@).png
 endef
 $(foreach name,$(figure_names),$(eval $(call figure,$(name))))
 
 # Report.
-$(reports)/tables/scores.csv: $(package)/results.py $(prepared).coords.json $(checked) $(scored) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(package)/,draws.py check.py score.py)
+$(reports)/tables/scores.csv: $(package)/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(package)/,draws.py check.py score.py sensitivity.py)
 	$(say)
 	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
 

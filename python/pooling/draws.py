@@ -2,7 +2,8 @@
 
 A fit is a folder with `fit.nc`, an ArviZ DataTree in netCDF, and, once it has
 been checked, `diagnostics.json`, and, once its houses have been left out,
-`loo.csv` and `left_out.csv`. The groups are ArviZ's: `posterior`,
+`loo.csv` and `left_out.csv`, and, once it has been sampled under other priors,
+`other_priors.csv`. The groups are ArviZ's: `posterior`,
 `posterior_predictive`, `log_likelihood`, `sample_stats`, `prior`,
 `prior_predictive`, `sample_stats_prior`, `observed_data`, `constant_data`.
 Dimensions are `chain`, `draw`, `county` (FIPS code) and `house` (house id).
@@ -48,12 +49,15 @@ class Fit:
         if no house has been left out.
     left_out_together
         The same for each scheme of `pooling.leave_out`, one below the other.
+    other_priors
+        As `pooling.other_priors` writes it; empty if it has not been sampled so.
     """
 
     tree: xr.DataTree
     diagnostics: dict
     loo: pd.DataFrame = field(default_factory=pd.DataFrame)
     left_out_together: pd.DataFrame = field(default_factory=pd.DataFrame)
+    other_priors: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def model(self) -> str:
@@ -269,7 +273,9 @@ def open_fit(folder: Path) -> Fit:
         ) from None
     checked = path.with_name("diagnostics.json")
     found = json.loads(checked.read_text(encoding="utf-8")) if checked.is_file() else {}
-    tables = (_read_scores(path.with_name(name), tree) for name in ("loo.csv", "left_out.csv"))
+    tables = [_read_scores(path.with_name(name), tree) for name in ("loo.csv", "left_out.csv")]
+    others = path.with_name("other_priors.csv")
+    tables.append(pd.read_csv(others) if others.is_file() else pd.DataFrame())
     return Fit(tree, found, *tables)
 
 

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pooling.draws import LEFT_OUT
+from pooling.sensitivity import SENSITIVE
+from pooling.study import OWN_PRIORS
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -308,4 +310,59 @@ def published(tables: Tables) -> dict | None:
         "agreeing": int((compared["agrees"] == "yes").sum()),
         "apart": compared[compared["agrees"] == "no"].to_dict("records"),
         "quoted": rows[~rows["agrees"].isin(["yes", "no"])].to_dict("records"),
+    }
+
+
+def sensitivity(tables: Tables) -> dict | None:
+    """What power-scaling says of the priors.
+
+    Returns
+    -------
+    dict or None
+        rows (of the table); threshold (from which on a sensitivity matters);
+        moved (rows of models that converged whose diagnosis is not "-");
+        strongest (their row with the greatest sensitivity to the prior, missing
+        if none converged). None if there are none.
+    """
+    rows = tables.get("sensitivity", pd.DataFrame())
+    if rows.empty:
+        return None
+    sound = rows[rows["model"].isin(tables["models"].query("converged")["model"])]
+    strongest = sound.nlargest(1, "prior").to_dict("records")
+    return {
+        "rows": rows.to_dict("records"),
+        "threshold": SENSITIVE,
+        "moved": sound[sound["diagnosis"] != "-"].to_dict("records"),
+        "strongest": strongest[0] if strongest else None,
+    }
+
+
+def other_priors(tables: Tables) -> dict | None:
+    """Population parameters under the study's priors and under others.
+
+    Returns
+    -------
+    dict or None
+        rows: one a model, parameter and set of other priors: its row with
+        `own_mean` and `own_sd` (under the study's priors) and `error` (Monte
+        Carlo standard error of the shift); names (of the sets); furthest: the
+        row that passed the gate, in a model that converged, whose shift is the
+        greatest in size, missing if there is none. None without other priors.
+    """
+    table = tables.get("other_priors", pd.DataFrame())
+    if table.empty:
+        return None
+    own = table[table["priors"] == OWN_PRIORS]
+    own = own[["model", "parameter", "mean", "sd", "mcse_mean", "passed"]]
+    both = table[table["priors"] != OWN_PRIORS].merge(
+        own.rename(columns=lambda c: c if c in ("model", "parameter") else f"own_{c}"),
+        on=["model", "parameter"],
+    )
+    both["error"] = np.hypot(both["mcse_mean"], both["own_mcse_mean"]) / both["own_sd"]
+    sound = both[both["passed"].astype(bool) & both["own_passed"].astype(bool)]
+    furthest = sound.loc[sound["shift"].abs().nlargest(1).index].to_dict("records")
+    return {
+        "rows": both.to_dict("records"),
+        "names": both["priors"].unique().tolist(),
+        "furthest": furthest[0] if furthest else None,
     }

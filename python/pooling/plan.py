@@ -108,6 +108,7 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
     section, build = output.parent, output.parent.parent
     for name in ("data", "priors", "sampler", "figures", "models"):
         _write_json(section / f"{name}.json", getattr(study, name).model_dump())
+    _write_json(section / "other_priors.json", study.all_other_priors().model_dump())
     about = {"study": path.stem} | study.model_dump(include={"title", "description"})
     _write_json(section / "about.json", about)
     _write_json(section / "chosen.json", models)

@@ -5,10 +5,13 @@
 
 A published value agrees if it differs from ours by no more than its tolerance: four times the
 Monte Carlo errors of both, combined, plus half a unit of its last printed digit and what our own
-computation may be off by. Values that are known not to be comparable are listed with the reason.
+computation may be off by. Values that are known not to be comparable are listed with the reason,
+and so are Bayesian ones where the study's priors are not those that they were computed with.
 """
 
 import json
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +30,13 @@ OWN_ERROR = {"reml": 5e-5, "ols": 1e-7, "data": 1e-7, "bayes": 0.0}
 CHOICES = {"method": tuple(OWN_ERROR), "kind": ("mcse", "rounding"), "comparable": ("yes", "no")}
 NUMBERS = ("county_fips", "value", "error", "posterior_sd")
 NEEDED = ("quantity", "source", "study", "method", "parameter", "value", "error", "kind")
-TEXT = ("quantity", "source", "study", "transform", "model", "method", "parameter")
+TEXT = ("quantity", "source", "study", "transform", "model", "method", "parameter", "priors")
 COLUMNS = [*TEXT, *NUMBERS, "kind", "comparable", "reason"]
 KEPT = ["quantity", "source", "transform", "model", "method", "parameter", "county_fips", "county"]
+PRIOR = re.compile(r"(\w+) *= *([a-z-]+) *\(([^()]*)\)")
+# What the arguments of a prior are called in the Stan data, and what the others are.
+PRIOR_ARGUMENTS = {"normal": ("loc", "scale"), "half-normal": ("scale",), "uniform": ("upper",)}
+PRIOR_REST = {"half-normal": {"upper": math.inf}, "uniform": {"scale": math.inf}}
 FOUND = ["published", "error", "kind", "ours", "our_error", "difference", "tolerance", "agrees"]
 SPREADS = ["posterior_sd", "our_sd", "note"]
 
@@ -49,7 +56,8 @@ def read_published(path: Path) -> pd.DataFrame:
     `study` names the studies that a value belongs to, separated by blanks;
     `model` is a program for method bayes and a formula for ols and reml;
     `error` is a Monte Carlo standard error (kind mcse) or half a unit of the
-    last digit (kind rounding).
+    last digit (kind rounding); `priors`, for method bayes, are those that the value
+    was computed with, as `prior_scales` reads them.
 
     Raises
     ------
@@ -71,7 +79,54 @@ def read_published(path: Path) -> pd.DataFrame:
     _refuse(path, table["error"] < 0, table["error"], "is negative")
     silent = (table["comparable"] == "no") & (table["reason"] == "")
     _refuse(path, silent, table["reason"], "is empty; say why it is not comparable")
+    bayes = (table["method"] == "bayes") & (table["comparable"] == "yes")
+    _refuse(path, bayes & (table["priors"] == ""), table["priors"], "is empty; name its priors")
+    for text in table["priors"].unique():
+        try:
+            prior_scales(text)
+        except ValueError as error:
+            _refuse(path, table["priors"] == text, table["priors"], str(error))
     return table[COLUMNS]
+
+
+def prior_scales(text: str) -> dict[str, float]:
+    """Priors in words as the scales that programs read, `prior_<parameter>_<part>`.
+
+    Parameters
+    ----------
+    text
+        Such as `mu_alpha = normal(0, 10); sigma = half-normal(1); sigma_beta = uniform(100)`:
+        mean and standard deviation, scale, upper bound.
+
+    Raises
+    ------
+    ValueError
+        It is anything else.
+    """
+    scales = {}
+    for part in filter(None, text.split(";")):
+        found = PRIOR.fullmatch(part.strip())
+        names = PRIOR_ARGUMENTS.get(found[2], ()) if found else ()
+        try:
+            numbers = [float(number) for number in found[3].split(",")] if found else []
+        except ValueError:
+            numbers = []
+        if not names or len(numbers) != len(names):
+            raise ValueError(
+                f"is not understood at {part.strip()!r}; write p = normal(mean, sd), "
+                "p = half-normal(scale) or p = uniform(upper), with ; between them"
+            )
+        values = dict(zip(names, numbers, strict=True)) | PRIOR_REST.get(found[2], {})
+        scales |= {f"prior_{found[1]}_{name}": value for name, value in values.items()}
+    return scales
+
+
+def other_prior(text: str, data: dict) -> str:
+    """First parameter whose prior in the Stan data is not the one in `text`, if there is any."""
+    for name, value in prior_scales(text).items():
+        if not math.isclose(data.get(name, math.nan), value, rel_tol=1e-9):
+            return re.sub(r"prior_(\w+)_\w+", r"\1", name)
+    return ""
 
 
 def _refuse(path: Path, wrong: pd.Series, column: pd.Series, what: str) -> None:
@@ -168,6 +223,7 @@ def tolerance(method: str, kind: str, error: float, ours: Ours) -> float:
 
 def compare(
     published: pd.DataFrame,
+    data: dict,
     coords: dict,
     ours: dict[tuple[str, str, str, int | None], Ours],
 ) -> pd.DataFrame:
@@ -187,6 +243,10 @@ def compare(
     rows = []
     for row in published[mine].to_dict("records"):
         fips = None if pd.isna(row["county_fips"]) else int(row["county_fips"])
+        parameter = other_prior(row["priors"], data)
+        if parameter and row["comparable"] == "yes":
+            reason = f"computed with {row['priors']}; this study has another prior of {parameter}"
+            row |= {"comparable": "no", "reason": reason}
         found = ours.get((row["method"], row["model"], row["parameter"], fips))
         row |= {"published": row["value"], "county": names.get(fips, "")}
         rows.append(row | _verdict(row, found))
@@ -227,7 +287,7 @@ def main(arguments: list[str] | None = None) -> None:
     data, coords = (json.loads(p.read_text(encoding="utf-8")) for p in (given.data, given.coords))
     frequentist, estimates = read_tables([given.frequentist]), read_tables(given.estimates)
     ours = our_values(data, coords, frequentist, estimates)
-    table = compare(read_published(given.published), coords, ours)
+    table = compare(read_published(given.published), data, coords, ours)
     with replacing(given.output) as draft:
         table.to_csv(draft, index=False, float_format="%.8g", lineterminator="\n")
 

@@ -28,12 +28,13 @@ REQUIRED = (
     *("models", "estimates", "diagnostics", "scores", "comparison"),
     *("counties", "data_rules", "data_summary", "definitions"),
 )
-OPTIONAL = ("priors", "frequentist", "published")
+OPTIONAL = ("priors", "prior_predictive", "sensitivity", "other_priors", "frequentist", "published")
 PLACES = {
     "data": ("data-overview",),
     "diagnostics": ("trace", "funnel"),
     "estimates": ("prior-posterior", "caterpillar", "county-lines", "county-panels"),
     "checks": ("prior-predictive", "ppc-density", "ppc-stat", "ppc-county", "county-means"),
+    "priors": ("other-priors",),
     "scores": ("model-comparison", "pareto-k", "loo-pit"),
     "shrinkage": ("shrinkage", "shrinkage-by-size", "uranium", "uranium-segments"),
 }
@@ -226,6 +227,8 @@ def context(tables: dict[str, pd.DataFrame], highlight: Sequence[int]) -> dict:
         "tutorial": facts.tutorial(tables),
         "frequentist": facts.frequentist(tables),
         "published": facts.published(tables),
+        "other_priors": facts.other_priors(tables),
+        "sensitivity": facts.sensitivity(tables),
         "answer": facts.answer(tables, model),
     }
 

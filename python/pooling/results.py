@@ -7,14 +7,17 @@ random: the same fits give the same bytes.
 """
 
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
+import arviz_stats
 import numpy as np
 import pandas as pd
+import xarray as xr
 from scipy.optimize.elementwise import find_root
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
@@ -24,10 +27,12 @@ from pooling.draws import ACTION_LEVEL, Fit, activity, log_activity, open_fit
 from pooling.errors import DataError
 from pooling.files import replacing
 from pooling.score import DEFINITIONS
+from pooling.sensitivity import DIAGNOSES, SENSITIVE
 from pooling.study import Gamma, Lkj, LocationScale, Priors, Spread, read_section
 
 INTERVAL = (0.05, 0.95)
 FLOORS = ("basement", "first floor")
+IMPLAUSIBLE = 1000.0  # pCi/L: 250 times the action level; no house of the survey reaches 300
 STRUCTURES = ("complete pooling", "no pooling", "partial pooling", "other")
 
 TABLE_NOTES = {
@@ -35,10 +40,14 @@ TABLE_NOTES = {
     "estimates": "posterior of every parameter of every model",
     "diagnostics": "the gate: one row for each model and group of draws",
     "scores": "scores in the sample and out of it",
-    "comparison": "elpd_loo of each model minus that of the best converged one, house by house",
+    "comparison": "elpd_loo of each model minus that of the best converged one, house by house; "
+    "stacking weights",
     "counties": "expected radon of each county under each model, and of a new house there",
     "data_rules": "what was done to the survey's rows, in order",
     "data_summary": "the houses of the study, by floor",
+    "prior_predictive": "what each model's prior takes for a typical house, before any is seen",
+    "sensitivity": "how much population parameters depend on prior and likelihood",
+    "other_priors": "population parameters under the study's priors and under others",
     "priors": "the study's priors, on the scale of log pCi/L",
     "definitions": "what the columns, the gate's checks and the scores mean",
 }
@@ -50,6 +59,16 @@ COLUMN_DEFINITIONS = {
     "p_action": f"probability that a new house is at or above {ACTION_LEVEL:g} pCi/L, the EPA's "
     "action level",
     "identified": "whether the data inform the number without the prior's or the population's help",
+    "prior, likelihood": "how far the posterior moves, in cumulative Jensen-Shannon distance, for "
+    f"each doubling of the power that the prior or likelihood is raised to; from {SENSITIVE:g} on "
+    "it matters",
+    "prior_pareto_k, likelihood_pareto_k": "Pareto k of the weights behind these numbers",
+    "weight": "share of the model in the mixture of converged models that predicts left-out houses "
+    "best (stacking); models that predict alike share what one of them would have alone",
+    "prior_q5, prior_q50, prior_q95": "quantiles of typical over draws of the prior and counties",
+    "share_implausible": f"share of these draws above {IMPLAUSIBLE:,.0f} pCi/L, which no house of "
+    "the State/EPA survey comes near",
+    "shift": "difference to the mean under the study's priors, in its standard deviation",
 }
 CHECK_DEFINITIONS = {
     "divergences": "0: transitions at which the sampler lost its way",
@@ -82,6 +101,16 @@ class Result:
     def loo(self) -> pd.DataFrame:
         """As `pooling.loo` writes it: one row a house, none where the fit kept no densities."""
         return self._read("loo.csv")
+
+    @cached_property
+    def sensitivity(self) -> pd.DataFrame:
+        """As `pooling.sensitivity` writes it: one row a population parameter."""
+        return self._read("sensitivity.csv")
+
+    @cached_property
+    def other_priors(self) -> pd.DataFrame:
+        """As `pooling.other_priors` writes it: one row a set of priors and population parameter."""
+        return self._read("other_priors.csv")
 
     def _read(self, name: str) -> pd.DataFrame:
         path = self.folder / name
@@ -199,28 +228,69 @@ def comparison(results: Sequence[Result]) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        model, reference, elpd_difference and se (nats; se is sqrt(n) times the
-        standard deviation over houses), n. Empty without a converged model that
-        has densities by house.
+        model, reference, elpd_loo (nats, over the n houses), elpd_difference and
+        se (nats; se is sqrt(n) times the standard deviation over houses), n, weight
+        (`stacking_weights` over the houses that every converged model predicts;
+        missing for a model that did not converge). Empty without a converged
+        model that has densities by house.
     """
-    columns = ["model", "reference", "elpd_difference", "se", "n"]
+    columns = ["model", "reference", "elpd_loo", "elpd_difference", "se", "n", "weight"]
     elpd = {r.fit.model: r.loo.set_index("house")["elpd"] for r in results if len(r.loo)}
     table = pd.DataFrame(elpd).dropna(axis="columns", how="all")
     rivals = [r.fit.model for r in results if r.fit.converged and r.fit.model in table]
     if not rivals:
         return pd.DataFrame(columns=columns)
-    best = table[rivals].dropna().sum().idxmax()
+    common = table[rivals].dropna()
+    best = common.sum().idxmax()
     gaps = table.sub(table[best], axis="index")
     n = gaps.count()
     found = pd.DataFrame(
         {
             "reference": best,
+            "elpd_loo": table.where(gaps.notna()).sum(),
             "elpd_difference": gaps.sum(),
             "se": np.sqrt(n) * gaps.std(ddof=1),
             "n": n,
+            "weight": stacking_weights(common),
         }
     )
-    return found.rename_axis("model").reset_index()[columns]
+    return found.loc[table.columns].rename_axis("model").reset_index()[columns]
+
+
+def stacking_weights(elpd: pd.DataFrame) -> pd.Series:
+    """Shares of the mixture of models that predicts left-out houses best, by model.
+
+    The method is that of Yao, Vehtari, Simpson and Gelman (2018), Bayesian Analysis 13(3).
+
+    Parameters
+    ----------
+    elpd
+        Log density of each left-out house (rows) under each model (columns), nats.
+    """
+    if elpd.shape[1] < 2 or elpd.empty:
+        return pd.Series(1.0 if len(elpd) else np.nan, index=elpd.columns)
+    with warnings.catch_warnings():
+        # It warns of choosing the best of many, which are mixed here, and of its own pandas.
+        warnings.simplefilter("ignore")
+        found = arviz_stats.compare({m: _by_house(elpd[m]) for m in elpd}, method="stacking")
+    return found["weight"].clip(0, 1)
+
+
+def _by_house(elpd: pd.Series) -> arviz_stats.ELPDData:
+    """Log densities, some of them from exact refits, in the form that ArviZ compares."""
+    n = len(elpd)
+    return arviz_stats.ELPDData(
+        kind="loo",
+        elpd=float(elpd.sum()),
+        se=float(np.sqrt(n) * elpd.std(ddof=1)),
+        p=np.nan,
+        n_samples=0,
+        n_data_points=n,
+        scale="log",
+        warning=False,
+        good_k=np.nan,
+        elpd_i=xr.DataArray(elpd.to_numpy(float), dims="house"),
+    )
 
 
 def counties(results: Sequence[Result]) -> pd.DataFrame:
@@ -330,6 +400,38 @@ def predictive_quantile(
     return find_root(excess, bracket, args=(np.arange(mean.shape[1]),)).x
 
 
+def prior_predictive(results: Sequence[Result]) -> pd.DataFrame:
+    """What the prior of each model says of a typical house, in pCi/L; nothing is random.
+
+    Returns
+    -------
+    DataFrame
+        model, floor, prior_q5, prior_q50, prior_q95 (pCi/L; infinite above the
+        largest float), share_implausible, implausible (pCi/L), over draws of
+        the prior and counties. A row for each model and floor.
+    """
+    rows = []
+    for result in results:
+        fit, effects = result.fit, result.fit.effects("prior")
+        response = fit.tree.attrs["response"]
+        for floor, name in enumerate(FLOORS):
+            mean = (effects["alpha"] + floor * effects["beta"]).values
+            # Quantiles of the logarithm, since the tutorial's priors overflow its exponential.
+            low, middle, high = activity(np.quantile(mean, (0.05, 0.5, 0.95)), response)
+            rows.append(
+                {
+                    "model": fit.model,
+                    "floor": name,
+                    "prior_q5": low,
+                    "prior_q50": middle,
+                    "prior_q95": high,
+                    "share_implausible": (mean > log_activity(IMPLAUSIBLE, response)).mean(),
+                    "implausible": IMPLAUSIBLE,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def data_summary(fit: Fit) -> pd.DataFrame:
     """Houses of the study, one row for all and one for each floor.
 
@@ -383,15 +485,22 @@ def priors_table(priors: Priors) -> pd.DataFrame:
 
 
 def definitions() -> pd.DataFrame:
-    """Give kind (table, column, check or score), name and definition of what the tables hold."""
+    """Give kind (table, column, check, score, diagnosis), name and definition of each term."""
     kinds = {
         "table": TABLE_NOTES,
         "column": COLUMN_DEFINITIONS,
         "check": CHECK_DEFINITIONS,
         "score": DEFINITIONS,
+        "diagnosis": DIAGNOSES,
     }
     rows = [(kind, *pair) for kind, texts in kinds.items() for pair in texts.items()]
     return pd.DataFrame(rows, columns=["kind", "name", "definition"])
+
+
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One table of several with the same columns, some of which may be empty."""
+    filled = [table for table in tables if len(table)]
+    return pd.concat(filled, ignore_index=True) if filled else tables[0]
 
 
 def make_tables(results: Sequence[Result], coords: dict) -> dict[str, pd.DataFrame]:
@@ -405,6 +514,9 @@ def make_tables(results: Sequence[Result], coords: dict) -> dict[str, pd.DataFra
         "diagnostics": diagnostics(results),
         "comparison": comparison(results),
         "counties": counties(results),
+        "prior_predictive": prior_predictive(results),
+        "sensitivity": joined([r.sensitivity for r in results]),
+        "other_priors": joined([r.other_priors for r in results]),
         "data_rules": pd.DataFrame(coords["rules"], columns=["rule", "rows", "reason"]),
         "data_summary": data_summary(results[0].fit),
         "definitions": definitions(),

@@ -10,7 +10,16 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from pooling.errors import StudyError
 
@@ -127,6 +136,19 @@ class Priors(Section):
             for part, value in prior
         }
 
+    def replaced_by(self, others: "Priors") -> "Priors":
+        """These priors, with those of `others` in place of the ones that it has."""
+        return self.model_copy(update={name: prior for name, prior in others if prior is not None})
+
+
+OWN_PRIORS = "study"  # what tables call the study's own priors
+
+
+class OtherPriors(Section):
+    """Sets of priors that are compared with the study's own, each complete, by name."""
+
+    sets: dict[str, Priors] = {}
+
 
 class Sampler(Section):
     """Settings of CmdStan's NUTS; the prior differs in its number of draws alone."""
@@ -179,10 +201,33 @@ class Study(Section):
     description: str = ""
     data: Data = Data()
     priors: Priors
+    other_priors: dict[str, Priors] = Field(
+        default={}, description="sets to compare with; what one leaves out is as in priors"
+    )
     sampler: Sampler
     scores: Scores = Scores()
     models: Models = Models()
     figures: Figures = Figures()
+
+    @field_validator("other_priors")
+    @classmethod
+    def _comparable(cls, sets: dict[str, Priors], given: ValidationInfo) -> dict[str, Priors]:
+        if OWN_PRIORS in sets:
+            raise ValueError(f"a set cannot be called {OWN_PRIORS}, as tables call [priors]")
+        own = given.data.get("priors", Priors())
+        for name, others in sets.items():
+            new = [parameter for parameter, p in others if p and not getattr(own, parameter)]
+            if new:
+                raise ValueError(
+                    f"{name}.{new[0]} has no prior in [priors] to be compared with; "
+                    "add one there or remove this one"
+                )
+        return sets
+
+    def all_other_priors(self) -> OtherPriors:
+        """The other priors, completed by the study's own."""
+        others = self.other_priors.items()
+        return OtherPriors(sets={name: self.priors.replaced_by(some) for name, some in others})
 
     def with_seed(self, seed: int | str) -> "Study":
         """The same study with another seed.

@@ -141,5 +141,14 @@ def label(words: list[str]) -> str:
     """`fit pooled` for a stage of one model, `figures.trace` for any other."""
     stage, output = words[0], Path(words[words.index("-o") + 1])
     model = {"compile": output.name, "prepare": None}.get(stage, output.parent.name)
-    of_one_model = stage in ("compile", "fit", "check", "loo", "leave_out", "score")
+    of_one_model = stage in (
+        "compile",
+        "fit",
+        "check",
+        "loo",
+        "leave_out",
+        "score",
+        "sensitivity",
+        "other_priors",
+    )
     return f"{stage} {model}" if of_one_model else stage

@@ -186,3 +186,40 @@ def test_a_note_is_said_once():
     ]
     marks = [row["mark"] for scores in facts.score_rows(data).values() for row in scores.values()]
     assert marks == ["1", "", "1", "2", "2", ""]
+
+
+def test_sensitivities_are_read_of_models_that_converged():
+    given = tables(FOUR, failed=("hierarchical_centered",))
+    rows = [
+        ("pooled", "sigma", 0.01, "-"),
+        ("hierarchical_centered", "sigma_beta", 0.30, "prior-data conflict"),
+        ("foo", "sigma", 0.02, "-"),
+        ("foo", "rho", 0.06, "strong prior / weak likelihood"),
+    ]
+    columns = ["model", "parameter", "prior", "diagnosis"]
+    given["sensitivity"] = pd.DataFrame(rows, columns=columns)
+    found = facts.sensitivity(given)
+    assert len(found["rows"]) == 4
+    assert [(row["model"], row["parameter"]) for row in found["moved"]] == [("foo", "rho")]
+    assert found["strongest"]["prior"] == 0.06
+
+
+def test_without_sensitivities_there_is_nothing_to_say():
+    assert facts.sensitivity(tables(FOUR)) is None
+    assert facts.sensitivity(tables(FOUR) | {"sensitivity": pd.DataFrame()}) is None
+
+
+def test_other_priors_stand_beside_the_studys():
+    columns = ["model", "priors", "parameter", "mean", "sd", "mcse_mean", "shift", "passed"]
+    rows = [
+        ("foo", "study", "mu", 1.0, 0.5, 0.03, 0.0, True),
+        ("foo", "wide", "mu", 1.5, 0.6, 0.04, 1.0, True),
+        ("foo", "narrow", "mu", 0.0, 0.1, 0.01, -2.0, False),
+    ]
+    found = facts.other_priors({"other_priors": pd.DataFrame(rows, columns=columns)})
+    assert found["names"] == ["wide", "narrow"]
+    assert [row["own_mean"] for row in found["rows"]] == [1.0, 1.0]
+    # sqrt(0.03^2 + 0.04^2) / 0.5; the set that fails the gate moves further, but is not believed.
+    assert found["furthest"]["priors"] == "wide"
+    assert found["furthest"]["error"] == pytest.approx(0.1)
+    assert facts.other_priors({}) is None

@@ -17,7 +17,7 @@ FIGURES = {f"figures.{path.stem}" for path in (ROOT / "python/pooling/figures").
 LEFT_OUT = {"figures.model_comparison", "figures.pareto_k"}
 SHOWN = FIGURES | {"results", "published", "report"}
 PREPARED = {"prepare", "frequentist"}
-SCORED = ("check", "loo", "leave_out", "score")
+SCORED = ("check", "loo", "leave_out", "score", "sensitivity", "other_priors")
 
 
 def of(models, *stages):
@@ -118,6 +118,12 @@ def test_edited_include_refits_what_includes_it(project):
             of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "report"},
             id="schemes",
         ),
+        pytest.param(
+            "sigma_beta  = { upper = 100 }",
+            "sigma_beta  = { upper = 50 }",
+            of(MODELS, "other_priors") | {"figures.other_priors", "results", "report"},
+            id="other priors",
+        ),
         pytest.param("funnel = 27021", "funnel = 27035", FIGURES | {"report"}, id="figures"),
         pytest.param('title = "Radon in', 'title = "Radon of', {"report"}, id="title"),
         pytest.param('"kept to show', '"shows', of(MODELS, *SCORED) | SHOWN, id="allowed"),
@@ -137,6 +143,11 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("facts", {"report"}),
         ("results", {"results", "report"}),
         ("soil", FIGURES | {"report"}),
+        (
+            "other_priors",
+            of(MODELS, "other_priors") | {"figures.other_priors", "results", "report"},
+        ),
+        ("sensitivity", of(MODELS, "sensitivity") | {"results", "report"}),
         ("loo", of(MODELS, "loo", "score") | LEFT_OUT | {"results", "report"}),
         ("refits", of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "report"}),
         ("leave_out", of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "report"}),
@@ -160,6 +171,13 @@ def test_figures_that_read_left_out_houses_are_those_that_wait_for_them():
         if ".loo[" in path.read_text() or ".loo." in path.read_text()
     }
     assert read == LEFT_OUT
+
+
+def test_the_figure_of_other_priors_waits_for_them(project):
+    for path in project.folder.glob("data/fits/minnesota/*/other_priors.csv"):
+        path.unlink()
+    made = project.built("other-priors-plot")
+    assert made == of(MODELS, "other_priors") | {"figures.other_priors"}
 
 
 def test_edited_table_is_prepared_again(project):

@@ -1,6 +1,7 @@
 """What make is told, and that it is told nothing twice."""
 
 import json
+import math
 
 import pytest
 from project import ROOT, fake_cmdstan
@@ -233,3 +234,12 @@ def test_study_to_which_no_program_applies_is_an_error(folder):
     (folder / "stan/pooled.stan").unlink()
     with pytest.raises(StudyError, match="no program applies"):
         run()
+
+
+def test_other_priors_are_completed_by_the_studys_own(folder):
+    run()
+    edit(folder, "[sampler]", "[other_priors.tight]\nsigma_alpha = { scale = 0.2 }\n[sampler]")
+    assert rewritten(folder) == {"trial/other_priors.json"}
+    sets = json.loads((folder / ".build/trial/other_priors.json").read_text())["sets"]
+    own = json.loads((folder / ".build/trial/priors.json").read_text())
+    assert sets == {"tight": own | {"sigma_alpha": {"scale": 0.2, "upper": math.inf}}}

@@ -16,7 +16,9 @@ from pooling.published import (
     facts,
     frequentist_values,
     main,
+    other_prior,
     our_values,
+    prior_scales,
     read_published,
     tolerance,
 )
@@ -41,6 +43,10 @@ DATA = {
     "J": 3,
     "log_radon": np.log([4.0, 4.1, 0.1, 8.1]).tolist(),
     "floor_measure": [0.0, 0.0, 0.0, 1.0],
+    "prior_mu_alpha_loc": 0.0,
+    "prior_mu_alpha_scale": 10.0,
+    "prior_sigma_scale": 1.0,
+    "prior_sigma_upper": np.inf,
     "log_uranium": [0.0, np.log(2.0), np.log(0.5)],
 }
 
@@ -54,6 +60,7 @@ def row(**changes: object) -> dict:
         "model": "pooled",
         "method": "bayes",
         "parameter": "mu_alpha",
+        "priors": "mu_alpha = normal(0, 10); sigma = half-normal(1)",
         "county_fips": "",
         "value": "1.5",
         "error": "0.003",
@@ -71,7 +78,7 @@ def write(path, *rows: dict):
 
 def verdict(tmp_path, ours: dict, **changes: object) -> pd.Series:
     published = read_published(write(tmp_path / "published.csv", row(**changes)))
-    return compare(published, COORDS, ours).iloc[0]
+    return compare(published, DATA, COORDS, ours).iloc[0]
 
 
 MINE = {("bayes", "pooled", "mu_alpha", None): Ours(1.51, 0.004, 0.11)}
@@ -111,9 +118,48 @@ def test_what_this_study_does_not_have_is_said(tmp_path):
     assert np.isnan(found["ours"])
 
 
+def test_priors_in_words():
+    assert prior_scales("mu_alpha = normal(-1, 2.5);sigma=half-normal(1); nu = uniform( 100 )") == {
+        "prior_mu_alpha_loc": -1.0,
+        "prior_mu_alpha_scale": 2.5,
+        "prior_sigma_scale": 1.0,
+        "prior_sigma_upper": np.inf,
+        "prior_nu_upper": 100.0,
+        "prior_nu_scale": np.inf,
+    }
+    assert prior_scales("") == {}
+
+
+@pytest.mark.parametrize(
+    ("priors", "other"),
+    [
+        ("sigma = half-normal(1)", ""),
+        ("mu_alpha = normal(0, 10)", ""),
+        ("mu_alpha = normal(0, 9)", "mu_alpha"),
+        ("sigma = uniform(100)", "sigma"),
+        ("mu_alpha = normal(0, 10); sigma_beta = half-normal(1)", "sigma_beta"),
+    ],
+)
+def test_values_under_other_priors_are_not_judged(tmp_path, priors, other):
+    found = verdict(tmp_path, MINE, priors=priors, value="1.5")
+    assert found["agrees"] == ("" if other else "yes")
+    note = f"computed with {priors}; this study has another prior of {other}" if other else ""
+    assert found["note"] == note
+    assert found["ours"] == 1.51
+
+
+def test_shipped_priors_are_those_of_their_study(shipped):
+    rows = shipped[(shipped["method"] == "bayes") & (shipped["comparable"] == "yes")]
+    assert len(rows) > 10
+    for study in rows["study"].unique():
+        data, _ = study_data(study)
+        for row in rows[rows["study"] == study].itertuples():
+            assert other_prior(row.priors, data) == ""
+
+
 def test_values_of_other_studies_are_left_out(tmp_path):
     published = read_published(write(tmp_path / "p.csv", row(study="examples"), row(study="other")))
-    found = compare(published, COORDS, MINE)
+    found = compare(published, DATA, COORDS, MINE)
     assert found.empty
     assert "agrees" in found
 
@@ -177,6 +223,10 @@ def test_frequentist_values_hold_errors_and_criterion():
         ({"error": "-1"}, "line 2, column error: .* is negative"),
         ({"kind": "sd"}, "line 2, column kind: 'sd' is none of mcse, rounding"),
         ({"method": "mle"}, "line 2, column method: 'mle' is none of"),
+        ({"priors": ""}, "line 2, column priors: '' is empty; name its priors"),
+        ({"priors": "sigma = cauchy(1)"}, "line 2, column priors: .* not understood at 'sigma = c"),
+        ({"priors": "sigma = half-normal(1, 2)"}, "column priors: .* not understood"),
+        ({"priors": "a = normal(0, x); b = 1"}, "column priors: .* at 'a = normal"),
         ({"comparable": "no"}, "line 2, column reason: '' is empty; say why"),
     ],
 )
@@ -215,7 +265,7 @@ def test_published_data_least_squares_and_reml(shipped, study):
     data, coords = study_data(study)
     none = pd.DataFrame(columns=ESTIMATES)
     ours = our_values(data, coords, estimate(data, coords), none)
-    found = compare(shipped, coords, ours)
+    found = compare(shipped, data, coords, ours)
     expected = shipped[
         shipped["study"].str.split().map(lambda names: study in names)
         & (shipped["comparable"] == "yes")

@@ -150,8 +150,9 @@ def test_a_model_that_failed_is_flagged_wherever_it_stands(page):
         if "hierarchical_<wbr>centered" in row:
             assert "not converged" in row
             flagged += 1
-    # Models, gate twice, five population parameters, scores, comparison, three counties.
-    assert flagged == 13
+    # Models, gate twice, five population parameters, their sensitivities and what they
+    # are under other priors, prior predictions of two floors, scores, comparison, three counties.
+    assert flagged == 25
     assert "kept as a lesson" in page.text
 
 
@@ -167,6 +168,22 @@ def test_sentences_have_numbers_of_the_tables(page, tables):
     assert "MAHNOMEN has 1 house, AITKIN has 4." in text
     assert "2 counties have no house measured on the first floor" in text
     assert "3 of 4 models passed." in text
+
+
+def test_sensitivity_is_said_in_words(page):
+    assert "Look twice at sigma_beta in hierarchical_noncentered (prior-data conflict)" in page.text
+    assert re.search(r"weighs most on sigma_beta in hierarchical_noncentered ?: 0\.080", page.text)
+
+
+def test_what_the_prior_takes_for_possible_is_said(page):
+    assert "Above 1,000 pCi/L" in page.text
+    assert "No house of the State/EPA survey comes near 1,000 pCi/L." in page.text
+
+
+def test_other_priors_are_compared(page):
+    assert "under priors of another choice (wide), sampled anew" in page.text
+    # sqrt(0.01^2 + 0.01^2) / 0.1 = 0.14.
+    assert "by 0.50 of its standard deviation, with a Monte Carlo error of 0.14" in page.text
 
 
 def test_the_tutorial_is_quoted_with_our_errors(page):

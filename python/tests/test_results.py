@@ -145,6 +145,40 @@ def test_draws_outweigh_the_name():
     assert results.structure(steady(1.0, 0.0, 1.0, "per_county")) == "complete pooling"
 
 
+def with_prior(alpha: np.ndarray, beta: float) -> Result:
+    """A result whose prior has these draws (sample, county) of alpha, and one beta."""
+    fit = build_fit("pooled")
+    prior = fit.tree["prior"].to_dataset()
+    prior["alpha"] = prior["alpha"] * 0 + alpha.reshape(prior["alpha"].shape)
+    prior["beta"] = prior["beta"] * 0 + beta
+    fit.tree["prior"] = prior
+    return Result(None, fit)
+
+
+def test_prior_predictive_by_hand():
+    # 200 draws over counties: typical houses of 0.9, 1.9, ..., 199.9 pCi/L, 10 of them raised.
+    levels = np.arange(1.0, 201.0)
+    levels[-10:] *= 100
+    table = results.prior_predictive([with_prior(np.log(levels), np.log(0.5))]).set_index("floor")
+    basement, first = table.loc["basement"], table.loc["first floor"]
+    assert basement["share_implausible"] == pytest.approx(0.05)
+    assert first["share_implausible"] == pytest.approx(0.05)
+    # The median lies between the logarithms of 100 and 101.
+    assert basement["prior_q50"] == pytest.approx(math.sqrt(100 * 101) - 0.1)
+    assert first["prior_q50"] == pytest.approx(math.sqrt(50 * 50.5) - 0.1)
+    # The 5% quantile is at position 0.05 * 199 = 9.95, between 10 and 11.
+    assert basement["prior_q5"] == pytest.approx(10**0.05 * 11**0.95 - 0.1)
+    assert basement["model"] == "pooled"
+
+
+def test_prior_predictive_of_the_tutorials_priors_overflows_without_a_word():
+    alpha = np.repeat([-20_000.0, 20_000.0], 100)
+    table = results.prior_predictive([with_prior(alpha, 0.0)])
+    assert table["prior_q5"].tolist() == [0, 0]
+    assert np.isinf(table["prior_q95"]).all()
+    assert table["share_implausible"].tolist() == [0.5, 0.5]
+
+
 def test_data_summary_by_hand():
     table = results.data_summary(build_fit()).set_index("floor")
     assert table["houses"].tolist() == [10, 7, 3]
@@ -189,6 +223,52 @@ def test_a_model_that_did_not_converge_is_no_reference():
     pair = [Scored("pooled", [-1.0, -1.0]), Scored("foo", [0.0, 0.0], converged=False)]
     assert set(results.comparison(pair)["reference"]) == {"pooled"}
     assert results.comparison(pair[1:]).empty
+
+
+def test_elpd_of_a_row_is_over_its_houses():
+    pair = [Scored("pooled", [-1.0, -2.0, -3.0]), Scored("foo", [-9.0, -9.0, np.nan])]
+    table = results.comparison(pair).set_index("model")
+    assert table["elpd_loo"].to_dict() == {"pooled": -6.0, "foo": -18.0}
+
+
+def weights(*elpd: list[float]) -> list[float]:
+    return results.stacking_weights(pd.DataFrame(dict(enumerate(elpd)))).sort_index().tolist()
+
+
+def test_identical_models_share_and_a_dominated_one_gets_nothing():
+    assert weights([-1.0, -2.0, -3.0], [-1.0, -2.0, -3.0]) == pytest.approx([0.5, 0.5])
+    assert weights([-1.0, -2.0, -3.0], [-1.5, -2.5, -3.5]) == pytest.approx([1, 0], abs=1e-6)
+    assert weights([-1.0, -2.0]) == [1.0]
+
+
+def test_stacking_weights_by_hand():
+    # Densities (3, 1, 1) and (1, 2, 2): w maximizes log(1 + 2w) + 2 log(2 - w), whose
+    # derivative 2 / (1 + 2w) - 2 / (2 - w) is 0 at w = 1/3.
+    found = weights(np.log([3.0, 1.0, 1.0]), np.log([1.0, 2.0, 2.0]))
+    assert found == pytest.approx([1 / 3, 2 / 3], abs=1e-3)
+
+
+def test_stacking_weights_are_at_the_maximum_over_a_grid():
+    elpd = np.random.default_rng(20061).normal(-1, 0.5, (200, 3))
+    found = np.array(weights(*elpd.T))
+    grid = np.linspace(0, 1, 51)
+    tried = np.array([(a, b, 1 - a - b) for a in grid for b in grid if a + b <= 1])
+    score = np.log(np.exp(elpd) @ np.vstack([found, tried]).T).sum(axis=0)
+    assert found.sum() == pytest.approx(1)
+    assert score[0] >= score[1:].max() - 1e-3
+
+
+def test_weights_are_of_converged_models_over_houses_that_all_predict():
+    # The third house, where foo is far better, has no score under pooled.
+    models = [
+        Scored("pooled", [-1.0, -1.0, np.nan]),
+        Scored("foo", [-2.0, -2.0, 0.0]),
+        Scored("bad", [0.0, 0.0, 0.0], converged=False),
+    ]
+    table = results.comparison(models).set_index("model")
+    assert table.loc[["pooled", "foo"], "weight"].tolist() == pytest.approx([1, 0], abs=1e-6)
+    assert math.isnan(table.loc["bad", "weight"])
+    assert list(table.index) == ["pooled", "foo", "bad"]
 
 
 def test_without_densities_there_is_nothing_to_compare():

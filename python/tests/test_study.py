@@ -60,6 +60,16 @@ def test_what_is_left_out_has_a_default(study):
         ("[sampler]\nseed = 1", "", "sampler: setting is missing; add it"),
         ("loc = 1, scale = 10", "loc = 1", "priors.beta.scale: setting is missing; add it"),
         ("seed = 1", "seed = 1\ndrawz = 5", "sampler.drawz: unknown setting; remove it"),
+        (
+            "[sampler]",
+            "[other_priors.study]\n[sampler]",
+            "other_priors: Value error, a set cannot be called study, as tables call [priors]",
+        ),
+        (
+            "[sampler]",
+            "[other_priors.wide]\nnu = { shape = 2, rate = 1 }\n[sampler]",
+            "other_priors: Value error, wide.nu has no prior in [priors] to be compared with",
+        ),
         ("[data]", "[dta]", "dta: unknown setting; remove it or correct its name"),
         ("scale = 1 }", "scale = 1, mean = 0 }", "priors.sigma.mean: unknown setting"),
         ("seed = 1", 'seed = "soon"', "sampler.seed: Input should be a valid integer"),
@@ -167,3 +177,10 @@ def test_refits_are_shorter_then_more_careful(study):
     short, careful = settings.refits()
     assert (short.warmup, short.draws, short.adapt_delta) == (200, 400, settings.adapt_delta)
     assert (careful.warmup, careful.draws, careful.adapt_delta) == (1000, 1000, 0.99)
+
+
+@pytest.mark.parametrize("name", ["minnesota", "gelman_hill"])
+def test_the_tutorials_priors_are_those_of_its_own_study(name):
+    post = read_study(ROOT / "data/studies/post.toml").priors
+    others = read_study(ROOT / f"data/studies/{name}.toml").other_priors
+    assert others == {"tutorial": post}

@@ -7,6 +7,7 @@ import pandas as pd
 from conftest import build_fit
 
 from pooling.draws import Fit, write_fit
+from pooling.other_priors import COLUMNS as OTHER_PRIORS
 
 SCORES = {"rmse_in_sample": 0.5, "rmsd_replications": 0.9, "rmse_loo": 0.6, "elpd_loo": -10.0}
 WORST = {"value": 1.002, "parameter": "sigma"}
@@ -48,6 +49,28 @@ def estimates(fit: Fit) -> pd.DataFrame:
     return pd.DataFrame(rows).astype({"county_fips": "Int64", "houses": "Int64"})
 
 
+def sensitivities(fit: Fit, scored: bool) -> pd.DataFrame:
+    """Sensitivities of 0.01 to the prior, 0.3 to the likelihood; those of sigma_beta conflict."""
+    names = list(fit.population()) if scored else []
+    table = pd.DataFrame({"model": fit.model, "parameter": names, "prior": 0.01})
+    table = table.assign(likelihood=0.3, diagnosis="-", prior_pareto_k=0.1)
+    conflict = table["parameter"] == "sigma_beta"
+    table.loc[conflict, ["prior", "diagnosis"]] = [0.08, "prior-data conflict"]
+    return table.assign(likelihood_pareto_k=0.2)
+
+
+def under_other_priors(fit: Fit) -> pd.DataFrame:
+    """Population means under the study's priors, and half a standard deviation up under others."""
+    rows = []
+    for priors, shift in (("study", 0.0), ("wide", 0.5)):
+        for name, draws in fit.population().items():
+            about = {"model": fit.model, "priors": priors, "parameter": name}
+            numbers = {"mean": draws.mean() + 0.1 * shift, "sd": 0.1, "mcse_mean": 0.01}
+            ends = {"q5": draws.mean() - 0.2, "q95": draws.mean() + 0.2, "shift": shift}
+            rows.append(about | numbers | ends | {"passed": fit.converged, "failed": ""})
+    return pd.DataFrame(rows, columns=OTHER_PRIORS)
+
+
 def write_results(folder: Path, model: str, elpd: float = -1.0, *, scored: bool = True, **options):
     """Write a fit of `build_fit` and its tables; every house has the log score `elpd`."""
     fit = build_fit(model, **options)
@@ -58,6 +81,8 @@ def write_results(folder: Path, model: str, elpd: float = -1.0, *, scored: bool 
     estimates(fit).to_csv(path / "estimates.csv", index=False)
     houses = fit.houses["house"] if scored else []
     pd.DataFrame({"house": houses, "elpd": elpd}).to_csv(path / "loo.csv", index=False)
+    sensitivities(fit, scored).to_csv(path / "sensitivity.csv", index=False)
+    under_other_priors(fit).to_csv(path / "other_priors.csv", index=False)
     names = SCORES if scored else ("rmse_in_sample",)
     note = "" if fit.converged else "the fit did not converge"
     rows = [(model, name, SCORES[name], 0.1, len(fit.houses), note) for name in names]

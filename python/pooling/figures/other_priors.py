@@ -1,0 +1,134 @@
+"""Population parameters under the study's own priors and under others.
+
+A panel a parameter and a row a model that has it: a dot at the posterior mean and
+a line over the 90% interval, for the study's priors and, below it, for each other
+set. Where they stand in line the houses have decided; where they do not the
+answer depends on the choice.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from plotnine import (
+    aes,
+    element_blank,
+    element_text,
+    facet_wrap,
+    geom_point,
+    geom_segment,
+    ggplot,
+    guide_legend,
+    guides,
+    labs,
+    scale_color_manual,
+    scale_shape_manual,
+    scale_y_continuous,
+    theme,
+)
+
+from pooling.drawing import draw
+from pooling.draws import Fit
+from pooling.errors import NothingToShow
+from pooling.panels import by_model, caption, strip
+from pooling.study import OWN_PRIORS, Figures
+from pooling.theme import DATA, model_colours, theme_pooling
+
+COLUMNS = 3
+SHAPES = ("o", "D", "s", "^", "v", "P", "X")
+FAILED = "x"
+BAND = 0.4  # of a row, that the sets of one model are spread over
+INCHES_WIDE = 10
+
+
+def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
+    """Means and intervals of the parameters that are one number.
+
+    Returns
+    -------
+    DataFrame
+        One row a model, set of priors and parameter. Columns: study; model;
+        label; priors (the study's own first); parameter; mean, q5, q95 (in the
+        parameter's unit); passed (the gate).
+
+    Raises
+    ------
+    NothingToShow
+        The study has no other priors, or no model a population parameter.
+    """
+    having = [fit for fit in fits if not fit.other_priors.empty]
+    if not having:
+        raise NothingToShow(
+            "there are no other priors to compare with; add [other_priors.<name>] to the study"
+        )
+    rows = pd.concat(
+        [fit.other_priors.assign(study=fit.study, label=fit.label) for fit in having],
+        ignore_index=True,
+    )
+    sets = [OWN_PRIORS, *(name for name in rows["priors"].unique() if name != OWN_PRIORS)]
+    columns = ["study", "model", "label", "priors", "parameter", "mean", "q5", "q95", "passed"]
+    return rows[columns].assign(
+        label=by_model(rows["label"], having).cat.remove_unused_categories(),
+        priors=pd.Categorical(rows["priors"], sets, ordered=True),
+        parameter=pd.Categorical(rows["parameter"], rows["parameter"].unique(), ordered=True),
+        passed=rows["passed"].astype(bool),
+    )
+
+
+def plot(frame: pd.DataFrame) -> ggplot:
+    """A panel a parameter, a row a model; the same models in the same rows of all panels."""
+    labels, sets = (list(frame[name].cat.categories) for name in ("label", "priors"))
+    step = BAND / max(1, len(sets) - 1)
+    rows = frame.assign(
+        row=len(labels) - frame["label"].cat.codes + BAND / 2 - step * frame["priors"].cat.codes
+    )
+    colours = model_colours(rows["model"])
+    bands = -(-frame["parameter"].cat.categories.size // COLUMNS)
+    shapes = dict(zip(sets, np.resize(SHAPES, len(sets)), strict=True))
+    return (
+        ggplot(rows, aes(y="row", color="model"))
+        + geom_segment(aes(x="q5", xend="q95", yend="row"), size=0.7)
+        + geom_point(aes(x="mean", shape="priors"), size=2.0)
+        + geom_point(aes(x="mean"), rows[~rows["passed"]], shape=FAILED, size=3.2, color=DATA)
+        + facet_wrap("parameter", ncol=COLUMNS, scales="free_x")
+        + scale_color_manual(colours, guide=None)
+        + scale_shape_manual(shapes)
+        + guides(shape=guide_legend(title="priors"))
+        + scale_y_continuous(
+            breaks=list(range(1, len(labels) + 1)),
+            labels=[strip(label) for label in labels[::-1]],
+            limits=(0.5, len(labels) + 0.5),
+            expand=(0.01, 0),
+        )
+        + labs(
+            x="value of the parameter",
+            y="",
+            title="The same houses under other priors",
+            caption=_about(frame),
+        )
+        + theme_pooling()
+        + theme(
+            figure_size=(INCHES_WIDE, bands * (0.42 * len(labels) + 0.9) + 1.8),
+            plot_title_position="plot",
+            plot_caption_position="plot",
+            legend_position="top",
+            axis_text_y=element_text(size=8),
+            axis_ticks_major_y=element_blank(),
+            panel_grid_major_y=element_blank(),
+        )
+    )
+
+
+def _about(frame: pd.DataFrame) -> str:
+    crossed = "" if frame["passed"].all() else " Crossed out: failed the gate."
+    return caption(
+        f"""Study {frame["study"].iloc[0]}. Dot: posterior mean; line: 90% interval; from top to
+        bottom {", ".join(frame["priors"].cat.categories)}.{crossed} mu: means, sigma: spreads,
+        gamma and delta: effects of uranium and of the share of first-floor houses; log pCi/L, or
+        log pCi/L for a unit of log ppm or of share. rho: correlation, nu: degrees of freedom.""",
+        INCHES_WIDE,
+    )
+
+
+if __name__ == "__main__":
+    draw(__doc__, frame, plot)

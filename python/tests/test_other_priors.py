@@ -1,0 +1,105 @@
+"""Other priors against a conjugate answer, and what is said of sets that fail."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import build_fit
+from programs import WEAK, executable, quick, tiny_coords, tiny_data
+
+from pooling import other_priors
+from pooling.draws import open_fit, write_fit
+from pooling.errors import SamplingError
+from pooling.fit import as_tree
+from pooling.sampling import sample
+from pooling.study import LocationScale, OtherPriors, Priors, Spread
+
+NARROW = WEAK.replaced_by(Priors(mu_beta=LocationScale(loc=3, scale=0.001)))
+STOPPED = WEAK.replaced_by(Priors(sigma=Spread(upper=1e-300)))
+
+
+@pytest.fixture(scope="module")
+def pooled(tmp_path_factory):
+    """Folder of a fit of `pooled` to the tiny data, which passed."""
+    folder = tmp_path_factory.mktemp("pooled")
+    program, settings = executable("pooled"), quick(draws=400)
+    runs = [
+        sample(program, tiny_data(), settings, prior_only=prior, progress=False)
+        for prior in (False, True)
+    ]
+    tree = as_tree(*runs, tiny_data(), tiny_coords())
+    tree.attrs.update(model="pooled", study="tiny", response="log(x + 0.1)")
+    write_fit(tree, folder / "fit.nc")
+    passed = {"passed": True, "posterior": {"checks": {"r_hat": True}}}
+    (folder / "diagnostics.json").write_text(json.dumps(passed))
+    return folder
+
+
+def run(folder, sets: dict[str, Priors], **changes) -> pd.DataFrame:
+    contents = {
+        "data.json": tiny_data(),
+        "sampler.json": quick(draws=400, **changes).model_dump(),
+        "other_priors.json": OtherPriors(sets=sets).model_dump(),
+    }
+    for name, content in contents.items():
+        (folder / name).write_text(json.dumps(content))
+    inputs = [executable("pooled"), *(folder / name for name in (*contents, "fit.nc"))]
+    other_priors.main([*map(str, inputs), "-o", str(folder / "other_priors.csv")])
+    return pd.read_csv(folder / "other_priors.csv", keep_default_na=False)
+
+
+def test_a_prior_that_fixes_a_slope_fixes_it(pooled):
+    table = run(pooled, {"narrow": NARROW}).set_index(["priors", "parameter"])
+    assert list(table.index.unique("priors")) == ["study", "narrow"]
+    # The prior is a thousandth wide, so the posterior lies at 3.
+    slope = table.loc["narrow", :].loc["mu_beta"]
+    assert slope["mean"] == pytest.approx(3, abs=0.005)
+    assert slope["sd"] == pytest.approx(0.001, rel=0.3)
+    own = table.loc["study", :].loc["mu_beta"]
+    assert slope["shift"] == pytest.approx((slope["mean"] - own["mean"]) / own["sd"], rel=1e-4)
+    assert slope["shift"] > 3
+    assert (table.loc["study", :]["shift"] == 0).all()
+
+
+def test_the_studys_own_rows_are_those_of_its_fit(pooled):
+    table = run(pooled, {"narrow": NARROW})
+    draws = open_fit(pooled).population()["sigma"]
+    row = table.query("priors == 'study' and parameter == 'sigma'").iloc[0]
+    assert row["mean"] == pytest.approx(draws.mean(), rel=1e-5)
+    assert row["q95"] == pytest.approx(np.quantile(draws, 0.95), rel=1e-5)
+    assert bool(row["passed"])
+
+
+def test_a_set_that_fails_the_gate_is_flagged(pooled):
+    table = run(pooled, {"same": WEAK}, max_treedepth=1)
+    failed = table[table["priors"] == "same"]
+    assert not failed["passed"].any()
+    assert failed["failed"].str.contains("treedepth_hits").all()
+    assert table[table["priors"] == "study"]["passed"].all()
+
+
+def test_a_set_that_cannot_be_sampled_is_named(pooled):
+    with pytest.raises(
+        SamplingError, match=r"under \[other_priors\.impossible\]: pooled: sampling"
+    ):
+        run(pooled, {"impossible": STOPPED})
+
+
+def test_without_other_priors_the_table_is_empty(pooled):
+    table = run(pooled, {})
+    assert table.empty
+    assert list(table) == other_priors.COLUMNS
+
+
+def test_without_population_parameters_nothing_is_sampled(tmp_path):
+    write_fit(build_fit("per_county").tree, tmp_path / "fit.nc")
+    assert run(tmp_path, {"impossible": STOPPED}).empty
+
+
+def test_a_parameter_that_does_not_vary_has_no_shift():
+    row = {"parameter": "mu", "mean": 1.0, "sd": 0.0} | dict.fromkeys(("mcse_mean", "q5", "q95"))
+    own = pd.DataFrame([row | {"priors": "study", "passed": True, "failed": ""}])
+    table = other_priors.beside(own, [own.assign(priors="wide", mean=2.0, sd=1.0)], "foo")
+    assert table["shift"].isna().all()
+    assert table["model"].tolist() == ["foo", "foo"]
