@@ -60,7 +60,7 @@ model {
 
   // Observational model, with the population of alpha and beta in it
   mean_y ~ common_marginal(houses, squares, rep_vector(mu_alpha, J), rep_vector(mu_beta, J),
-                           sigma_alpha, sigma_beta, sigma);
+                           sigma_alpha, sigma_beta, 0, sigma);
 }
 generated quantities {
   vector[J] alpha;                              // County basement levels, log pCi/L
@@ -69,7 +69,7 @@ generated quantities {
   vector[m] y_rep;                              // Replicated radon of each scored house, log pCi/L
   {
     matrix[J, 2] effects = county_effects_rng(mean_y, houses, rep_vector(mu_alpha, J),
-                                              rep_vector(mu_beta, J), sigma_alpha, sigma_beta,
+                                              rep_vector(mu_beta, J), sigma_alpha, sigma_beta, 0,
                                               rep_vector(sigma, J));
     alpha = effects[, 1];
     beta = effects[, 2];

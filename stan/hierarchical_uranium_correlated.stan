@@ -5,8 +5,13 @@
  *   (alpha, beta)[j]  ~ multi_normal((mu_alpha + gamma_alpha * log_uranium[j],
  *                                     mu_beta + gamma_beta * log_uranium[j]), Sigma)
  *
- * Sigma has standard deviations sigma_alpha, sigma_beta and correlation rho.
+ * Sigma has standard deviations sigma_alpha, sigma_beta and correlation rho. The prior
+ * of rho is LKJ: for a single correlation that is a symmetric beta from -1 to 1.
+ * Alpha and beta are integrated out of the posterior and drawn exactly afterwards.
  */
+functions {
+  #include functions/county_marginal.stanfunctions
+}
 data {
   int<lower=0> N;                               // Houses
   int<lower=1> J;                               // Counties
@@ -36,11 +41,11 @@ data {
   int<lower=0, upper=1> pointwise;              // 0 leaves out log_lik and y_rep
 }
 transformed data {
-  int n = prior_only ? 0 : N - held_out;                    // Houses that inform the fit
-  int m = pointwise ? (held_out ? held_out : N) : 0;        // Houses that are scored: those held out, or all
-  array[n] int c = head(county, n);                         // Their county
-  vector[n] x = head(floor_measure, n);                     // Their floor
-  vector[n] y = head(log_radon, n);                         // Their radon, log pCi/L
+  int n = prior_only ? 0 : N - held_out;        // Houses that inform the fit
+  int m = pointwise ? (held_out ? held_out : N) : 0;  // Houses that are scored: those held out, or all
+  matrix[J, 2] houses = cell_counts(head(county, n), head(floor_measure, n), J);
+  matrix[J, 2] mean_y = cell_means(head(log_radon, n), head(county, n), head(floor_measure, n), J);
+  real squares = sum(within_squares(head(log_radon, n), head(county, n), head(floor_measure, n), J));
 }
 parameters {
   real mu_alpha;                                            // Mean basement level where uranium is 1 ppm, log pCi/L
@@ -50,16 +55,7 @@ parameters {
   real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha; // Spread of basement levels between counties
   real<lower=0, upper=prior_sigma_beta_upper> sigma_beta;   // Spread of floor effects between counties
   real<lower=0, upper=prior_sigma_upper> sigma;             // Spread between houses, log pCi/L
-  cholesky_factor_corr[2] L;                                // Cholesky factor of the effects' correlation
-  vector[J] alpha_tilde;                                    // County basement levels, in sigma_alpha from their mean
-  vector[J] beta_tilde;                                     // ... what alpha_tilde leaves of the floor effects
-}
-transformed parameters {
-  real rho = L[2, 1];                                       // Correlation of basement level and floor effect
-  vector[J] alpha = mu_alpha + gamma_alpha * log_uranium    // County basement levels, log pCi/L
-                    + sigma_alpha * alpha_tilde;
-  vector[J] beta = mu_beta + gamma_beta * log_uranium       // County floor effects, log pCi/L
-                   + sigma_beta * (L[2, 1] * alpha_tilde + L[2, 2] * beta_tilde);
+  real<lower=-1, upper=1> rho;                              // Correlation of basement level and floor effect
 }
 model {
   // Prior model: the study's scales; with (0, 10) and 1 they say
@@ -70,16 +66,25 @@ model {
   sigma_alpha / prior_sigma_alpha_scale ~ std_normal();         // 0 <~ sigma_alpha <~ 2.6
   sigma_beta / prior_sigma_beta_scale ~ std_normal();           // 0 <~ sigma_beta <~ 2.6
   sigma / prior_sigma_scale ~ std_normal();                     // 0 <~ sigma <~ 2.6
-  L ~ lkj_corr_cholesky(prior_rho_shape);                       // with shape 2, -0.9 <~ rho <~ 0.9
-  alpha_tilde ~ std_normal();                                   // 99% of counties within 2.6 sigma_alpha
-  beta_tilde ~ std_normal();                                    // 99% of counties within 2.6 sigma_beta
+  (rho + 1) / 2 ~ beta(prior_rho_shape, prior_rho_shape);       // with shape 2, -0.9 <~ rho <~ 0.9
 
-  // Observational model
-  y ~ normal(alpha[c] + beta[c] .* x, sigma);
+  // Observational model, with the population of alpha and beta in it
+  mean_y ~ common_marginal(houses, squares, mu_alpha + gamma_alpha * log_uranium,
+                           mu_beta + gamma_beta * log_uranium,
+                           sigma_alpha, sigma_beta, rho, sigma);
 }
 generated quantities {
+  vector[J] alpha;                              // County basement levels, log pCi/L
+  vector[J] beta;                               // County floor effects, log pCi/L
   vector[m] log_lik;                            // Log density of each scored house
   vector[m] y_rep;                              // Replicated radon of each scored house, log pCi/L
+  {
+    matrix[J, 2] effects = county_effects_rng(mean_y, houses, mu_alpha + gamma_alpha * log_uranium,
+                                              mu_beta + gamma_beta * log_uranium,
+                                              sigma_alpha, sigma_beta, rho, rep_vector(sigma, J));
+    alpha = effects[, 1];
+    beta = effects[, 2];
+  }
   if (m > 0) {
     vector[m] mu = tail(alpha[county] + beta[county] .* floor_measure, m);
     for (i in 1 : m)

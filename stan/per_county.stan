@@ -62,7 +62,7 @@ generated quantities {
   vector[m] y_rep;                              // Replicated radon of each scored house, log pCi/L
   {
     matrix[J, 2] effects = county_effects_rng(mean_y, houses, mu_alpha, mu_beta,
-                                              prior_alpha_scale, prior_beta_scale, sigma);
+                                              prior_alpha_scale, prior_beta_scale, 0, sigma);
     alpha = effects[, 1];
     beta = effects[, 2];
   }

@@ -4,8 +4,12 @@
  *
  *   log_radon ~ normal(alpha[county] + mu_beta * floor_measure, sigma)
  *
- * As a regression this is floor + county (Gelman and Hill 2007, section 12.2).
+ * As a regression this is floor + county (Gelman and Hill 2007, section 12.2). Alpha is
+ * integrated out of the posterior and drawn exactly afterwards.
  */
+functions {
+  #include functions/county_marginal.stanfunctions
+}
 data {
   int<lower=0> N;                               // Houses
   int<lower=1> J;                               // Counties
@@ -25,32 +29,37 @@ data {
   int<lower=0, upper=1> pointwise;              // 0 leaves out log_lik and y_rep
 }
 transformed data {
-  int n = prior_only ? 0 : N - held_out;                    // Houses that inform the fit
-  int m = pointwise ? (held_out ? held_out : N) : 0;        // Houses that are scored: those held out, or all
-  array[n] int c = head(county, n);                         // Their county
-  vector[n] x = head(floor_measure, n);                     // Their floor
-  vector[n] y = head(log_radon, n);                         // Their radon, log pCi/L
+  int n = prior_only ? 0 : N - held_out;        // Houses that inform the fit
+  int m = pointwise ? (held_out ? held_out : N) : 0;  // Houses that are scored: those held out, or all
+  matrix[J, 2] houses = cell_counts(head(county, n), head(floor_measure, n), J);
+  matrix[J, 2] mean_y = cell_means(head(log_radon, n), head(county, n), head(floor_measure, n), J);
+  real squares = sum(within_squares(head(log_radon, n), head(county, n), head(floor_measure, n), J));
+  vector[J] mu_alpha = rep_vector(prior_alpha_loc, J);  // Prior means of the basement levels
 }
 parameters {
   real mu_beta;                                             // Floor effect, the same in all counties, log pCi/L
   real<lower=0, upper=prior_sigma_upper> sigma;             // Spread between houses, log pCi/L
-  vector[J] alpha;                                          // County basement levels, log pCi/L
-}
-transformed parameters {
-  vector[J] beta = rep_vector(mu_beta, J);                  // County floor effects, all the same
 }
 model {
   // Prior model: the study's scales; with (0, 10) and 1 they say
   mu_beta ~ normal(prior_mu_beta_loc, prior_mu_beta_scale);     // -23 <~ mu_beta <~ 23
   sigma / prior_sigma_scale ~ std_normal();                     // 0 <~ sigma <~ 2.6
-  alpha ~ normal(prior_alpha_loc, prior_alpha_scale);           // -23 <~ alpha <~ 23
 
-  // Observational model
-  y ~ normal(alpha[c] + mu_beta * x, sigma);
+  // Observational model, with the prior of alpha in it
+  mean_y ~ common_marginal(houses, squares, mu_alpha, rep_vector(mu_beta, J),
+                           prior_alpha_scale, 0, 0, sigma);
 }
 generated quantities {
+  vector[J] alpha;                              // County basement levels, log pCi/L
+  vector[J] beta;                               // County floor effects, all the same
   vector[m] log_lik;                            // Log density of each scored house
   vector[m] y_rep;                              // Replicated radon of each scored house, log pCi/L
+  {
+    matrix[J, 2] effects = county_effects_rng(mean_y, houses, mu_alpha, rep_vector(mu_beta, J),
+                                              prior_alpha_scale, 0, 0, rep_vector(sigma, J));
+    alpha = effects[, 1];
+    beta = effects[, 2];
+  }
   if (m > 0) {
     vector[m] mu = tail(alpha[county] + beta[county] .* floor_measure, m);
     for (i in 1 : m)

@@ -1,14 +1,18 @@
 /*
  * Partial pooling of intercepts towards what soil uranium and the county's share of
- * first-floor houses predict; the slope is common. Non-centered.
+ * first-floor houses predict; the slope is common.
  *
  *   log_radon ~ normal(alpha[county] + mu_beta * floor_measure, sigma)
  *   alpha[j]  ~ normal(mu_alpha + gamma_alpha * log_uranium[j]
  *                      + delta_alpha * first_floor_share[j], sigma_alpha)
  *
  * The share is a county's own predictor, beside the floor of each of its houses: a
- * contextual effect (Gelman and Hill 2007, section 21.7).
+ * contextual effect (Gelman and Hill 2007, section 21.7). Alpha is integrated out of
+ * the posterior and drawn exactly afterwards.
  */
+functions {
+  #include functions/county_marginal.stanfunctions
+}
 data {
   int<lower=0> N;                               // Houses
   int<lower=1> J;                               // Counties
@@ -36,11 +40,11 @@ data {
   int<lower=0, upper=1> pointwise;              // 0 leaves out log_lik and y_rep
 }
 transformed data {
-  int n = prior_only ? 0 : N - held_out;                    // Houses that inform the fit
-  int m = pointwise ? (held_out ? held_out : N) : 0;        // Houses that are scored: those held out, or all
-  array[n] int c = head(county, n);                         // Their county
-  vector[n] x = head(floor_measure, n);                     // Their floor
-  vector[n] y = head(log_radon, n);                         // Their radon, log pCi/L
+  int n = prior_only ? 0 : N - held_out;        // Houses that inform the fit
+  int m = pointwise ? (held_out ? held_out : N) : 0;  // Houses that are scored: those held out, or all
+  matrix[J, 2] houses = cell_counts(head(county, n), head(floor_measure, n), J);
+  matrix[J, 2] mean_y = cell_means(head(log_radon, n), head(county, n), head(floor_measure, n), J);
+  real squares = sum(within_squares(head(log_radon, n), head(county, n), head(floor_measure, n), J));
 }
 parameters {
   real mu_alpha;                                            // Mean basement level where uranium is 1 ppm, log pCi/L
@@ -49,13 +53,6 @@ parameters {
   real delta_alpha;                                         // Contextual effect: level of a county all first floor, less one all basement
   real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha; // Spread of basement levels between counties
   real<lower=0, upper=prior_sigma_upper> sigma;             // Spread between houses, log pCi/L
-  vector[J] alpha_tilde;                                    // County basement levels, in sigma_alpha from their mean
-}
-transformed parameters {
-  vector[J] alpha = mu_alpha + gamma_alpha * log_uranium    // County basement levels, log pCi/L
-                    + delta_alpha * first_floor_share
-                    + sigma_alpha * alpha_tilde;
-  vector[J] beta = rep_vector(mu_beta, J);                  // County floor effects, all the same
 }
 model {
   // Prior model: the study's scales; with (0, 10) and 1 they say
@@ -65,14 +62,25 @@ model {
   delta_alpha ~ normal(prior_delta_alpha_loc, prior_delta_alpha_scale); // -23 <~ delta_alpha <~ 23
   sigma_alpha / prior_sigma_alpha_scale ~ std_normal();         // 0 <~ sigma_alpha <~ 2.6
   sigma / prior_sigma_scale ~ std_normal();                     // 0 <~ sigma <~ 2.6
-  alpha_tilde ~ std_normal();                                   // 99% of counties within 2.6 sigma_alpha
 
-  // Observational model
-  y ~ normal(alpha[c] + mu_beta * x, sigma);
+  // Observational model, with the population of alpha in it
+  mean_y ~ common_marginal(houses, squares,
+                           mu_alpha + gamma_alpha * log_uranium + delta_alpha * first_floor_share,
+                           rep_vector(mu_beta, J), sigma_alpha, 0, 0, sigma);
 }
 generated quantities {
+  vector[J] alpha;                              // County basement levels, log pCi/L
+  vector[J] beta;                               // County floor effects, all the same
   vector[m] log_lik;                            // Log density of each scored house
   vector[m] y_rep;                              // Replicated radon of each scored house, log pCi/L
+  {
+    matrix[J, 2] effects = county_effects_rng(mean_y, houses,
+                                              mu_alpha + gamma_alpha * log_uranium
+                                              + delta_alpha * first_floor_share,
+                                              rep_vector(mu_beta, J), sigma_alpha, 0, 0, rep_vector(sigma, J));
+    alpha = effects[, 1];
+    beta = effects[, 2];
+  }
   if (m > 0) {
     vector[m] mu = tail(alpha[county] + beta[county] .* floor_measure, m);
     for (i in 1 : m)

@@ -12,7 +12,7 @@ from pooling.errors import ProgramError
 SWITCHES = ("held_out", "prior_only", "pointwise")
 PRIOR_PARTS = {
     "alpha beta mu_alpha mu_beta gamma_alpha gamma_beta delta_alpha": "loc scale",
-    "sigma sigma_alpha sigma_beta": "scale upper",
+    "sigma sigma_alpha sigma_beta sigma_alpha_state sigma_beta_state": "scale upper",
     "rho": "shape",
     "nu": "shape rate",
 }

@@ -33,6 +33,7 @@ def read_data(path: Path) -> dict:
 def as_tree(posterior: CmdStanMCMC, prior: CmdStanMCMC, data: dict, coords: dict) -> xr.DataTree:
     """Posterior, prior and data as one DataTree; see `pooling.draws` for its groups."""
     county, house = coords["county_fips"], coords["house_id"]
+    states = sorted(set(coords["state"]))  # in the order of their numbers, 1..S
     # A variable of length 0 has no column, so cmdstanpy does not know it.
     kept = [name for name in POINTWISE if name in posterior.metadata.stan_vars]
     dims = {"log_radon": ["house"], "house_county": ["house"], "floor_measure": ["house"]}
@@ -40,7 +41,9 @@ def as_tree(posterior: CmdStanMCMC, prior: CmdStanMCMC, data: dict, coords: dict
     dims |= {"first_floor_houses": ["county"], "log_uranium": ["county"]}
     dims |= {name: ["house"] for name in kept}
     for name, value in posterior.stan_variables().items():
-        if name not in POINTWISE and value.shape[1:] == (len(county),):
+        if "_state" in name and value.shape[1:] == (len(states),):
+            dims[name] = ["state"]
+        elif name not in POINTWISE and value.shape[1:] == (len(county),):
             dims[name] = ["county"]
     tree = from_cmdstanpy(
         posterior=posterior,
@@ -50,7 +53,7 @@ def as_tree(posterior: CmdStanMCMC, prior: CmdStanMCMC, data: dict, coords: dict
         prior_predictive=["y_rep"] if kept else None,
         observed_data={"log_radon": np.asarray(data["log_radon"])},
         constant_data=_constants(data, coords),
-        coords={"county": county, "house": house},
+        coords={"county": county, "house": house, "state": states},
         dims=dims,
     )
     for group in ("posterior", "prior"):

@@ -110,8 +110,9 @@ class Priors(Section):
 
     `gamma_alpha`, `gamma_beta` are the effects of log uranium on intercepts and
     slopes, `delta_alpha` that of a county's share of first-floor houses on
-    intercepts, `rho` the correlation of intercepts and slopes, `nu` the degrees of
-    freedom of Student-t errors.
+    intercepts, `sigma_alpha_state` and `sigma_beta_state` the spreads between states
+    of their mean intercepts and slopes, `rho` the correlation of intercepts and
+    slopes, `nu` the degrees of freedom of Student-t errors.
     """
 
     alpha: LocationScale | None = None
@@ -124,6 +125,8 @@ class Priors(Section):
     sigma: Spread | None = None
     sigma_alpha: Spread | None = None
     sigma_beta: Spread | None = None
+    sigma_alpha_state: Spread | None = None
+    sigma_beta_state: Spread | None = None
     rho: Lkj | None = None
     nu: Gamma | None = None
 

@@ -30,6 +30,8 @@ WEAK = Priors(
     sigma=Spread(scale=1),
     sigma_alpha=Spread(scale=1),
     sigma_beta=Spread(scale=1),
+    sigma_alpha_state=Spread(scale=1),
+    sigma_beta_state=Spread(scale=1),
     rho=Lkj(shape=2),
     nu=Gamma(shape=2, rate=0.1),
 )

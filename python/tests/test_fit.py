@@ -105,6 +105,22 @@ def test_sigma_of_all_counties_has_no_county(tmp_path):
     assert tree["posterior"]["sigma"].dims == ("chain", "draw")
 
 
+@pytest.mark.parametrize("state", [[1, 1, 1, 2, 2], [2, 1, 4, 3, 5]], ids=["two", "as counties"])
+def test_effects_of_states_have_their_names(state):
+    """Also where there are as many states as counties."""
+    names = ["AZ", "IN", "MI", "MN", "ND"]
+    data = tiny_data(S=max(state), state=state)
+    coords = tiny_coords() | {"state": [names[s - 1] for s in state]}
+    run = sample(executable("hierarchical_states"), data, quick(), progress=False)
+    posterior = as_tree(run, run, data, coords)["posterior"]
+    assert posterior["alpha"].dims == ("chain", "draw", "county")
+    for name in ("mu_alpha_state", "mu_beta_state"):
+        assert posterior[name].dims == ("chain", "draw", "state")
+        last = posterior[name].sel(state=names[max(state) - 1]).values
+        assert np.array_equal(last, run.draws_xr([name])[name].values[..., -1])
+    assert posterior["sigma_alpha_state"].dims == ("chain", "draw")
+
+
 def test_without_pointwise_output_there_are_no_groups_by_house():
     settings = quick(pointwise=False)
     runs = [

@@ -1,5 +1,7 @@
 """Programs recover what made their data, and every prior is the one that is stated."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from cmdstanpy import CmdStanMCMC
@@ -13,41 +15,83 @@ POPULATION = {
     "mu_alpha": 1.5,
     "mu_beta": -0.6,
     "sigma_alpha": 0.4,
-    "sigma_beta": 0.3,
+    "sigma_beta": 0.5,
     "sigma": 0.7,
 }
+# What a program's truth has beside or in place of that.
+COMMON_SLOPE = {"sigma_beta": 0.0}
+URANIUM = {"gamma_alpha": 0.7}
+ON_BOTH = URANIUM | {"gamma_beta": -0.4}
+TRUTHS = {
+    "per_county": {},
+    "per_county_common_slope": COMMON_SLOPE,
+    "varying_intercept_centered": COMMON_SLOPE,
+    "varying_intercept_noncentered": COMMON_SLOPE,
+    "varying_intercept_uranium": COMMON_SLOPE | URANIUM,
+    "varying_intercept_uranium_context": COMMON_SLOPE | URANIUM | {"delta_alpha": -0.8},
+    "hierarchical_centered": {},
+    "hierarchical_noncentered": {},
+    "hierarchical_marginal": {},
+    "hierarchical_uranium": ON_BOTH,
+    "hierarchical_uranium_correlated": ON_BOTH | {"rho": -0.6},
+    "hierarchical_robust": {"nu": 4.0},
+    "hierarchical_states": {"sigma_alpha_state": 0.6, "sigma_beta_state": 0.3},
+}
 ONE_POSTERIOR = ("hierarchical_centered", "hierarchical_noncentered", "hierarchical_marginal")
-COUNTIES, BASEMENT, FIRST_FLOOR = 40, 6, 4
+COUNTIES, STATES, BASEMENT, FIRST_FLOOR = 40, 8, 6, 4
 SETTINGS = quick(chains=4, warmup=500, draws=500, adapt_delta=0.9, pointwise=False)
 
 
-def simulate(structure: str, counties: int, seed: int) -> tuple[dict, dict]:
+def soil_and_states(counties: int, rng: np.random.Generator) -> dict:
+    """What a study may know of its counties; states have as many counties each."""
+    return {
+        "S": STATES,
+        "state": np.resize(np.arange(1, STATES + 1), counties).tolist(),
+        "log_uranium": rng.uniform(-1, 1, counties).tolist(),
+        "first_floor_share": rng.uniform(0, 1, counties).tolist(),
+    }
+
+
+def effects(truth: dict, known: dict, rng: np.random.Generator) -> dict:
+    """Intercepts and slopes of counties, and their means by state if those differ."""
+    made, z = {}, rng.normal(size=len(known["state"]))
+    for name, correlation in (("alpha", 0.0), ("beta", truth.get("rho", 0.0))):
+        between = truth.get(f"sigma_{name}_state", 0.0)
+        made[f"mu_{name}_state"] = rng.normal(truth[f"mu_{name}"], between, STATES)
+        mean = made[f"mu_{name}_state"][np.array(known["state"]) - 1]
+        for slope, predictor in (("gamma", "log_uranium"), ("delta", "first_floor_share")):
+            mean = mean + truth.get(f"{slope}_{name}", 0.0) * np.array(known[predictor])
+        own = rng.normal(size=z.size)
+        z = correlation * z + np.sqrt(1 - correlation**2) * own
+        made[name] = mean + truth[f"sigma_{name}"] * z
+    return made
+
+
+def simulate(stem: str, counties: int, seed: int) -> tuple[dict, dict]:
     """Data of `counties` with ten houses each, and the parameters that made them."""
     rng = np.random.default_rng(seed)
-    truth: dict = dict(POPULATION)
-    spreads = ("sigma_alpha", "sigma_beta")
-    if structure == "pooled":
-        truth |= dict.fromkeys(spreads, 0.0)
-    elif structure == "per_county":
+    truth: dict = POPULATION | TRUTHS.get(stem, {"sigma_alpha": 0.0, "sigma_beta": 0.0})
+    if stem == "per_county":
         truth |= {"sigma": rng.uniform(0.5, 1.0, counties)}
-    truth["alpha"] = rng.normal(truth["mu_alpha"], truth["sigma_alpha"], counties)
-    truth["beta"] = rng.normal(truth["mu_beta"], truth["sigma_beta"], counties)
+    known = soil_and_states(counties, rng)
+    truth |= effects(truth, known, rng)
     county = np.repeat(np.arange(counties), BASEMENT + FIRST_FLOOR)
     floor = np.tile([0.0] * BASEMENT + [1.0] * FIRST_FLOOR, counties)
     mean = truth["alpha"][county] + truth["beta"][county] * floor
     sigma = np.broadcast_to(truth["sigma"], counties)[county]
+    noise = rng.standard_t(truth["nu"], mean.size) if "nu" in truth else rng.normal(size=mean.size)
     data = {
         "N": county.size,
         "J": counties,
         "county": (county + 1).tolist(),
         "floor_measure": floor.tolist(),
-        "log_radon": rng.normal(mean, sigma).tolist(),
+        "log_radon": (mean + sigma * noise).tolist(),
         "held_out": 0,
     }
-    return data | WEAK.scales(), truth
+    return data | known | WEAK.scales(), truth
 
 
-def ranks(run: CmdStanMCMC, truth: dict, names: tuple[str, ...]) -> np.ndarray:
+def ranks(run: CmdStanMCMC, truth: dict, names: Sequence[str]) -> np.ndarray:
     """Share of the draws below the truth, of every element of `names` (element,)."""
     parts = []
     for name in names:
@@ -62,27 +106,34 @@ def within(shares: np.ndarray, probability: float) -> int:
     return int((abs(shares - 0.5) < probability / 2).sum())
 
 
-@pytest.fixture(scope="module", params=[*ONE_POSTERIOR, "per_county"])
+@pytest.fixture(scope="module", params=TRUTHS)
 def recovered(request):
-    """Program, its run on simulated data, and the truth."""
+    """Run of a program on simulated data, and the truth."""
     data, truth = simulate(request.param, COUNTIES, seed=20061)
     run = sample(executable(request.param), data, SETTINGS, progress=False)
-    return request.param, run, truth
+    return run, truth
+
+
+def varying(truth: dict) -> list[str]:
+    """Effects that differ between counties."""
+    return [name for name in ("alpha", "beta") if truth[f"sigma_{name}"]]
 
 
 def test_parameters_are_within_four_posterior_standard_deviations(recovered):
-    stem, run, truth = recovered
-    names = ("alpha", "beta", "sigma") if stem == "per_county" else tuple(POPULATION)
+    run, truth = recovered
+    names = set(truth) & set(run.stan_variables())
+    assert {"alpha", "beta", "sigma"} <= names
     for name in names:
         draws = run.stan_variable(name)
         assert (abs(draws.mean(axis=0) - truth[name]) < 4 * draws.std(axis=0)).all(), name
-        # And the data say something: the prior's standard deviations are 10 and 0.6.
-        assert np.mean(draws.std(axis=0)) < 0.5, name
+        # And the data say something: the prior's standard deviations are 14 for nu, 10 for
+        # what is normal, 0.6 for what is half-normal and 0.45 for rho.
+        assert np.mean(draws.std(axis=0)) < {"nu": 4, "rho": 0.35}.get(name, 0.5), name
 
 
 def test_county_intervals_cover_as_often_as_they_say(recovered):
-    stem, run, truth = recovered
-    names = ("alpha", "beta") + (("sigma",) if stem == "per_county" else ())
+    run, truth = recovered
+    names = [*varying(truth), *(["sigma"] if np.size(truth["sigma"]) > 1 else [])]
     shares = ranks(run, truth, names)
     number = COUNTIES * len(names)
     # Four binomial standard deviations about what the probability says.
@@ -95,14 +146,15 @@ def test_county_intervals_cover_as_often_as_they_say(recovered):
 
 
 def test_county_effects_follow_the_truth(recovered):
-    _, run, truth = recovered
-    for name, least in (("alpha", 0.6), ("beta", 0.3)):
+    run, truth = recovered
+    for name in varying(truth):
         means = run.stan_variable(name).mean(axis=0)
+        least = {"alpha": 0.6, "beta": 0.3}[name]
         assert np.corrcoef(means, truth[name])[0, 1] > least, name
 
 
 def test_geometries_and_the_marginal_are_one_posterior():
-    data, _ = simulate("hierarchical", COUNTIES, seed=20062)
+    data, _ = simulate("hierarchical_marginal", COUNTIES, seed=20062)
     tables = []
     for stem in ONE_POSTERIOR:
         run = sample(executable(stem), data, SETTINGS, progress=False)
@@ -138,6 +190,8 @@ INFORMATIVE = Priors(
     sigma=Spread(upper=100),
     sigma_alpha=Spread(scale=2),
     sigma_beta=Spread(upper=10),
+    sigma_alpha_state=Spread(scale=3),
+    sigma_beta_state=Spread(upper=4),
     rho=Lkj(shape=1),
     nu=Gamma(shape=2, rate=0.1),
 )
@@ -150,6 +204,8 @@ STATED = {
     "sigma": (50, 28.8675),
     "sigma_alpha": (1.59577, 1.20562),
     "sigma_beta": (5, 2.88675),
+    "sigma_alpha_state": (2.39365, 1.80843),
+    "sigma_beta_state": (2, 1.15470),
     "gamma_alpha": (2, 1),
     "gamma_beta": (-2, 0.5),
     "delta_alpha": (4, 2),

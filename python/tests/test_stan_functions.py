@@ -30,6 +30,7 @@ data {
   array[K] vector[J] mu_beta;
   array[K] real sigma_alpha;
   array[K] real sigma_beta;
+  array[K] real rho;
   array[K] vector[J] sigma;
 }
 transformed data {
@@ -42,19 +43,15 @@ generated quantities {
   vector[J] squares = within_squares(y, county, floor_measure, J);
   array[size(filled)] int where = filled;
   vector[K] lp;
-  vector[K] lp_separate;
   vector[K] lp_common;
   array[K] matrix[J, 2] effects;
   for (k in 1 : K) {
     lp[k] = county_marginal_lpdf(mean_y | houses, squares, mu_alpha[k], mu_beta[k],
                                  sigma_alpha[k], sigma_beta[k], sigma[k]);
-    lp_separate[k] = county_marginal_lpdf(mean_y | houses, squares, mu_alpha[k], mu_beta[k],
-                                          sigma_alpha[k], sigma_beta[k],
-                                          rep_vector(sigma[k][1], J));
     lp_common[k] = common_marginal_lpdf(mean_y | houses, sum(squares), mu_alpha[k], mu_beta[k],
-                                        sigma_alpha[k], sigma_beta[k], sigma[k][1]);
+                                        sigma_alpha[k], sigma_beta[k], rho[k], sigma[k][1]);
     effects[k] = county_effects_rng(mean_y, houses, mu_alpha[k], mu_beta[k],
-                                    sigma_alpha[k], sigma_beta[k], sigma[k]);
+                                    sigma_alpha[k], sigma_beta[k], rho[k], sigma[k]);
   }
 }
 """
@@ -62,13 +59,25 @@ DRAWS = 4000
 COUNTY = np.array([1, 1, 1, 1, 1, 3, 4, 4])
 FLOOR = np.array([0, 0, 1, 1, 1, 0, 1, 1])
 Y = np.array([1.0, 2.0, 0.5, 1.0, 1.5, 3.0, -1.0, 0.0])
-# Parameters: unit scales, county by county, next to no pooling, next to complete pooling.
+# Parameters: unit scales; county by county; next to no pooling, and none to speak of;
+# next to complete pooling; correlated either way, also to the end; slopes without a
+# spread, and nothing with one.
 SETTINGS = {
-    "mu_alpha": [[0.0] * 4, [1.5, -0.5, 2.0, 0.3], [0.0] * 4, [1.2] * 4],
-    "mu_beta": [[0.0] * 4, [-0.7, 0.2, -1.0, 0.6], [0.0] * 4, [-0.6] * 4],
-    "sigma_alpha": [1.0, 0.3, 100.0, 0.01],
-    "sigma_beta": [1.0, 0.6, 100.0, 0.02],
-    "sigma": [[1.0] * 4, [0.7, 0.5, 1.1, 0.9], [0.8] * 4, [0.3, 1.0, 2.0, 0.5]],
+    "mu_alpha": [
+        *([0.0] * 4, [1.5, -0.5, 2.0, 0.3], [0.0] * 4, [0.0] * 4, [1.2] * 4),
+        *([1.5, -0.5, 2.0, 0.3], [0.4] * 4, [0.4] * 4, [1.5, -0.5, 2.0, 0.3], [1.2] * 4),
+    ],
+    "mu_beta": [
+        *([0.0] * 4, [-0.7, 0.2, -1.0, 0.6], [0.0] * 4, [0.0] * 4, [-0.6] * 4),
+        *([-0.7, 0.2, -1.0, 0.6], [-0.6] * 4, [-0.6] * 4, [-0.6] * 4, [-0.6] * 4),
+    ],
+    "sigma_alpha": [1.0, 0.3, 100.0, 10000.0, 0.01, 0.4, 0.5, 1.0, 0.4, 0.0],
+    "sigma_beta": [1.0, 0.6, 100.0, 10000.0, 0.02, 0.8, 0.5, 0.5, 0.0, 0.0],
+    "rho": [0.0, 0.0, 0.0, 0.0, 0.0, 0.9, -0.9, -1.0, 0.0, 0.5],
+    "sigma": [
+        *([1.0] * 4, [0.7, 0.5, 1.1, 0.9], [0.8] * 4, [0.7] * 4, [0.3, 1.0, 2.0, 0.5]),
+        *([0.6, 0.8, 1.2, 0.4], [0.8] * 4, [0.7] * 4, [0.7, 0.5, 1.1, 0.9], [0.8] * 4),
+    ],
 }
 K = len(SETTINGS["sigma_alpha"])
 
@@ -88,6 +97,7 @@ def call(program, **changes):
     return program.sample(
         data=json.loads(json.dumps(data | changes, default=np.ndarray.tolist)),
         fixed_param=True,
+        sig_figs=12,
         chains=1,
         iter_sampling=DRAWS,
         seed=20061,
@@ -118,53 +128,65 @@ def test_occupied_positions(found):
 
 
 def county_model(k: int, j: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
-    """Design (house, 2), response, prior mean and prior covariance of (alpha, beta), sigma."""
+    """Design (house, 2), response, prior mean of (alpha, beta), root of their covariance, sigma."""
     own = j + 1 == COUNTY
     design = np.column_stack([np.ones(own.sum()), FLOOR[own]])
     mean = np.array([SETTINGS["mu_alpha"][k][j], SETTINGS["mu_beta"][k][j]])
-    prior = np.diag([SETTINGS["sigma_alpha"][k] ** 2, SETTINGS["sigma_beta"][k] ** 2])
-    return design, Y[own], mean, prior, SETTINGS["sigma"][k][j]
+    spread = np.array([SETTINGS["sigma_alpha"][k], SETTINGS["sigma_beta"][k]])
+    rho = SETTINGS["rho"][k]
+    root = spread[:, None] * np.array([[1, 0], [rho, np.sqrt(1 - rho**2)]])
+    return design, Y[own], mean, root, SETTINGS["sigma"][k][j]
 
 
-def full_log_density(k: int) -> float:
-    """Log density of all houses with covariance sigma^2 I + s_a^2 11' + s_b^2 xx' a county."""
+def full_log_density(k: int, sigma: float | None = None) -> float:
+    """Log density of all houses, whose covariance is sigma^2 I + X P X' in a county.
+
+    Parameters
+    ----------
+    k
+        Position of the setting.
+    sigma
+        Spread of all houses; by default each county has the setting's own.
+    """
     total = 0.0
     for j in range(4):
-        x, y, mean, prior, sigma = county_model(k, j)
+        x, y, mean, root, own = county_model(k, j)
         if y.size:
-            covariance = sigma**2 * np.eye(y.size) + x @ prior @ x.T
+            covariance = (sigma or own) ** 2 * np.eye(y.size) + x @ root @ root.T @ x.T
             total += stats.multivariate_normal(x @ mean, covariance).logpdf(y)
     return total
 
 
-def test_common_spread_is_the_special_case_of_separate_ones(found):
-    """With the spread of county 1 for all four counties."""
-    # CmdStan writes six digits.
-    assert found["lp_common"][0] == pytest.approx(found["lp_separate"][0], rel=1e-5)
+# What n houses of one floor have beyond their mean and their squares about it.
+COUNTS = np.array([2, 3, 1, 2])
+CONSTANT = -0.5 * np.sum((COUNTS - 1) * np.log(2 * np.pi) + np.log(COUNTS))
 
 
-def test_marginal_is_the_full_density_up_to_the_counts(found):
-    counts = np.array([2, 3, 1, 2])
-    # What n houses of one floor have beyond their mean and their squares about it.
-    constant = -0.5 * np.sum((counts - 1) * np.log(2 * np.pi) + np.log(counts))
-    full = np.array([full_log_density(k) for k in range(K)])
-    # CmdStan writes six digits.
-    assert found["lp"][0] + constant == pytest.approx(full, rel=1e-5)
+@pytest.mark.parametrize("k", [k for k in range(K) if SETTINGS["rho"][k] == 0])
+def test_marginal_is_the_full_density_up_to_the_counts(found, k):
+    assert found["lp"][0, k] + CONSTANT == pytest.approx(full_log_density(k), rel=1e-9)
+
+
+@pytest.mark.parametrize("k", range(K))
+def test_marginal_with_one_spread_is_the_full_density_up_to_the_counts(found, k):
+    full = full_log_density(k, SETTINGS["sigma"][k][0])
+    assert found["lp_common"][0, k] + CONSTANT == pytest.approx(full, rel=1e-9)
 
 
 @pytest.mark.parametrize("k", range(K))
 @pytest.mark.parametrize("j", range(4))
 def test_effects_have_the_conditional_mean_and_covariance(found, k, j):
-    x, y, mean, prior, sigma = county_model(k, j)
-    precision = np.linalg.inv(prior)
-    covariance = np.linalg.inv(precision + x.T @ x / sigma**2)
-    expected = covariance @ (precision @ mean + x.T @ y / sigma**2)
-    # Independent draws with unit covariance and mean 0 if the function is right.
-    lower = np.linalg.cholesky(covariance)
-    z = np.linalg.solve(lower, (found["effects"][:, k, j] - expected).T)
-    assert np.abs(z.mean(axis=1)).max() < 4 / np.sqrt(DRAWS)
-    assert np.abs(z.var(axis=1) - 1).max() < 4 * np.sqrt(2 / DRAWS)
-    assert abs((z[0] * z[1]).mean()) < 4 / np.sqrt(DRAWS)
+    """With P = L L' the covariance is L (I + L' X' X L / sigma^2)^-1 L'."""
+    x, y, mean, root, sigma = county_model(k, j)
+    loading = x @ root
+    covariance = root @ np.linalg.solve(np.eye(2) + loading.T @ loading / sigma**2, root.T)
+    expected = mean + covariance @ x.T @ (y - x @ mean) / sigma**2
+    # Moments of independent draws, within four of their standard errors.
+    draws = found["effects"][:, k, j]
+    variance = np.diag(covariance)
+    assert np.all(abs(draws.mean(axis=0) - expected) <= 4 * np.sqrt(variance / DRAWS) + 1e-9)
+    margin = 4 * np.sqrt((variance * variance[:, None] + covariance**2) / DRAWS)
+    assert np.all(abs(np.cov(draws.T) - covariance) <= margin + 1e-9)
 
 
 def test_another_floor_is_rejected_with_its_house(program):

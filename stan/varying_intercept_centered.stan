@@ -5,9 +5,11 @@
  *   log_radon ~ normal(alpha[county] + mu_beta * floor_measure, sigma)
  *   alpha[j]  ~ normal(mu_alpha, sigma_alpha)
  *
- * alpha is sampled as it stands. Every county has a house, so unlike slopes the
- * intercepts are informed well enough for it. varying_intercept_noncentered.stan is
- * the same posterior in the other geometry.
+ * alpha is sampled as it stands. Every house says something of its county's intercept,
+ * so unlike slopes the intercepts are informed well enough for it. In the prior alone
+ * no house informs them, and they would make a funnel that the sampler cannot follow:
+ * there, and only there, it moves in their distances from the population mean, as
+ * always in varying_intercept_noncentered.stan, which is the same posterior.
  */
 data {
   int<lower=0> N;                               // Houses
@@ -41,7 +43,8 @@ parameters {
   real mu_beta;                                             // Floor effect, the same in all counties, log pCi/L
   real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha; // Spread of basement levels between counties
   real<lower=0, upper=prior_sigma_upper> sigma;             // Spread between houses, log pCi/L
-  vector[J] alpha;                                          // County basement levels, log pCi/L
+  vector<offset=(prior_only ? mu_alpha : 0),
+         multiplier=(prior_only ? sigma_alpha : 1)>[J] alpha;  // County basement levels, log pCi/L
 }
 transformed parameters {
   vector[J] beta = rep_vector(mu_beta, J);                  // County floor effects, all the same
