@@ -145,12 +145,13 @@ drawn_by := $(addprefix $(package)/,densities.py drawing.py draws.py panels.py s
 left_out := model_comparison pareto_k
 shown     = $(if $(and $(TO),$(filter shrinkage,$1)),$(FROM) $(TO),$(MODELS))
 chosen    = $(if $(filter shrinkage,$1),--from-model $(FROM) $(TO:%=--to-model %))
+beside    = $(if $(filter frequentist,$1),--frequentist $(reports)/tables/frequentist.csv)
 define figure
 .PHONY: $(subst _,-,$1)-plot
 $(subst _,-,$1)-plot: $(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png
-$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(package)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(if $(filter $(left_out),$1),$(MODELS:%=$(fits)/%/loo.csv)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
+$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(package)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(if $(filter $(left_out),$1),$(MODELS:%=$(fits)/%/loo.csv)) $(filter %.csv,$(call beside,$1)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
 	$$(say)
-	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) -o $$(basename $$@).svg $$(basename $$@).png
+	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) $(call beside,$1) -o $$(basename $$@).svg $$(basename $$@).png
 endef
 $(foreach name,$(figure_names),$(eval $(call figure,$(name))))
 

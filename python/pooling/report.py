@@ -34,7 +34,8 @@ PLACES = {
     "estimates": ("prior-posterior", "caterpillar", "county-lines", "county-panels"),
     "checks": ("prior-predictive", "ppc-density", "ppc-stat", "ppc-county", "county-means"),
     "scores": ("model-comparison", "pareto-k", "loo-pit"),
-    "shrinkage": ("shrinkage", "shrinkage-by-size", "uranium", "uranium-segments"),
+    "published": ("frequentist",),
+    "shrinkage": ("shrinkage", "shrinkage-by-size", "uranium", "uranium-segments", "states"),
 }
 LARGE = 1_000_000  # bytes of an SVG from which its PNG is shown, if there is one
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"

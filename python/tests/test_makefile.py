@@ -131,6 +131,7 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("facts", {"report"}),
         ("results", {"results", "report"}),
         ("soil", FIGURES | {"report"}),
+        ("frequentist", {"frequentist", "figures.frequentist", "published", "report"}),
         ("loo", of(MODELS, "loo", "score") | LEFT_OUT | {"results", "report"}),
         ("score", of(MODELS, "score") | {"results", "report"}),
         ("draws", of(MODELS, *SCORED) | SHOWN),
