@@ -1,8 +1,8 @@
 """How a fit is stored, and the frames that tables and figures are made of.
 
 A fit is a folder with `fit.nc`, an ArviZ DataTree in netCDF, and, once it has
-been checked, `diagnostics.json`, and, once its houses have been left out one by
-one, `loo.csv`. The groups are ArviZ's: `posterior`,
+been checked, `diagnostics.json`, and, once its houses have been left out,
+`loo.csv` and `left_out.csv`. The groups are ArviZ's: `posterior`,
 `posterior_predictive`, `log_likelihood`, `sample_stats`, `prior`,
 `prior_predictive`, `sample_stats_prior`, `observed_data`, `constant_data`.
 Dimensions are `chain`, `draw`, `county` (FIPS code) and `house` (house id).
@@ -24,6 +24,12 @@ from pooling.files import replacing
 
 ENGINE = "h5netcdf"
 ACTION_LEVEL = 4.0  # pCi/L: at or above it the US EPA says to fix the home
+LEFT_OUT = {
+    "loo": "its house",
+    "loco": "its whole county",
+    "kfold_county": "a random tenth of the counties",
+    "kfold_house": "a random tenth of the houses",
+}
 ZERO = 0.1  # pCi/L that keep the logarithm of an activity of 0 finite
 
 
@@ -40,11 +46,14 @@ class Fit:
     loo
         A row a house in the order of `houses`, as `pooling.loo` writes it; empty
         if no house has been left out.
+    left_out_together
+        The same for each scheme of `pooling.leave_out`, one below the other.
     """
 
     tree: xr.DataTree
     diagnostics: dict
     loo: pd.DataFrame = field(default_factory=pd.DataFrame)
+    left_out_together: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def model(self) -> str:
@@ -65,6 +74,18 @@ class Fit:
     def label(self) -> str:
         """Name for legends and tables; says so where the fit failed the gate."""
         return self.model if self.converged else f"{self.model} (not converged)"
+
+    @cached_property
+    def left_out(self) -> dict[str, pd.DataFrame]:
+        """Scores of left-out houses by what was left out, in the order of `LEFT_OUT`.
+
+        Each has a row a house in the order of `houses` with at least house, elpd
+        (nats), mean, mcse (log pCi/L), pit, converged; what was not scored is missing.
+        """
+        tables = {"loo": self.loo} if len(self.loo) else {}
+        if len(self.left_out_together):
+            tables |= dict(iter(self.left_out_together.groupby("scheme")))
+        return {name: tables[name].reset_index(drop=True) for name in LEFT_OUT if name in tables}
 
     def effects(self, group: str = "posterior") -> xr.Dataset:
         """County intercepts and slopes: `alpha`, `beta` (sample, county), log pCi/L.
@@ -248,10 +269,11 @@ def open_fit(folder: Path) -> Fit:
         ) from None
     checked = path.with_name("diagnostics.json")
     found = json.loads(checked.read_text(encoding="utf-8")) if checked.is_file() else {}
-    return Fit(tree, found, _read_loo(path.with_name("loo.csv"), tree))
+    tables = (_read_scores(path.with_name(name), tree) for name in ("loo.csv", "left_out.csv"))
+    return Fit(tree, found, *tables)
 
 
-def _read_loo(path: Path, tree: xr.DataTree) -> pd.DataFrame:
+def _read_scores(path: Path, tree: xr.DataTree) -> pd.DataFrame:
     """Scores of left-out houses; their ids as the fit has them, so that "007" stays text."""
     if not path.is_file():
         return pd.DataFrame()
