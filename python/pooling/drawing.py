@@ -99,11 +99,13 @@ def save(figure: ggplot | Compose, outputs: Sequence[Path], description: str) ->
     about = {"Title": title, "Description": " ".join(details.split()), "Date": None}
     steady = {"svg.hashsalt": title, "svg.fonttype": "path"}
     with matplotlib.rc_context(steady):
+        # Composition.save drops metadata, and drawing takes longer than writing a file.
+        drawn = (figure + theme(dpi=DOTS_PER_INCH)).draw()
         for output in outputs:
-            # Composition.save drops metadata. Saving one drawing twice lays it out twice,
-            # and the second layout starts from the first: strips come out ragged.
-            drawn = (figure + theme(dpi=DOTS_PER_INCH)).draw()
             metadata = about if output.suffix == ".svg" else {"Title": title}
             with replacing(output) as draft:
                 drawn.savefig(draft, dpi=DOTS_PER_INCH, metadata=metadata)
-            plt.close(drawn)
+            # The first file has laid the drawing out. A second layout would start from the
+            # first: strips come out ragged.
+            drawn.set_layout_engine("none")
+        plt.close(drawn)
