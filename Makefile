@@ -142,7 +142,7 @@ $(reports)/tables/cross_validation.csv: $(package)/cross_validation.py $(refitte
 # Figures: code, the study's section, the models; shrinkage may be asked for two models.
 # Only those of left-out houses wait for refits.
 drawn_by := $(addprefix $(package)/,densities.py drawing.py draws.py panels.py soil.py theme.py)
-left_out := county_means loo_pit model_comparison pareto_k
+left_out := county_means coverage loo_pit model_comparison pareto_k
 shown     = $(if $(and $(TO),$(filter shrinkage,$1)),$(FROM) $(TO),$(MODELS))
 chosen    = $(if $(filter shrinkage,$1),--from-model $(FROM) $(TO:%=--to-model %))
 beside    = $(if $(filter frequentist,$1),--frequentist $(reports)/tables/frequentist.csv)

@@ -33,7 +33,7 @@ PLACES = {
     "diagnostics": ("trace", "funnel"),
     "estimates": ("prior-posterior", "caterpillar", "county-lines", "county-panels"),
     "checks": ("prior-predictive", "ppc-density", "ppc-stat", "ppc-county", "county-means"),
-    "scores": ("model-comparison", "pareto-k", "loo-pit"),
+    "scores": ("model-comparison", "pareto-k", "loo-pit", "coverage"),
     "published": ("frequentist",),
     "shrinkage": ("shrinkage", "shrinkage-by-size", "uranium", "uranium-segments", "states"),
 }

@@ -15,7 +15,8 @@ CENTERED, NONCENTERED = "hierarchical_centered", "hierarchical_noncentered"
 MODELS = {path.stem for path in (ROOT / "stan").glob("*.stan")}
 FIGURES = {f"figures.{path.stem}" for path in (ROOT / "python/pooling/figures").glob("[a-z]*.py")}
 LEFT_OUT = {
-    f"figures.{name}" for name in ("county_means", "loo_pit", "model_comparison", "pareto_k")
+    f"figures.{name}"
+    for name in ("county_means", "coverage", "loo_pit", "model_comparison", "pareto_k")
 }
 SHOWN = FIGURES | {"results", "published", "report"}
 PREPARED = {"prepare", "frequentist"}

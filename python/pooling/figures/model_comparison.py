@@ -36,18 +36,11 @@ from plotnine import (
 from pooling.drawing import draw
 from pooling.draws import Fit
 from pooling.errors import NothingToShow
-from pooling.panels import MARKERS_X, caption, side, strip
+from pooling.panels import LEFT_OUT, MARKERS_X, WHOLE_COUNTIES, caption, side, strip
 from pooling.study import Figures
 from pooling.theme import DATA, MUTED, model_colours, theme_pooling
 
 INCHES_WIDE = 10
-PANELS = {
-    "loo": "leave one house out",
-    "loco": "leave one county out",
-    "kfold_county": "tenths of the counties",
-    "kfold_house": "tenths of the houses",
-}
-WHOLE_COUNTIES = ("loco", "kfold_county")
 SAID = 0.5  # of the width of the lines, for the numbers beside them
 FARTHEST = 6  # times the median difference; a model further behind stands at the edge
 COLUMNS = ["study", "model", "label", "score", "elpd", "difference", "se", "houses", "missing"]
@@ -73,7 +66,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     NothingToShow
         No two models were left without houses, or no house has a score under all.
     """
-    parts = [compared(fits, scheme) for scheme in PANELS]
+    parts = [compared(fits, scheme) for scheme in LEFT_OUT]
     if all(part is None for part in parts):
         raise NothingToShow(
             "a comparison needs two models with left-out houses; "
@@ -82,7 +75,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     rows = pd.concat([part for part in parts if part is not None], ignore_index=True)
     if rows["elpd"].isna().all():
         raise NothingToShow("no house has a leave-one-out score under every model")
-    known = [name for name in PANELS.values() if (rows["score"] == name).any()]
+    known = [name for name in LEFT_OUT.values() if (rows["score"] == name).any()]
     first = rows[rows["score"] == known[0]].sort_values("elpd", ascending=False, kind="stable")
     return rows.assign(
         label=pd.Categorical(rows["label"], first["label"], ordered=True),
@@ -118,7 +111,7 @@ def compared(fits: Sequence[Fit], scheme: str) -> pd.DataFrame | None:
         study=fits[0].study,
         model=[fit.model for fit in fits],
         label=[fit.label for fit in fits],
-        score=PANELS[scheme],
+        score=LEFT_OUT[scheme],
         houses=len(common),
         missing=found["missing"].fillna(len(elpd)).astype(int),
     )
