@@ -143,16 +143,17 @@ $(fits)/%/other_priors.csv: $(package)/other_priors.py stan/% $(prepared).json $
 # Figures: code, the study's section, the models; shrinkage may be asked for two models.
 # Only some wait for more than the fits: refits without some houses, or under other priors.
 drawn_by := $(addprefix $(package)/,densities.py drawing.py draws.py panels.py soil.py theme.py)
-$(foreach name,model_comparison pareto_k,$(eval waits_$(name) := loo left_out))
+$(foreach name,county_means coverage loo_pit model_comparison pareto_k,$(eval waits_$(name) := loo left_out))
 waits_other_priors := other_priors
 shown     = $(if $(and $(TO),$(filter shrinkage,$1)),$(FROM) $(TO),$(MODELS))
 chosen    = $(if $(filter shrinkage,$1),--from-model $(FROM) $(TO:%=--to-model %))
+beside    = $(if $(filter frequentist,$1),--frequentist $(reports)/tables/frequentist.csv)
 define figure
 .PHONY: $(subst _,-,$1)-plot
 $(subst _,-,$1)-plot: $(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png
-$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(package)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(foreach scores,$(waits_$1),$(MODELS:%=$(fits)/%/$(scores).csv)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
+$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(package)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(foreach scores,$(waits_$1),$(MODELS:%=$(fits)/%/$(scores).csv)) $(filter %.csv,$(call beside,$1)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
 	$$(say)
-	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) -o $$(basename $$@).svg $$(basename $$@).png
+	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) $(call beside,$1) -o $$(basename $$@).svg $$(basename $$@).png
 endef
 $(foreach name,$(figure_names),$(eval $(call figure,$(name))))
 

@@ -13,7 +13,7 @@ from plotnine.composition import Compose
 
 from pooling import cli
 from pooling.draws import Fit, open_fit
-from pooling.errors import NothingToShow
+from pooling.errors import DataError, NothingToShow
 from pooling.files import replacing
 from pooling.study import Figures, read_section
 
@@ -24,6 +24,8 @@ def draw(
     description: str,
     frame: Callable[..., pd.DataFrame],
     plot: Callable[[pd.DataFrame], ggplot | Compose],
+    *,
+    tables: Sequence[str] = (),
     **options: str,
 ) -> None:
     """Command line of a figure: `FIGURES.json FIT... -o FIGURE.svg FIGURE.png`.
@@ -34,9 +36,12 @@ def draw(
         The figure's docstring: its first line is the title that screen readers
         say, the rest the description.
     frame
-        `frame(fits, figures, **options)`, the figure's data.
+        `frame(fits, figures, **tables, **options)`, the figure's data.
     plot
         `plot(frame)`, the figure or a composition of figures.
+    tables
+        Names of tables that the figure needs beside the fits, `--name TABLE.csv`;
+        `frame` gets each as a DataFrame.
     options
         Names and defaults of further settings, `--name VALUE`.
     """
@@ -46,12 +51,15 @@ def draw(
         parser.add_argument("figures", type=Path, help="the study's [figures] section")
         parser.add_argument("fits", type=Path, nargs="+", help="folders of fits")
         parser.add_argument("-o", "--output", type=Path, nargs="+", required=True)
+        for name in tables:
+            parser.add_argument(f"--{name}", type=Path, required=True, metavar="TABLE.csv")
         for name, default in options.items():
             parser.add_argument(f"--{name.replace('_', '-')}", default=default)
         given = parser.parse_args(arguments)
         fits: Sequence[Fit] = [open_fit(folder) for folder in given.fits]
         settings = read_section(Figures, given.figures)
-        chosen = {name: getattr(given, name) for name in options}
+        chosen = {name: read_table(getattr(given, name)) for name in tables}
+        chosen |= {name: getattr(given, name) for name in options}
         try:
             figure = plot(frame(fits, settings, **chosen))
         except NothingToShow as reason:
@@ -59,6 +67,19 @@ def draw(
         save(figure, given.output, description)
 
     cli.run(main)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """One of the study's tables; only an empty field is missing.
+
+    Raises
+    ------
+    DataError
+        There is no such file.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such table; make it with `make tables`")
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])
 
 
 def note(text: str) -> ggplot:
@@ -78,11 +99,13 @@ def save(figure: ggplot | Compose, outputs: Sequence[Path], description: str) ->
     about = {"Title": title, "Description": " ".join(details.split()), "Date": None}
     steady = {"svg.hashsalt": title, "svg.fonttype": "path"}
     with matplotlib.rc_context(steady):
+        # Composition.save drops metadata, and drawing takes longer than writing a file.
+        drawn = (figure + theme(dpi=DOTS_PER_INCH)).draw()
         for output in outputs:
-            # Composition.save drops metadata. Saving one drawing twice lays it out twice,
-            # and the second layout starts from the first: strips come out ragged.
-            drawn = (figure + theme(dpi=DOTS_PER_INCH)).draw()
             metadata = about if output.suffix == ".svg" else {"Title": title}
             with replacing(output) as draft:
                 drawn.savefig(draft, dpi=DOTS_PER_INCH, metadata=metadata)
-            plt.close(drawn)
+            # The first file has laid the drawing out. A second layout would start from the
+            # first: strips come out ragged.
+            drawn.set_layout_engine("none")
+        plt.close(drawn)

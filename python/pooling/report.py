@@ -35,8 +35,9 @@ PLACES = {
     "estimates": ("prior-posterior", "caterpillar", "county-lines", "county-panels"),
     "checks": ("prior-predictive", "ppc-density", "ppc-stat", "ppc-county", "county-means"),
     "priors": ("other-priors",),
-    "scores": ("model-comparison", "pareto-k", "loo-pit"),
-    "shrinkage": ("shrinkage", "shrinkage-by-size", "uranium", "uranium-segments"),
+    "scores": ("model-comparison", "pareto-k", "loo-pit", "coverage"),
+    "published": ("frequentist",),
+    "shrinkage": ("shrinkage", "shrinkage-by-size", "uranium", "uranium-segments", "states"),
 }
 LEFT_TOGETHER = tuple(scheme for scheme in LEFT_OUT if scheme != "loo")
 BEST = ("rmse_in_sample", "elpd_loo", "elpd_loco")

@@ -73,3 +73,26 @@ def test_draw_ends_with_one_message_where_a_fit_is_missing(tmp_path, monkeypatch
     with pytest.raises(SystemExit, match=r"error: .*no such fit"):
         draw(ABOUT, frame, plot)
     assert not (tmp_path / "a.svg").exists()
+
+
+def test_draw_reads_the_tables_that_a_figure_names(example_fit, tmp_path, monkeypatch):
+    write_fit(example_fit("pooled").tree, tmp_path / "fit.nc")
+    (tmp_path / "figures.json").write_text("{}", encoding="utf-8")
+    (tmp_path / "own.csv").write_text("county,value\nNA,\n", encoding="utf-8")
+    seen = []
+
+    def tabled(fits, figures, own):
+        seen.append(own)
+        return pd.DataFrame({"x": [0.0], "y": [1.0]})
+
+    arguments = [str(tmp_path / "figures.json"), str(tmp_path), "-o", str(tmp_path / "a.svg")]
+    for given in ("own.csv", "missing.csv"):
+        monkeypatch.setattr("sys.argv", ["figure", *arguments, "--own", str(tmp_path / given)])
+        if given == "missing.csv":
+            with pytest.raises(SystemExit, match=r"missing\.csv: no such table; .*make tables"):
+                draw(ABOUT, tabled, plot, tables=("own",))
+        else:
+            draw(ABOUT, tabled, plot, tables=("own",))
+    # A county may be called NA: only an empty field is missing.
+    assert seen[0]["county"].tolist() == ["NA"]
+    assert seen[0]["value"].isna().all()

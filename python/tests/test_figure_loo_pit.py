@@ -1,45 +1,34 @@
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from pooling.drawing import save
 from pooling.errors import NothingToShow
-from pooling.figures.loo_pit import frame, loo_pit, plot, remarks
+from pooling.figures.loo_pit import frame, pit_values, plot, remarks
 from pooling.study import Figures
 
 COLUMNS = ["study", "model", "label", "pit", "difference", "low", "high", "outside", "houses"]
 
 
-def replicate(fit, below):
-    """Make the share `below` of each house's replications less than the house has."""
-    y = fit.tree["observed_data"]["log_radon"]
-    replicated = fit.tree["posterior_predictive"].to_dataset()["y_rep"]
-    first = np.arange(25)[:, None] < 25 * np.asarray(below)
-    values = np.where(first, y.values - 1, y.values + 1)
-    made = replicated.copy(data=np.broadcast_to(values, replicated.shape))
-    fit.tree["posterior_predictive"] = made.to_dataset(name="y_rep")
-    return distinct(fit)
+def left_out(fit, pit):
+    """The fit with these LOO-PIT values of its houses."""
+    return replace(fit, loo=pd.DataFrame({"house": fit.houses["house"], "pit": pit}))
 
 
-def distinct(fit):
-    """Nearly equal weights; equal ones have no tail to smooth."""
-    density = fit.tree["log_likelihood"].to_dataset()["log_lik"]
-    values = np.random.default_rng(1).normal(0, 1e-4, density.shape)
-    fit.tree["log_likelihood"] = density.copy(data=values).to_dataset(name="log_lik")
-    return fit
-
-
-def test_values_are_the_share_of_replications_below_the_house(example_fit):
-    below = np.arange(10) / 10
-    values = loo_pit(replicate(example_fit(), below), np.arange(10))
-    # Of 25 draws, 0, 3, 5, 8, 10, ... are first: the next whole number.
-    assert values == pytest.approx(np.ceil(25 * below) / 25, abs=1e-3)
-    assert loo_pit(replicate(example_fit(), below), np.array([2, 4])) == pytest.approx(
-        [0.2, 0.4], abs=1e-3
-    )
+def test_values_are_of_houses_that_could_be_left_out(example_fit):
+    fit = left_out(example_fit(), [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, np.nan, 0.9])
+    assert pit_values(fit).tolist() == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+    rows = frame([fit], Figures())
+    assert rows["houses"].unique().tolist() == [9]
+    # Three of nine values are up to a third.
+    at = rows[rows["pit"].between(0.3, 0.399)].iloc[0]
+    assert at["difference"] + at["pit"] == pytest.approx(3 / 9)
 
 
 def test_a_model_that_expects_too_much_is_above_the_band(example_fit):
-    rows = frame([replicate(example_fit(), np.zeros(10))], Figures())
+    rows = frame([left_out(example_fit(), np.zeros(10))], Figures())
     assert list(rows.columns) == COLUMNS
     # All values are 0: the share is 1 everywhere.
     assert (rows["difference"] + rows["pit"]).tolist() == pytest.approx([1.0] * 9)
@@ -48,23 +37,24 @@ def test_a_model_that_expects_too_much_is_above_the_band(example_fit):
 
 
 def test_an_even_model_is_inside(example_fit):
-    rows = frame([replicate(example_fit(), np.arange(10) / 10 + 0.05)], Figures())
+    rows = frame([left_out(example_fit(), np.arange(10) / 10 + 0.05)], Figures())
     assert rows["outside"].iloc[0] == 0
     assert remarks(rows)["said"].tolist() == ["inside"]
     assert (rows["low"] < 0).all()
     assert (rows["high"] > 0).all()
 
 
-def test_without_replications_there_is_nothing_to_show(example_fit):
+def test_without_houses_left_out_there_is_nothing_to_show(example_fit):
     with pytest.raises(NothingToShow, match=r"sampler\.pointwise = true"):
-        frame([example_fit(pointwise=False)], Figures())
+        frame([example_fit()], Figures())
 
 
 @pytest.mark.parametrize("counties", [1, 4, 900])
 def test_draws_unconverged_and_several_models(example_fit, tmp_path, counties):
     fits = [
-        distinct(example_fit(name, converged=False, counties=counties))
+        left_out(fit, np.linspace(0, 1, len(fit.houses)))
         for name in ("pooled", "foo")
+        for fit in [example_fit(name, converged=False, counties=counties)]
     ]
     rows = frame(fits, Figures())
     # Four houses in one county, 10 in four, 2250 in 900.

@@ -62,6 +62,55 @@ def test_a_comparison_needs_two_scored_models(scored, example_fit):
         frame([scored("a", -1, float("nan")), scored("b", float("nan"), -1)], Figures())
 
 
+def together(fit, scheme, *elpd):
+    """The fit with these log densities of its ten houses under a scheme."""
+    rows = pd.DataFrame({"scheme": scheme, "house": fit.houses["house"], "elpd": elpd})
+    return replace(fit, left_out_together=rows)
+
+
+def test_whole_counties_are_drawn_together(example_fit):
+    # Houses of AITKIN, AITKIN, AITKIN, AITKIN, ANOKA, ANOKA, ANOKA, CASS, CASS, MAHNOMEN.
+    better = together(example_fit("a"), "loco", *10 * [-1.0])
+    worse = together(example_fit("b"), "loco", -2, -2, -1, -1, -2, -1, -1, -1, -1, -2)
+    rows = frame([worse, better], Figures())
+    assert rows["score"].tolist() == 2 * ["leave one county out"]
+    assert rows["difference"].tolist() == [0, -4]
+    # Counties -2, -1, 0, -1: standard deviation sqrt(2 / 3), of a sum of four twice that.
+    assert rows["se"].tolist() == pytest.approx([0, 2 * (2 / 3) ** 0.5])
+
+
+def test_tenths_of_houses_are_houses_of_their_own(example_fit):
+    better = together(example_fit("a"), "kfold_house", *10 * [-1.0])
+    worse = together(example_fit("b"), "kfold_house", *5 * [-1.0], *5 * [-2.0])
+    # Five differences of -1 and five of 0: variance 5 / 18, times ten houses.
+    assert frame([worse, better], Figures())["se"].tolist() == pytest.approx([0, (50 / 18) ** 0.5])
+
+
+def test_panels_share_the_order_of_models_and_say_where_one_has_no_score(scored, example_fit):
+    fits = [
+        together(scored("a", -1, -1, -1, -1), "loco", *10 * [-3.0]),
+        together(scored("b", -2, -2, -2, -2), "loco", *10 * [-2.0]),
+        together(scored("c", -9, -9, -9, -9, converged=False), "loco", *10 * [float("nan")]),
+    ]
+    rows = frame(fits, Figures())
+    assert rows["model"].tolist() == 2 * ["a", "b", "c"]
+    assert rows["difference"].tolist()[:5] == [0, -4, -32, -10, 0]
+    lacking = rows.iloc[5]
+    assert lacking[["elpd", "difference", "se"]].isna().all()
+    assert (lacking["houses"], lacking["missing"]) == (10, 10)
+    caption = plot(rows).labels.caption.replace("\n", " ")
+    assert "No score: the model was not refitted" in caption
+
+
+def test_a_model_far_behind_stands_at_the_edge(scored):
+    fits = [scored(name, *4 * [-level]) for name, level in zip("abcd", (1, 2, 3, 900), strict=True)]
+    drawn = plot(frame(fits, Figures()))
+    # The median of 4, 8 and 3596 is 8.
+    assert drawn.data["at"].tolist() == [0, -4, -8, -48]
+    assert drawn.data["place"].tolist() == 3 * ["inside"] + ["below"]
+    assert drawn.data["said"].iloc[3].strip() == "-3596.0 ± 0.0"
+
+
 @pytest.mark.parametrize("models", [2, 15])
 def test_draws_any_number_of_models(scored, tmp_path, models):
     fits = [

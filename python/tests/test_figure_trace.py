@@ -65,7 +65,7 @@ def test_county_lines_follow_one_county_and_tell_unidentified_slopes(example_fit
 
 def test_chains_with_the_same_draws_have_level_ranks():
     draws = np.tile(np.arange(25.0), (2, 1))[:, :, None]
-    assert ranks(draws, 20)["y"].tolist() == [1.0] * 12
+    assert ranks(draws, 20)["y"].tolist() == pytest.approx([1.0] * 12)
 
 
 def test_a_chain_below_the_other_takes_the_low_ranks():
@@ -73,13 +73,13 @@ def test_a_chain_below_the_other_takes_the_low_ranks():
     table = ranks(draws, 20)
     # Five bins of ten ranks: the first chain fills two and a half of them. The last
     # value is repeated, to end the step line.
-    assert table.loc[table["chain"] == 0, "y"].tolist() == [2, 2, 1, 0, 0, 0]
-    assert table.loc[table["chain"] == 1, "y"].tolist() == [0, 0, 1, 2, 2, 2]
+    assert table.loc[table["chain"] == 0, "y"].tolist() == pytest.approx([2, 2, 1, 0, 0, 0])
+    assert table.loc[table["chain"] == 1, "y"].tolist() == pytest.approx([0, 0, 1, 2, 2, 2])
 
 
 def test_density_is_symmetric_for_symmetric_draws_and_one_at_its_highest():
     values = np.concatenate([np.linspace(-3, 3, 301), np.linspace(-1, 1, 601)])
-    table = density(values[None, :], -3.0, 3.0)
+    table = density(values[None, :], -3.0, 3.0, 64)
     assert table["x"].max() == 1
     assert table["x"].to_numpy() == pytest.approx(table["x"].to_numpy()[::-1], abs=0.01)
     highest = table.loc[table["x"].idxmax(), "y"]
@@ -87,7 +87,25 @@ def test_density_is_symmetric_for_symmetric_draws_and_one_at_its_highest():
 
 
 def test_a_constant_parameter_has_a_density_too():
-    assert density(np.full((1, 50), 2.0), 2.0, 2.0)["x"].max() == 1
+    assert density(np.full((1, 50), 2.0), 2.0, 2.0, 64)["x"].max() == 1
+
+
+def test_each_parameter_has_a_band_from_its_lowest_to_its_highest_value(example_fit):
+    drawn = plot(frame([example_fit("pooled"), example_fit()], Figures()))
+    # Three parameters of pooled above seven, so bands 9, 8, 7 and 6 to 0.
+    bands = drawn.data.groupby("row", observed=True)["y"].agg(["min", "max"])
+    assert (bands["min"] // 1).tolist() == [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]
+    draws = drawn.data[(drawn.data["kind"] == "draw") & (drawn.data["parameter"] == "sigma")]
+    assert draws.groupby("row", observed=True)["y"].min().tolist() == pytest.approx([7.06, 2.06])
+    assert draws.groupby("row", observed=True)["y"].max().tolist() == pytest.approx([7.94, 2.94])
+
+
+def test_draws_beyond_the_band_are_marked_at_its_edge(example_fit):
+    data = plot(frame([example_fit("per_county")], Figures())).data
+    slopes = data[(data["kind"] == "draw") & (data["parameter"] == "beta")]
+    # CASS is at 40, MAHNOMEN at -30, in the middle of three bands.
+    assert slopes.groupby("line")["where"].first().tolist()[2:] == ["above", "below"]
+    assert slopes.groupby("line")["y"].first().tolist()[2:] == pytest.approx([1.94, 1.06])
 
 
 @pytest.mark.parametrize(

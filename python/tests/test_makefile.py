@@ -14,7 +14,10 @@ from project import ROOT, Project, copy_project, fake_cmdstan
 CENTERED, NONCENTERED = "hierarchical_centered", "hierarchical_noncentered"
 MODELS = {path.stem for path in (ROOT / "stan").glob("*.stan")}
 FIGURES = {f"figures.{path.stem}" for path in (ROOT / "python/pooling/figures").glob("[a-z]*.py")}
-LEFT_OUT = {"figures.model_comparison", "figures.pareto_k"}
+LEFT_OUT = {
+    f"figures.{name}"
+    for name in ("county_means", "coverage", "loo_pit", "model_comparison", "pareto_k")
+}
 SHOWN = FIGURES | {"results", "published", "report"}
 PREPARED = {"prepare", "frequentist"}
 SCORED = ("check", "loo", "leave_out", "score", "sensitivity", "other_priors")
@@ -148,6 +151,7 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
             of(MODELS, "other_priors") | {"figures.other_priors", "results", "report"},
         ),
         ("sensitivity", of(MODELS, "sensitivity") | {"results", "report"}),
+        ("frequentist", {"frequentist", "figures.frequentist", "published", "report"}),
         ("loo", of(MODELS, "loo", "score") | LEFT_OUT | {"results", "report"}),
         ("refits", of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "report"}),
         ("leave_out", of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "report"}),
@@ -168,7 +172,7 @@ def test_figures_that_read_left_out_houses_are_those_that_wait_for_them():
     read = {
         f"figures.{path.stem}"
         for path in (ROOT / "python/pooling/figures").glob("*.py")
-        if ".loo[" in path.read_text() or ".loo." in path.read_text()
+        if re.search(r"\.loo[[.]|\.left_out\b", path.read_text())
     }
     assert read == LEFT_OUT
 

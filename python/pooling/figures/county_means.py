@@ -4,7 +4,9 @@ A dot a county, the larger the more houses: across, the mean of its houses; up,
 the mean that the model gives the same houses, with a line over the central 90%.
 Complete pooling gives all counties nearly the same mean. No pooling puts them on
 the diagonal, however few the houses. Partial pooling keeps large counties near
-the diagonal and draws small ones towards the others.
+the diagonal and draws small ones towards the others. Where counties were left out
+by refits, a second panel of each model has its predictions of counties that it has
+not seen: there, a model that merely repeats a county's own houses has nothing to say.
 """
 
 from collections.abc import Sequence
@@ -14,6 +16,7 @@ import pandas as pd
 from plotnine import (
     aes,
     coord_cartesian,
+    element_text,
     facet_wrap,
     geom_abline,
     geom_linerange,
@@ -34,7 +37,8 @@ from pooling.study import Figures
 from pooling.theme import DATA, MUTED, model_colours, theme_pooling
 
 DOTS = 400  # a panel
-COLUMNS = 4
+SEEN, UNSEEN = "houses seen", "county left out"
+COLUMNS, PAIRED_COLUMNS = 4, 6
 BREAKS = [1, 10, 100]  # houses in the legend
 MARGIN = 0.05  # of the range, on every side
 INCHES_WIDE = 10
@@ -46,13 +50,23 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model and county. Columns: study; model; label; county_fips;
-        county; houses; observed (mean of its houses); predicted, q5, q95
-        (posterior mean and quantiles of the mean of alpha + beta * floor over
-        the same houses); all log pCi/L.
+        One row a model, sort of prediction and county. Columns: study; model;
+        label; seen ("houses seen", "county left out": the latter only if some
+        model was refitted without each county); county_fips; county; houses;
+        observed (mean of its houses); predicted, q5, q95 (posterior mean and
+        quantiles of the mean of alpha + beta * floor over the same houses; all
+        missing where a model was not refitted, the quantiles wherever the county
+        was left out); all log pCi/L.
     """
-    rows = pd.concat([_compared(fit) for fit in fits], ignore_index=True)
-    return rows.assign(label=by_model(rows["label"], fits))
+    parts = [_compared(fit) for fit in fits]
+    unseen = [_unseen(fit, part) for fit, part in zip(fits, parts, strict=True)]
+    if any(part["predicted"].notna().any() for part in unseen):
+        parts += unseen
+    rows = pd.concat(parts, ignore_index=True)
+    kinds = [kind for kind in (SEEN, UNSEEN) if (rows["seen"] == kind).any()]
+    return rows.assign(
+        label=by_model(rows["label"], fits), seen=pd.Categorical(rows["seen"], kinds, ordered=True)
+    )
 
 
 def _compared(fit: Fit) -> pd.DataFrame:
@@ -68,6 +82,7 @@ def _compared(fit: Fit) -> pd.DataFrame:
             "study": fit.study,
             "model": fit.model,
             "label": fit.label,
+            "seen": SEEN,
             "county_fips": counties["county_fips"].to_numpy(),
             "county": fit.county_labels.loc[counties["county_fips"]].to_numpy(),
             "houses": counties["houses"].to_numpy(),
@@ -79,25 +94,39 @@ def _compared(fit: Fit) -> pd.DataFrame:
     )
 
 
+def _unseen(fit: Fit, seen: pd.DataFrame) -> pd.DataFrame:
+    """The same rows as predicted by the refits without the county."""
+    predicted = pd.Series(np.nan, seen["county_fips"])
+    if "loco" in fit.left_out:
+        # A county of which a house has no mean has none.
+        means = fit.left_out["loco"]["mean"].to_numpy()
+        by_county = pd.Series(means).groupby(fit.houses["county_fips"].to_numpy())
+        predicted = by_county.agg(lambda values: values.mean(skipna=False))
+    values = predicted.loc[seen["county_fips"]].to_numpy()
+    return seen.assign(seen=UNSEEN, predicted=values, q5=np.nan, q95=np.nan)
+
+
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model, all on one scale, the same across and up."""
+    """A panel a model and sort of prediction, all on one scale, the same across and up."""
     low, high = reach(frame["observed"], 0.0)
+    frame = frame.assign(panel=_panels(frame))
     rows = _shown(frame).assign(place=lambda t: side(t["predicted"], low, high))
     rows[["predicted", "q5", "q95"]] = rows[["predicted", "q5", "q95"]].clip(low, high)
-    models = frame["label"].cat.categories.size
-    columns = min(COLUMNS, models)
+    columns, size = _layout(frame)
     ends = (low - MARGIN * (high - low), high + MARGIN * (high - low))
     return (
-        ggplot(rows, aes("observed", "predicted", color="model"))
+        ggplot(rows.dropna(subset=["predicted"]), aes("observed", "predicted", color="model"))
         + geom_abline(intercept=0, slope=1, color=MUTED, linetype="dashed", size=0.5)
-        + geom_linerange(aes(ymin="q5", ymax="q95"), size=0.4, alpha=0.3)
+        + geom_linerange(
+            aes(ymin="q5", ymax="q95"), rows.dropna(subset=["q5"]), size=0.4, alpha=0.3
+        )
         + geom_point(aes(size="houses", shape="place"), alpha=0.6, stroke=0)
         + geom_text(
             aes(label="said"),
             remarks(frame).assign(observed=low, predicted=high),
             **{"ha": "left", "va": "top", "size": 7.5, "color": DATA},
         )
-        + facet_wrap("label", ncol=columns, labeller=strip)
+        + facet_wrap("panel", ncol=columns)
         + coord_cartesian(xlim=ends, ylim=ends, expand=False)
         + scale_color_manual(model_colours(rows["model"]), guide=None)
         + scale_size(range=(0.8, 5), breaks=BREAKS)
@@ -107,36 +136,49 @@ def plot(frame: pd.DataFrame) -> ggplot:
             y="mean under the model, log pCi/L",
             size="houses",
             title="County means, observed and under each model",
-            caption=_about(frame, rows),
+            caption=_about(frame, rows, size[0]),
         )
         + theme_pooling()
         + theme(
-            figure_size=_size(models, columns),
+            figure_size=size,
+            strip_text=element_text(size=7 if columns == PAIRED_COLUMNS else 9),
             plot_title_position="plot",
             plot_caption_position="plot",
         )
     )
 
 
-def _size(models: int, columns: int) -> tuple[float, float]:
-    """Panels are about square, and none is wider than a third of the page."""
+def _panels(frame: pd.DataFrame) -> pd.Series:
+    """Panel of each row: the two sorts of prediction of a model stand side by side."""
+    labels, kinds = frame["label"].cat.categories, frame["seen"].cat.categories
+    said = {kind: f"\n{kind}" if len(kinds) > 1 else "" for kind in kinds}
+    order = [strip(label) + said[kind] for label in labels for kind in kinds]
+    named = frame["label"].astype(str).map(strip) + frame["seen"].astype(str).map(said)
+    return pd.Series(pd.Categorical(named, order, ordered=True), frame.index)
+
+
+def _layout(frame: pd.DataFrame) -> tuple[int, tuple[float, float]]:
+    """Panels side by side and inches: panels are about square, none too wide."""
+    paired = frame["seen"].cat.categories.size > 1
+    panels = frame["panel"].cat.categories.size
+    columns = min(PAIRED_COLUMNS if paired else COLUMNS, panels)
     wide = INCHES_WIDE if columns > 2 else 3.6 * columns + 0.8
-    return wide, -(-models // columns) * (wide / columns + 0.2) + 1.7
+    strips = 0.45 if paired else 0.2
+    return columns, (wide, -(-panels // columns) * (wide / columns + strips) + 1.7)
 
 
 def remarks(frame: pd.DataFrame) -> pd.DataFrame:
     """What each panel says in its upper left corner: how far from the diagonal counties are.
 
-    Columns: label, gap (root mean square over counties of observed minus
-    predicted, log pCi/L), said.
+    Columns: panel, gap (root mean square over counties of observed minus
+    predicted, log pCi/L; missing if the model was not refitted), model, said.
     """
     squares = (frame["observed"] - frame["predicted"]) ** 2
-    gaps = squares.groupby(frame["label"], observed=True).mean() ** 0.5
+    gaps = squares.groupby(frame["panel"], observed=True).mean() ** 0.5
     table = gaps.rename("gap").reset_index()
-    models = frame.drop_duplicates("label")[["label", "model"]]
-    return table.merge(models, on="label").assign(
-        said=[f"rms gap {gap:.2f}" for gap in table["gap"]]
-    )
+    models = frame.drop_duplicates("panel")[["panel", "model"]]
+    said = ["not refitted" if np.isnan(gap) else f"rms gap {gap:.2f}" for gap in table["gap"]]
+    return table.merge(models, on="panel").assign(said=said)
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:
@@ -145,17 +187,20 @@ def _shown(rows: pd.DataFrame) -> pd.DataFrame:
     return rows[rows["county_fips"].isin(spread_out(counties["county_fips"], DOTS))].copy()
 
 
-def _about(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
+def _about(frame: pd.DataFrame, rows: pd.DataFrame, inches: float) -> str:
     counties, shown = (table["county_fips"].nunique() for table in (frame, rows))
     some = f" of {counties}" if shown < counties else ""
-    models = frame["label"].cat.categories.size
+    unseen = ""
+    if UNSEEN in frame["seen"].cat.categories:
+        unseen = """ County left out: the same from a fit without any of the county's houses, where
+        nothing draws dots to the line but what the model knows of such counties."""
     return caption(
         f"""Study {frame["study"].iloc[0]}; {shown}{some} counties with houses, the houses of each
         as they are: on their own floors. Dot: posterior mean; line: central 90%. On the dashed
-        line a model repeats what it has seen; that is no sign of a good model. rms gap: root mean
-        square over counties of observed minus predicted. Lines end at the panel's edge where they
-        go on beyond it, triangles are dots beyond it.""",
-        _size(models, min(COLUMNS, models))[0],
+        line a model repeats what it has seen; that is no sign of a good model.{unseen} rms gap:
+        root mean square over counties of observed minus predicted. Lines end at the panel's edge
+        where they go on beyond it, triangles are dots beyond it.""",
+        inches,
     )
 
 

@@ -11,10 +11,8 @@ model that is too sure, the opposite to one that is too unsure; a line all above
 
 from collections.abc import Sequence
 
-import arviz_stats
 import numpy as np
 import pandas as pd
-import xarray as xr
 from arviz_stats.ecdf_utils import ecdf_pit
 from plotnine import (
     aes,
@@ -38,7 +36,7 @@ from pooling.panels import by_model, caption, percent, spread_out, strip
 from pooling.study import Figures
 from pooling.theme import DATA, FAINT, MUTED, model_colours, theme_pooling
 
-DRAWS, HOUSES = 2000, 2000  # at most, evenly spaced
+HOUSES = 2000  # at most, evenly spaced
 POINTS = 200  # of a line
 COVERAGE, SIMULATIONS = 0.95, 1000
 COLUMNS = 4
@@ -55,49 +53,42 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
         (probability); difference (share of houses with values up to pit, less
         pit); low, high (simultaneous 95% band of the difference, of Säilynoja,
         Bürkner and Vehtari 2022, Statistics and Computing 32:32); outside
-        (share of all points of the model's line beyond the band); houses.
+        (share of all points of the model's line beyond the band); houses (with
+        a value).
 
     Raises
     ------
     NothingToShow
-        The fits hold no replications and log densities of houses.
+        No model has two houses that were left out.
     """
-    kept = [fit for fit in fits if "log_likelihood" in fit.tree.children]
-    if not kept or len(kept[0].houses) < 2:
+    kept = {fit.model: values for fit in fits if len(values := pit_values(fit)) > 1}
+    scored = [fit for fit in fits if fit.model in kept]
+    if not kept:
         raise NothingToShow(
-            "LOO-PIT needs two houses and their replications; "
-            "set sampler.pointwise = true in the study to keep these"
+            "LOO-PIT needs two houses that were left out one by one; "
+            "set sampler.pointwise = true in the study for it"
         )
-    houses = spread_out(range(len(kept[0].houses)), HOUSES)
-    points, _, low, high = ecdf_pit(np.zeros(len(houses)), COVERAGE, SIMULATIONS)
-    parts = [_line(fit, loo_pit(fit, houses), points, low, high) for fit in kept]
+    bands = {n: ecdf_pit(np.zeros(n), COVERAGE, SIMULATIONS) for n in {*map(len, kept.values())}}
+    parts = [_line(fit, kept[fit.model], *bands[len(kept[fit.model])]) for fit in scored]
     rows = pd.concat(parts, ignore_index=True)
-    return rows.assign(label=by_model(rows["label"], kept))
+    return rows.assign(label=by_model(rows["label"], scored))
 
 
-def loo_pit(fit: Fit, houses: np.ndarray) -> np.ndarray:
-    """LOO-PIT values by PSIS of the houses at these positions, (house,)."""
-    sizes = fit.tree["posterior"].sizes
-    draws = {"draw": slice(None, None, -(-(sizes["chain"] * sizes["draw"]) // DRAWS))}
-
-    def thinned(group: str, name: str) -> xr.DataArray:
-        return fit.tree[group][name].isel(draws | {"house": houses}).astype(float)
-
-    observed = fit.tree["observed_data"].to_dataset().isel(house=houses)
-    groups = {
-        # Only for the efficiency of the draws, which sigma stands for.
-        "posterior": fit.tree["posterior"].to_dataset()[["sigma"]].isel(draws),
-        "log_likelihood": thinned("log_likelihood", "log_lik").to_dataset(name="log_radon"),
-        "posterior_predictive": thinned("posterior_predictive", "y_rep").to_dataset(
-            name="log_radon"
-        ),
-        "observed_data": observed[["log_radon"]],
-    }
-    return arviz_stats.loo_pit(xr.DataTree.from_dict(groups))["log_radon"].values
+def pit_values(fit: Fit) -> np.ndarray:
+    """LOO-PIT values (house,) of houses that could be left out, evenly spaced if very many."""
+    if "loo" not in fit.left_out:
+        return np.empty(0)
+    values = fit.left_out["loo"]["pit"].dropna().to_numpy()
+    return spread_out(values, HOUSES)
 
 
 def _line(
-    fit: Fit, values: np.ndarray, points: np.ndarray, low: np.ndarray, high: np.ndarray
+    fit: Fit,
+    values: np.ndarray,
+    points: np.ndarray,
+    _even: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
 ) -> pd.DataFrame:
     share = np.searchsorted(np.sort(values), points, side="right") / len(values)
     shown = spread_out(range(len(points)), POINTS)
@@ -158,11 +149,12 @@ def remarks(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _about(frame: pd.DataFrame, wide: float) -> str:
+    counts = frame["houses"].agg(["min", "max"]).unique()
     return caption(
-        f"""Study {frame["study"].iloc[0]}; {frame["houses"].iloc[0]:,} houses, by Pareto smoothed
-        importance sampling. Grey: band that holds the whole line for {COVERAGE:.0%} of calibrated
-        models, were houses independent. Percentages: how much of the line is outside it. Houses
-        with a Pareto k above 0.7 are only approximately left out.""",
+        f"""Study {frame["study"].iloc[0]}; {" to ".join(f"{n:,}" for n in counts)} houses, left
+        out one by one: by Pareto smoothed importance sampling, and by exact refits where it fails.
+        Grey: band that holds the whole line for {COVERAGE:.0%} of calibrated models, were houses
+        independent. Percentages: how much of the line is outside it.""",
         wide,
     )
 

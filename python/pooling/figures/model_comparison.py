@@ -1,20 +1,24 @@
 """Which model predicts houses best: differences in expected log predictive density.
 
-A row a model: a dot at the sum over houses of the log density that it gives each
-house when this is left out, less the same sum of the best model; a thick line
-over one standard error of the difference and a thin one over two. The best
-model stands at 0. Differences of a few units, or of less than two standard
-errors, do not tell models apart.
+A panel for each way to leave houses out, a row a model: a dot at the sum over
+houses of the log density that it gives each house when this is left out, less the
+same sum of the best model; a thick line over one standard error of the difference
+and a thin one over two. The best model stands at 0. Differences of a few units, or
+of less than two standard errors, do not tell models apart. A house left out alone
+is predicted from its neighbours; a house left out with its whole county shows what
+a model knows of a county that nobody measured.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 from plotnine import (
     aes,
     element_blank,
     facet_wrap,
+    geom_blank,
     geom_point,
     geom_segment,
     geom_text,
@@ -22,6 +26,8 @@ from plotnine import (
     ggplot,
     labs,
     scale_color_manual,
+    scale_fill_manual,
+    scale_shape_manual,
     scale_x_continuous,
     scale_y_discrete,
     theme,
@@ -30,94 +36,117 @@ from plotnine import (
 from pooling.drawing import draw
 from pooling.draws import Fit
 from pooling.errors import NothingToShow
-from pooling.panels import caption, strip
+from pooling.panels import LEFT_OUT, MARKERS_X, WHOLE_COUNTIES, caption, side, strip
 from pooling.study import Figures
 from pooling.theme import DATA, MUTED, model_colours, theme_pooling
 
-INCHES_WIDE = 9
-HOUSE = "leave one house out"
+INCHES_WIDE = 10
+SAID = 0.5  # of the width of the lines, for the numbers beside them
+FARTHEST = 6  # times the median difference; a model further behind stands at the edge
+COLUMNS = ["study", "model", "label", "score", "elpd", "difference", "se", "houses", "missing"]
 
 
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
-    """Sums of log predictive densities, over the houses that every model has a score for.
+    """Sums of log predictive densities, over the houses that every scored model has a score for.
 
     Returns
     -------
     DataFrame
-        One row a model, from best to worst. Columns: study; model; label;
-        score (what was left out); elpd; difference (to the best model that
-        passed the gate, or of all if none did); se (of the difference: square
-        root of the houses times the standard deviation of theirs); houses (in
-        the sums); missing (houses without a score under this model). Log
-        densities are those of log pCi/L.
+        One row a score and model, the models from best to worst in the first
+        score. Columns: study; model; label; score (what was left out); elpd;
+        difference (to the best model that passed the gate, or of all if none
+        did); se (of the difference: square root of the houses times the standard
+        deviation of theirs; where whole counties were left out, of the counties
+        and their sums); houses (in the sums); missing (houses without a score
+        under this model). Log densities are those of log pCi/L. A model without
+        any score has nothing in elpd, difference and se.
 
     Raises
     ------
     NothingToShow
         No two models were left without houses, or no house has a score under all.
     """
-    scored = [fit for fit in fits if not fit.loo.empty]
-    if len(scored) < 2:
+    parts = [compared(fits, scheme) for scheme in LEFT_OUT]
+    if all(part is None for part in parts):
         raise NothingToShow(
             "a comparison needs two models with left-out houses; "
             "set sampler.pointwise = true in the study and have two models"
         )
-    elpd = pd.DataFrame({fit.model: fit.loo.set_index("house")["elpd"] for fit in scored})
-    common = elpd.dropna()
-    if common.empty:
+    rows = pd.concat([part for part in parts if part is not None], ignore_index=True)
+    if rows["elpd"].isna().all():
         raise NothingToShow("no house has a leave-one-out score under every model")
-    passed = [fit.model for fit in scored if fit.converged] or list(elpd)
-    best = common[passed].sum().idxmax()
-    gaps = common.sub(common[best], axis=0)
-    rows = pd.DataFrame(
+    known = [name for name in LEFT_OUT.values() if (rows["score"] == name).any()]
+    first = rows[rows["score"] == known[0]].sort_values("elpd", ascending=False, kind="stable")
+    return rows.assign(
+        label=pd.Categorical(rows["label"], first["label"], ordered=True),
+        score=pd.Categorical(rows["score"], known, ordered=True),
+    ).sort_values(["score", "label"], ignore_index=True)[COLUMNS]
+
+
+def compared(fits: Sequence[Fit], scheme: str) -> pd.DataFrame | None:
+    """Rows of every fit under one scheme; None if fewer than two fits have scores."""
+    scored = {
+        fit.model: fit.left_out[scheme].set_index("house")["elpd"]
+        for fit in fits
+        if scheme in fit.left_out and fit.left_out[scheme]["elpd"].notna().any()
+    }
+    if len(scored) < 2:
+        return None
+    elpd = pd.DataFrame(scored)
+    common = elpd.dropna()
+    passed = [fit.model for fit in fits if fit.converged and fit.model in scored] or list(scored)
+    gaps = common.sub(common[common[passed].sum().idxmax()], axis=0)
+    drawn = gaps
+    if scheme in WHOLE_COUNTIES:
+        drawn = gaps.groupby(fits[0].houses.set_index("house")["county_fips"]).sum()
+    found = pd.DataFrame(
         {
-            "study": scored[0].study,
-            "model": list(elpd),
-            "label": [fit.label for fit in scored],
-            "score": HOUSE,
-            "elpd": common.sum().to_numpy(),
-            "difference": gaps.sum().to_numpy(),
-            "se": np.sqrt(len(common)) * gaps.std(ddof=1).to_numpy(),
-            "houses": len(common),
-            "missing": elpd.isna().sum().to_numpy(),
+            "elpd": common.sum(min_count=1),
+            "difference": gaps.sum(min_count=1),
+            "se": np.sqrt(len(drawn)) * drawn.std(ddof=1),
+            "missing": elpd.isna().sum(),
         }
+    ).reindex([fit.model for fit in fits])
+    return found.assign(
+        study=fits[0].study,
+        model=[fit.model for fit in fits],
+        label=[fit.label for fit in fits],
+        score=LEFT_OUT[scheme],
+        houses=len(common),
+        missing=found["missing"].fillna(len(elpd)).astype(int),
     )
-    order = rows.sort_values("elpd", ascending=False, kind="stable", ignore_index=True)
-    return order.assign(label=pd.Categorical(order["label"], order["label"], ordered=True))
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
     """A row a model, the best on top; a panel for each way to leave houses out."""
-    rows = frame.assign(
-        **{
-            f"{end}{k}": frame["difference"] + sign * k * frame["se"]
-            for end, sign in (("low", -1), ("high", 1))
-            for k in (1, 2)
-        }
-    )
-    rows["said"] = [_said(gap, se) for gap, se in zip(rows["difference"], rows["se"], strict=True)]
-    rows["right"] = rows["high2"].max()
+    rows = pd.concat([_clipped(panel) for _, panel in frame.groupby("score", observed=True)])
     order = list(frame["label"].cat.categories[::-1])
+    panels = frame["score"].cat.categories.size
+    columns = min(2, panels)
+    known = rows.dropna(subset=["elpd"])
     return (
-        ggplot(rows, aes(y="label", color="model"))
+        ggplot(known, aes(y="label", color="model"))
         + geom_vline(xintercept=0, color=MUTED, linetype="dashed", size=0.5)
         + geom_segment(aes(x="low2", xend="high2", yend="label"), size=0.6)
         + geom_segment(aes(x="low1", xend="high1", yend="label"), size=1.8)
-        + geom_point(aes(x="difference"), size=2.6, stroke=0)
-        + geom_text(aes(x="right", label="said"), ha="left", size=8, color=DATA)
-        + facet_wrap("score")
-        + scale_x_continuous(expand=(0.03, 0, 0.2, 0))
+        + geom_point(aes(x="at", shape="place", fill="model"), size=2.4, stroke=0)
+        + geom_text(aes(x="right", label="said"), rows, ha="left", size=7.5, color=DATA)
+        + geom_blank(aes(x="end"), rows)
+        + facet_wrap("score", ncol=columns, scales="free_x")
+        + scale_x_continuous(breaks=_ticks, expand=(0.03, 0))
         + scale_y_discrete(limits=order, labels=[strip(label) for label in order])
         + scale_color_manual(model_colours(rows["model"]), guide=None)
+        + scale_fill_manual(model_colours(rows["model"]), guide=None)
+        + scale_shape_manual(MARKERS_X, guide=None)
         + labs(
             x="difference in expected log predictive density to the best model",
             y="",
             title="How well models predict houses that they have not seen",
-            caption=_about(frame),
+            caption=_about(frame, rows),
         )
         + theme_pooling()
         + theme(
-            figure_size=(INCHES_WIDE, 0.38 * len(order) + 2.1),
+            figure_size=(INCHES_WIDE, -(-panels // columns) * (0.3 * len(order) + 0.6) + 1.8),
             plot_title_position="plot",
             plot_caption_position="plot",
             axis_ticks_major_y=element_blank(),
@@ -126,22 +155,63 @@ def plot(frame: pd.DataFrame) -> ggplot:
     )
 
 
+def _clipped(panel: pd.DataFrame) -> pd.DataFrame:
+    """Ends of lines within the panel, what stands beside them, and room for it."""
+    size = panel["difference"].abs()
+    edge = -FARTHEST * size[size > 0].median() if (size > 0).any() else -1.0
+    ends = {
+        f"{end}{k}": (panel["difference"] + sign * k * panel["se"]).clip(lower=edge)
+        for end, sign in (("low", -1), ("high", 1))
+        for k in (1, 2)
+    }
+    right = max(0.0, np.nanmax(ends["high2"]))
+    return panel.assign(
+        **ends,
+        at=panel["difference"].clip(lower=edge),
+        place=side(panel["difference"], edge, np.inf),
+        said=[_said(gap, se) for gap, se in zip(panel["difference"], panel["se"], strict=True)],
+        right=right,
+        end=right + SAID * (right - np.nanmin(ends["low2"])),
+    )
+
+
+def _ticks(limits: tuple[float, float]) -> list[float]:
+    """Round numbers up to where lines end."""
+    low, end = limits
+    right = low + (end - low) / (1 + SAID)
+    return [tick for tick in MaxNLocator(4).tick_values(low, right) if low <= tick <= right]
+
+
 def _said(difference: float, se: float) -> str:
+    if np.isnan(difference):
+        return "  no score"
     return "  best" if difference == 0 and se == 0 else f"  {difference:.1f} ± {se:.1f}"
 
 
-def _about(frame: pd.DataFrame) -> str:
-    first = frame.iloc[0]
-    lost = frame[frame["missing"] > 0]
+def _about(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
+    counts = frame.drop_duplicates("score")
+    over = "; ".join(
+        f"{score}: {houses:,} houses"
+        for score, houses in zip(counts["score"], counts["houses"], strict=True)
+    )
+    lost = frame[(frame["missing"] > 0) & frame["elpd"].notna()]
     without = "; ".join(
-        f"{count} of {label}" for count, label in zip(lost["missing"], lost["label"], strict=True)
+        f"{count} of {label} ({score})"
+        for count, label, score in zip(lost["missing"], lost["label"], lost["score"], strict=True)
     )
     left = f" Left out everywhere, without a score under a model: {without}." if without else ""
+    none = " No score: the model was not refitted, or no refit converged." * bool(
+        frame["elpd"].isna().any()
+    )
+    beyond = " Triangle: further behind than the panel, which cuts lines." * bool(
+        (rows["place"] == "below").any()
+    )
     return caption(
-        f"""Study {first["study"]}; {first["houses"]:,} houses, left out one by one: PSIS, and exact
-        refits where it fails.{left} Dot and number: difference of the sums over houses of the log
-        density (of log pCi/L), ± its standard error; thick line: one standard error, thin line:
-        two.""",
+        f"""Study {frame["study"].iloc[0]}. {over[0].upper() + over[1:]}. One by one by PSIS, and
+        exact refits where it fails; together by refits.{left}{none} Dot and number: difference of
+        the sums over houses of the log density (of log pCi/L), ± its standard error, which is over
+        counties where whole counties are left out; thick line: one standard error, thin line:
+        two.{beyond}""",
         INCHES_WIDE,
     )
 

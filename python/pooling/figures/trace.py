@@ -1,8 +1,8 @@
 """Traces: marginal densities, draws and ranks of every model's parameters.
 
-A row for each parameter of each model: on the left the marginal density turned
-sideways, in the middle the draws with the chains one after another, on the same
-axis; on the right how often each chain's draws take each rank among all draws.
+A row of panels a model, a band a parameter: on the left the marginal density
+turned sideways, in the middle the draws with the chains one after another, on the
+same axis; on the right how often each chain's draws take each rank among all draws.
 Population parameters have one colour a chain, county parameters one colour a
 county. Chains that agree have equal densities, draws without drift or steps,
 and level ranks.
@@ -17,15 +17,13 @@ import xarray as xr
 from matplotlib.colors import to_hex
 from plotnine import (
     aes,
-    coord_cartesian,
     element_blank,
     element_text,
     facet_grid,
+    geom_blank,
     geom_hline,
-    geom_path,
     geom_point,
     geom_segment,
-    geom_step,
     ggplot,
     labs,
     scale_color_identity,
@@ -34,28 +32,34 @@ from plotnine import (
     scale_y_continuous,
     theme,
 )
-from plotnine.composition import Compose
 from scipy.ndimage import gaussian_filter1d
 
 from pooling.drawing import draw
 from pooling.draws import Fit
-from pooling.panels import MARKERS_Y, caption, side, spread_out, strip
+from pooling.panels import MARKERS_Y, by_model, caption, side, spread_out, strip
 from pooling.study import Figures
 from pooling.theme import BLACK, BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, story_order, theme_pooling
 
 POPULATION = ("mu_alpha", "mu_beta", "sigma_alpha", "sigma_beta", "sigma")
 COUNTY = ("alpha", "beta", "sigma")
 CHAINS = (BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK)
-GRID, BINS, COUNTY_BINS = 64, 20, 10
-PANELS = {"density": "marginal density", "draw": "draws, chain after chain"}
-DRAWS, COUNTIES, COUNTY_DRAWS = 250, 100, 60  # at most: a chain's, counties, a county's
-WIDTH = 11
+GRID, COUNTY_GRID = 64, 40  # points of a density
+BINS, COUNTY_BINS = 20, 10
+PANELS = {
+    "density": "marginal density",
+    "draw": "draws, chain after chain",
+    "rank": "ranks, lowest to highest",
+}
+DRAWS, COUNTIES, COUNTY_DRAWS = 250, 100, 40  # at most: a chain's, counties, a county's
+HIGHEST_RANK = 2  # times the level, at the upper edge of a band
+MARGIN = 0.06  # of a band, above and below
+WIDTH, INCHES_A_BAND = 11, 0.4
 
 
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     """Points of all lines.
 
-    Columns: study, model, label, parameter, row (panel: model and parameter),
+    Columns: study, model, label, parameter, row (model and parameter),
     kind ("density", "draw" or "rank"), by (what has a line: "chain" or
     "county"), line (its number), chain (of ranks, 0 otherwise), colour,
     identified (False for the slope of a county without houses on both floors),
@@ -73,6 +77,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
             parts.append(_panels(lines).assign(**names, parameter=parameter, row=row))
     table = pd.concat(parts, ignore_index=True)
     table["row"] = pd.Categorical(table["row"], table["row"].unique(), ordered=True)
+    table["label"] = by_model(table["label"], fits)
     columns = ["study", "model", "label", "parameter", "row", "kind", "by", "line", "chain"]
     return table[[*columns, "colour", "identified", "x", "y", "low", "high"]]
 
@@ -108,7 +113,7 @@ def _chains(draws: np.ndarray) -> pd.DataFrame:
     look["colour"] = [CHAINS[chain % len(CHAINS)] for chain in range(chains)]
     every = spread_out(range(count), DRAWS)
     parts = [
-        density(draws, low, high),
+        density(draws, low, high, GRID),
         _draws(draws, every, np.arange(chains) * count),
         ranks(draws[:, :, None], BINS).assign(line=lambda t: t["chain"]),
     ]
@@ -125,18 +130,17 @@ def _counties(values: xr.DataArray) -> pd.DataFrame:
     look["colour"] = [to_hex(palette(place)) for place in np.linspace(0.05, 0.95, len(lines))]
     every = spread_out(range(lines.shape[1]), COUNTY_DRAWS)
     parts = [
-        density(lines, low, high),
+        density(lines, low, high, COUNTY_GRID),
         _draws(lines, every, np.zeros(len(lines), dtype=int)),
         ranks(draws, COUNTY_BINS),
     ]
     return pd.concat(parts, ignore_index=True).merge(look, on="line")
 
 
-def density(lines: np.ndarray, low: float, high: float) -> pd.DataFrame:
+def density(lines: np.ndarray, low: float, high: float, points: int) -> pd.DataFrame:
     """Smoothed histograms of the rows of `lines`, relative to the highest of them."""
-    edges = (
-        np.linspace(low, high, GRID + 1) if high > low else low + np.linspace(-0.5, 0.5, GRID + 1)
-    )
+    ends = (low, high) if high > low else (low - 0.5, low + 0.5)
+    edges = np.linspace(*ends, points + 1)
     step = edges[1] - edges[0]
     heights = []
     for line in lines:
@@ -151,7 +155,7 @@ def density(lines: np.ndarray, low: float, high: float) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "kind": "density",
-            "line": np.repeat(np.arange(len(lines)), GRID),
+            "line": np.repeat(np.arange(len(lines)), points),
             "chain": 0,
             "x": (heights / (heights.max() or 1)).ravel(),
             "y": np.tile((edges[1:] + edges[:-1]) / 2, len(lines)),
@@ -177,11 +181,13 @@ def ranks(draws: np.ndarray, most_bins: int) -> pd.DataFrame:
     1 is the frequency that chains which agree have in every bin.
     """
     chains, count, elements = draws.shape
-    flat = draws.reshape(-1, elements)
-    ranks = flat.argsort(axis=0, kind="stable").argsort(axis=0).reshape(draws.shape)
     bins = min(most_bins, count // 5)
-    place = ranks * bins // (chains * count)
-    frequency = np.stack([(place == b).mean(axis=1) * bins for b in range(bins)], axis=-1)
+    # Bin b begins with the draw of rank b / bins; sorting is much faster than ranking.
+    begins = [-(-b * chains * count // bins) for b in range(1, bins)]
+    lowest = np.sort(draws.reshape(-1, elements), axis=0)[begins]
+    below = [np.zeros((chains, elements)), *((draws < edge).mean(axis=1) for edge in lowest)]
+    frequency = np.diff([*below, np.ones((chains, elements))], axis=0) * bins
+    frequency = np.moveaxis(frequency, 0, -1)
     # A step line needs the end of its last step too.
     steps = np.concatenate([frequency, frequency[..., -1:]], axis=-1)
     chain, element = np.divmod(np.arange(chains * elements), elements)
@@ -196,79 +202,87 @@ def ranks(draws: np.ndarray, most_bins: int) -> pd.DataFrame:
     )
 
 
-def plot(frame: pd.DataFrame) -> Compose:
-    """Densities and draws on the left, ranks on the right, a row for each parameter."""
-    height = 0.95 * frame["row"].nunique() + 2
-    return _values(frame) | _shares(frame) + theme(figure_size=(WIDTH, height))
-
-
-def _values(frame: pd.DataFrame) -> ggplot:
-    lines = frame[frame["kind"] != "rank"].assign(
-        where=lambda t: side(t["y"], t["low"], t["high"]),
-        y=lambda t: t["y"].clip(t["low"], t["high"]),
-        panel=lambda t: pd.Categorical(t["kind"].map(PANELS), PANELS.values(), ordered=True),
-    )
-    beyond = lines[(lines["kind"] == "draw") & (lines["where"] != "inside")]
+def plot(frame: pd.DataFrame) -> ggplot:
+    """A row of panels a model, and in it a band for each parameter, with its own scale."""
+    table = _banded(frame)
+    pieces = _pieces(table)
+    chains, counties = (pieces[pieces["by"] == by] for by in ("chain", "county"))
+    beyond = table[(table["kind"] == "draw") & (table["where"] != "inside")]
+    # Without a panel they are drawn in all.
+    bands = table.drop_duplicates("row").drop(columns="panel")
     return (
-        ggplot(lines, aes("x", "y", color="colour"))
-        + _paths(lines, geom_path)
-        + geom_point(aes(shape="where"), data=beyond, size=0.8, stroke=0, fill=MUTED, color=MUTED)
-        + facet_grid("row", "panel", scales="free")
+        ggplot(table, aes("x", "y", color="colour"))
+        + geom_hline(aes(yintercept="band"), bands, color=MUTED, size=0.3)
+        + geom_hline(aes(yintercept="level"), _levels(bands), color=MUTED, size=0.4)
+        + geom_blank(aes(y="band + 1"), bands)
+        + _lines(counties[~counties["identified"]], size=0.3, alpha=0.15)
+        + _lines(counties[counties["identified"]], size=0.3, alpha=0.4)
+        + _lines(chains, size=0.4, alpha=0.8)
+        + geom_point(aes(shape="where"), beyond, size=0.8, stroke=0, color=MUTED, raster=True)
+        + facet_grid("label", "panel", scales="free", space="free_y", labeller=strip)
         + scale_color_identity()
         + scale_shape_manual(values=MARKERS_Y, guide=None)
-        # Densities are relative, so their axis has no numbers.
-        + scale_x_continuous(breaks=lambda limits: [] if limits[1] <= 1 else _thirds(limits))
-        + labs(title="Draws of every model", x="", y="value", caption=_caption(frame))
-        + _quiet()
-        + theme(strip_text_y=element_blank(), strip_background_y=element_blank())
-    )
-
-
-def _shares(frame: pd.DataFrame) -> ggplot:
-    ranks = frame[frame["kind"] == "rank"].assign(panel="ranks")
-    return (
-        ggplot(ranks, aes("x", "y", color="colour"))
-        + geom_hline(yintercept=1, color=MUTED, size=0.4)
-        + _paths(ranks, geom_step)
-        + facet_grid("row", "panel")
-        + scale_color_identity()
-        + scale_x_continuous(breaks=[0, 0.5, 1], labels=["lowest", "middle", "highest"])
-        + scale_y_continuous(breaks=[0, 1, 2])
-        + coord_cartesian(ylim=(0, max(2, min(ranks["y"].max(), 4))))
-        + labs(x="", y="frequency relative to level ranks")
-        + _quiet()
-        + theme(
-            strip_text_y=element_text(angle=0, size=8, ha="left"),
-            strip_background_y=element_blank(),
+        # Densities and ranks are relative, so their axes have no numbers.
+        + scale_x_continuous(
+            breaks=lambda limits: [] if limits[1] <= 1.2 else _thirds(limits), expand=(0.01, 0)
         )
+        + scale_y_continuous(
+            breaks=[*(bands["band"] + 0.5)],
+            labels=[_scale(row) for row in bands.itertuples()],
+            expand=(0, 0),
+        )
+        + labs(title="Draws of every model", x="", y="", caption=_caption(frame))
+        + _quiet()
+        + theme(figure_size=(WIDTH, INCHES_A_BAND * len(bands) + 2.2))
     )
 
 
-def _paths(table: pd.DataFrame, geom: type[geom_path]) -> list:
-    """Lines of chains over those of counties, which are many: as an image within an SVG."""
-    table = table.assign(group=table["line"] * 100 + table["chain"])
-    chains, counties = (table[table["by"] == by] for by in ("chain", "county"))
-    pieces = _pieces(counties, steps=geom is geom_step)
-    known, unknown = pieces[pieces["identified"]], pieces[~pieces["identified"]]
-    # One group for all: a line is drawn a piece at a time, a hundred times faster than by line.
-    piece = aes(xend="xend", yend="yend", group=1)
-    return [
-        geom_segment(piece, data=unknown, size=0.25, alpha=0.15, raster=True),
-        geom_segment(piece, data=known, size=0.25, alpha=0.4, raster=True),
-        geom(aes(group="group"), data=chains, size=0.4, alpha=0.8),
-    ]
+def _banded(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with heights in bands of 1, the first parameter on top; `where` y was beyond."""
+    rows = frame["row"].cat.categories
+    band = (len(rows) - 1 - frame["row"].cat.codes).astype(float)
+    low, high = frame["low"], frame["high"].where(frame["high"] > frame["low"], frame["low"] + 1)
+    shares = frame["kind"] == "rank"
+    height = (frame["y"] / HIGHEST_RANK).where(shares, (frame["y"] - low) / (high - low))
+    return frame.assign(
+        band=band,
+        where=np.where(shares, "inside", side(frame["y"], low, high)),
+        y=band + MARGIN + (1 - 2 * MARGIN) * height.clip(0, 1),
+        panel=pd.Categorical(frame["kind"].map(PANELS), PANELS.values(), ordered=True),
+    )
 
 
-def _pieces(table: pd.DataFrame, steps: bool) -> pd.DataFrame:
-    """Lines as pieces from each point to the next, those of all lines in turn."""
-    by = ["row", "kind", "group"]
-    following = table.groupby(by, observed=True)[["x", "y"]].shift(-1)
-    pieces = table.assign(xend=following["x"], yend=following["y"]).dropna(subset=["xend"])
-    if steps:
-        flat = pieces.assign(yend=pieces["y"])
-        pieces = pd.concat([flat, pieces.assign(x=pieces["xend"])], ignore_index=True)
+def _levels(bands: pd.DataFrame) -> pd.DataFrame:
+    """Where the ranks of chains that agree lie."""
+    panel = pd.Categorical([PANELS["rank"]] * len(bands), PANELS.values(), ordered=True)
+    level = bands["band"] + MARGIN + (1 - 2 * MARGIN) / HIGHEST_RANK
+    return bands.assign(panel=panel, level=level)
+
+
+def _pieces(table: pd.DataFrame) -> pd.DataFrame:
+    """Lines as pieces from each point to the next, those of all lines in turn.
+
+    Ranks of counties are many steps, of which only the flat parts are pieces.
+    """
+    lines = ["row", "kind", "line", "chain"]
+    same = (table[lines] == table[lines].shift(-1)).all(axis=1)
+    pieces = table.assign(xend=table["x"].shift(-1), yend=table["y"].shift(-1))[same]
+    ranks = pieces["kind"] == "rank"
+    flat = pieces[ranks].assign(yend=lambda t: t["y"])
+    risers = pieces[ranks & (pieces["by"] == "chain")].assign(x=lambda t: t["xend"])
+    pieces = pd.concat([pieces[~ranks], flat, risers], ignore_index=True)
     # In the order of x no county lies over all others.
     return pieces.sort_values(["row", "kind", "x"], kind="stable")
+
+
+def _lines(pieces: pd.DataFrame, **look: float) -> geom_segment:
+    """Pieces as an image within an SVG, all in one group: drawn a hundred times faster so."""
+    return geom_segment(aes(xend="xend", yend="yend", group=1), pieces, raster=True, **look)
+
+
+def _scale(row: tuple) -> str:
+    """A band's name and the values at its lower and upper edge."""
+    return f"{row.parameter}\n{row.low:.3g} to {row.high:.3g}"
 
 
 def _thirds(limits: tuple[float, float]) -> list[float]:
@@ -278,26 +292,32 @@ def _thirds(limits: tuple[float, float]) -> list[float]:
 
 def _quiet() -> theme:
     return theme_pooling(base_size=10) + theme(
-        axis_text=element_text(size=7), panel_spacing_y=0.004, panel_spacing_x=0.01
+        axis_text=element_text(size=7),
+        axis_text_y=element_text(size=6.5),
+        axis_ticks_major_y=element_blank(),
+        panel_grid_major=element_blank(),
+        panel_spacing=0.004,
+        strip_text_y=element_text(angle=0, size=7.5, ha="left"),
+        strip_background_y=element_blank(),
+        plot_title_position="plot",
+        plot_caption_position="plot",
     )
 
 
 def _caption(frame: pd.DataFrame) -> str:
-    text = (
-        f"Study {frame['study'].iloc[0]}; values in log pCi/L. Population parameters: one colour "
-        "a chain. County parameters: one colour a county"
-    )
     counties = frame.loc[frame["by"] == "county", "line"].nunique()
-    if counties == COUNTIES:
-        text += f", {COUNTIES} counties evenly spaced"
-    text += ". Ranks: a line for each chain, level where chains agree."
-    if not frame["identified"].all():
-        text += (
-            " Pale lines: slopes of counties without houses on both floors, which the data do not "
-            "identify."
-        )
-    text += " Triangles: draws beyond the panel."
-    return caption(text, WIDTH)
+    shown = f", {COUNTIES} counties evenly spaced" if counties == COUNTIES else ""
+    pale = " Pale lines: slopes of counties without houses on both floors, not identified."
+    return caption(
+        f"""Study {frame["study"].iloc[0]}; values in log pCi/L, from the lower to the upper edge
+        of each band as written beside it. Population parameters: one colour a chain. County
+        parameters: one colour a county{shown}. Densities and ranks are of all draws; of the draws
+        themselves at most {DRAWS} of a chain and {COUNTY_DRAWS} of a county are shown, evenly
+        spaced. Ranks: a line for each chain, on the grey line where chains agree, at most
+        {HIGHEST_RANK} times as high.{"" if frame["identified"].all() else pale} Triangles: draws
+        beyond the band.""",
+        WIDTH,
+    )
 
 
 if __name__ == "__main__":

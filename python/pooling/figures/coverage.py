@@ -1,0 +1,160 @@
+"""Whether intervals hold what they promise: coverage of left-out houses.
+
+A panel for each way to leave houses out, a row a model: the share of houses that
+lie within the central 50% and 90% of what a model that has not seen them
+predicts, each with a thick line over one standard error and a thin one over two.
+A calibrated model is on the dashed lines; one to the left of them is too sure,
+one to the right not sure enough.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from plotnine import (
+    aes,
+    element_blank,
+    facet_wrap,
+    geom_point,
+    geom_segment,
+    geom_text,
+    geom_vline,
+    ggplot,
+    labs,
+    scale_color_manual,
+    scale_x_continuous,
+    scale_y_discrete,
+    theme,
+)
+
+from pooling.drawing import draw
+from pooling.draws import Fit
+from pooling.errors import NothingToShow
+from pooling.panels import LEFT_OUT, WHOLE_COUNTIES, by_model, caption, strip
+from pooling.study import Figures
+from pooling.theme import DATA, MUTED, model_colours, theme_pooling
+
+NOMINAL = (0.5, 0.9)
+INCHES_WIDE = 10
+COLUMNS = ["study", "model", "label", "score", "nominal", "share", "se", "houses"]
+
+
+def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
+    """Shares of left-out houses within their predictive intervals.
+
+    Returns
+    -------
+    DataFrame
+        One row a score, model and nominal share. Columns: study; model; label;
+        score (what was left out); nominal (0.5, 0.9); share (of houses whose
+        left-out probability of less radon is within nominal / 2 of a half; missing
+        without any house); se (of the share; over counties where whole counties
+        were left out); houses (with a score).
+
+    Raises
+    ------
+    NothingToShow
+        No house was left out.
+    """
+    parts = [
+        _covered(fit, scheme, nominal)
+        for scheme in LEFT_OUT
+        if any(scheme in fit.left_out for fit in fits)
+        for fit in fits
+        for nominal in NOMINAL
+    ]
+    if not any(part["houses"] for part in parts):
+        raise NothingToShow(
+            "no house has been left out; set sampler.pointwise = true in the study for it"
+        )
+    rows = pd.DataFrame(parts, columns=COLUMNS)
+    known = [title for title in LEFT_OUT.values() if (rows["score"] == title).any()]
+    return rows.assign(
+        label=by_model(rows["label"], fits),
+        score=pd.Categorical(rows["score"], known, ordered=True),
+    )
+
+
+def _covered(fit: Fit, scheme: str, nominal: float) -> dict[str, object]:
+    about = {"study": fit.study, "model": fit.model, "label": fit.label}
+    about |= {"score": LEFT_OUT[scheme], "nominal": nominal}
+    pit = fit.left_out[scheme]["pit"] if scheme in fit.left_out else pd.Series(dtype=float)
+    known = pit.notna().to_numpy()
+    if not known.any():
+        return about | {"share": np.nan, "se": np.nan, "houses": 0}
+    inside = ((pit[known] - 0.5).abs() <= nominal / 2).to_numpy(float)
+    together = scheme in WHOLE_COUNTIES
+    group = fit.houses.loc[known, "county_fips"] if together else np.arange(inside.size)
+    share, se = mean_of_groups(inside, np.asarray(group))
+    return about | {"share": share, "se": se, "houses": inside.size}
+
+
+def mean_of_groups(values: np.ndarray, group: np.ndarray) -> tuple[float, float]:
+    """Mean of values that were drawn in groups, and its standard error.
+
+    The error is that of a ratio, sqrt(G / (G - 1) sum (S - m n)^2) / N with S and n
+    the sum and size of each of G groups (Cochran 1977, Sampling Techniques, chapter
+    9A); missing with one group.
+    """
+    mean = values.mean()
+    sums = pd.Series(values - mean).groupby(group).sum().to_numpy()
+    if sums.size < 2:
+        return float(mean), float("nan")
+    return float(mean), float(np.sqrt(sums.size / (sums.size - 1) * (sums**2).sum()) / values.size)
+
+
+def plot(frame: pd.DataFrame) -> ggplot:
+    """A row a model, a panel for each way to leave houses out."""
+    ends = {
+        f"{end}{k}": (frame["share"] + sign * k * frame["se"]).clip(0, 1)
+        for end, sign in (("low", -1), ("high", 1))
+        for k in (1, 2)
+    }
+    rows = frame.assign(**ends)
+    order = list(frame["label"].cat.categories[::-1])
+    known, lacking = rows.dropna(subset=["share"]), rows[rows["share"].isna()]
+    lacking = lacking.drop_duplicates(["label", "score"])
+    lines = known.dropna(subset=["se"])
+    panels = frame["score"].cat.categories.size
+    columns = min(2, panels)
+    return (
+        ggplot(known, aes(y="label", color="model"))
+        + geom_vline(xintercept=NOMINAL, color=MUTED, linetype="dashed", size=0.5)
+        + geom_segment(aes(x="low2", xend="high2", yend="label"), lines, size=0.6)
+        + geom_segment(aes(x="low1", xend="high1", yend="label"), lines, size=1.8)
+        + geom_point(aes(x="share"), size=2.2, stroke=0)
+        + geom_text(aes(label="said"), lacking.assign(said="no score"), x=0.7, size=7.5, color=DATA)
+        + facet_wrap("score", ncol=columns)
+        + scale_x_continuous(labels=lambda at: [f"{x:.0%}" for x in at])
+        + scale_y_discrete(limits=order, labels=[strip(label) for label in order])
+        + scale_color_manual(model_colours(rows["model"]), guide=None)
+        + labs(
+            x="share of left-out houses within their 50% and 90% intervals",
+            y="",
+            title="Coverage of predictions for left-out houses",
+            caption=_about(frame),
+        )
+        + theme_pooling()
+        + theme(
+            figure_size=(INCHES_WIDE, -(-panels // columns) * (0.3 * len(order) + 0.6) + 1.6),
+            plot_title_position="plot",
+            plot_caption_position="plot",
+            axis_ticks_major_y=element_blank(),
+            panel_grid_major_y=element_blank(),
+        )
+    )
+
+
+def _about(frame: pd.DataFrame) -> str:
+    none = " No score: the model was not refitted." * bool(frame["share"].isna().any())
+    return caption(
+        f"""Study {frame["study"].iloc[0]}; {frame["houses"].max():,} houses. Dashed: nominal
+        shares. Dot: share of houses; thick line: one standard error, thin line: two; where whole
+        counties were left out errors are over counties, as houses of one county are missed
+        together.{none}""",
+        INCHES_WIDE,
+    )
+
+
+if __name__ == "__main__":
+    draw(__doc__, frame, plot)

@@ -1,0 +1,187 @@
+"""Least squares and REML beside the posterior of the same model.
+
+A panel a parameter that all counties share, a row a model: above the posterior
+mean, below the estimate without a prior. A thick line is one standard error to
+either side, or the central 68% of the posterior; a thin one is two standard
+errors, or the central 95%. REML gives spreads and correlations without a
+standard error: a hollow dot without a line. A cross belongs to a singular
+optimum, where a spread is 0 or a correlation 1.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from plotnine import (
+    aes,
+    element_blank,
+    facet_wrap,
+    geom_point,
+    geom_segment,
+    geom_text,
+    ggplot,
+    labs,
+    scale_color_manual,
+    scale_fill_manual,
+    scale_shape_manual,
+    scale_y_continuous,
+    theme,
+)
+
+from pooling.drawing import draw
+from pooling.draws import Fit
+from pooling.errors import NothingToShow
+from pooling.panels import by_model, caption, strip
+from pooling.study import Figures
+from pooling.theme import BLUE, DATA, VERMILION, theme_pooling
+
+PARAMETERS = {
+    "mu_alpha": "mu_alpha: basement level",
+    "mu_beta": "mu_beta: floor effect",
+    "gamma_alpha": "gamma_alpha: uranium on level",
+    "gamma_beta": "gamma_beta: uranium on floor effect",
+    "delta_alpha": "delta_alpha: share of first floors",
+    "sigma_alpha": "sigma_alpha: spread of levels",
+    "sigma_beta": "sigma_beta: spread of floor effects",
+    "rho": "rho: correlation of the two",
+    "sigma": "sigma: spread between houses",
+}
+POSTERIOR, OWN = "posterior", "least squares or REML"
+COLOURS = {POSTERIOR: BLUE, OWN: VERMILION}
+SHAPES = {"with error": "o", "without error": "o", "singular": "x"}
+NORMAL = {"low2": 0.025, "low1": 0.16, "high1": 0.84, "high2": 0.975}  # of one and two errors
+STEPS = {"low2": -2, "low1": -1, "high1": 1, "high2": 2}
+COLUMNS = 3
+APART = 0.18  # of a row, each way
+INCHES_WIDE = 10
+
+
+def frame(fits: Sequence[Fit], figures: Figures, frequentist: pd.DataFrame) -> pd.DataFrame:
+    """Both estimates of every shared parameter of the models that have such a twin.
+
+    Parameters
+    ----------
+    frequentist
+        As `pooling.frequentist` writes it.
+
+    Returns
+    -------
+    DataFrame
+        Two rows a model and parameter. Columns: study; model; label; formula;
+        parameter; method ("posterior", "least squares or REML"); value (mean of
+        the posterior, or the estimate; missing where a singular optimum leaves
+        it undefined); low2, low1, high1, high2 (2.5, 16, 84 and 97.5% quantiles,
+        or the value and -2, -1, 1, 2 standard errors; missing without one);
+        state ("with error", "without error", "singular").
+
+    Raises
+    ------
+    NothingToShow
+        No model of the study has a twin with estimates.
+    """
+    shared = frequentist[frequentist["parameter"].isin([*PARAMETERS])]
+    parts = [_paired(fit, shared[shared["model"] == fit.model]) for fit in fits]
+    rows = pd.concat(parts, ignore_index=True)
+    if rows.empty:
+        raise NothingToShow(
+            "no model of this study has a least squares or REML fit of the same parameters; "
+            "add pooled or hierarchical_noncentered to models.use"
+        )
+    known = [name for name in PARAMETERS if (rows["parameter"] == name).any()]
+    label = by_model(rows["label"], fits).cat.remove_unused_categories()
+    return rows.assign(label=label, parameter=pd.Categorical(rows["parameter"], known))
+
+
+def _paired(fit: Fit, own: pd.DataFrame) -> pd.DataFrame:
+    """Rows of one model; none if it has no twin."""
+    draws = fit.population()
+    own = own[own["parameter"].isin([*draws])]
+    about = {"study": fit.study, "model": fit.model, "label": fit.label}
+    ours = [_posterior(draws[name]) | {"parameter": name} for name in own["parameter"]]
+    theirs = own[["parameter", "formula", "value"]].assign(
+        method=OWN, state=_state(own), **{k: own["value"] + n * own["se"] for k, n in STEPS.items()}
+    )
+    posterior = pd.DataFrame(ours).assign(formula=own["formula"].to_numpy())
+    columns = [*about, "formula", "parameter", "method", "value", *STEPS, "state"]
+    return pd.concat([posterior, theirs]).assign(**about).reindex(columns=columns)
+
+
+def _posterior(draws: np.ndarray) -> dict[str, object]:
+    quantiles = np.quantile(draws, [*NORMAL.values()])
+    about = {"method": POSTERIOR, "state": "with error", "value": draws.mean()}
+    return about | dict(zip(NORMAL, quantiles, strict=True))
+
+
+def _state(own: pd.DataFrame) -> np.ndarray:
+    singular = own["note"].fillna("").str.contains("singular").to_numpy()
+    return np.select([singular, own["se"].isna()], ["singular", "without error"], "with error")
+
+
+def plot(frame: pd.DataFrame) -> ggplot:
+    """A panel a parameter, on its own scale, and the same rows in all."""
+    models = list(frame["label"].cat.categories[::-1])
+    rows = frame.assign(
+        panel=frame["parameter"].cat.rename_categories(PARAMETERS),
+        y=frame["label"].map({label: i for i, label in enumerate(models)}).astype(float)
+        + np.where(frame["method"] == POSTERIOR, APART, -APART),
+    )
+    rows["fill"] = np.where(rows["state"] == "without error", "", rows["method"])
+    panels = rows["parameter"].cat.categories.size
+    known, lines = rows.dropna(subset=["value"]), rows.dropna(subset=["low2"])
+    bands = -(-panels // COLUMNS)
+    return (
+        ggplot(known, aes("value", "y", color="method"))
+        + geom_segment(aes("low2", xend="high2", yend="y"), lines, size=0.5)
+        + geom_segment(aes("low1", xend="high1", yend="y"), lines, size=1.4)
+        + geom_point(aes(shape="state", fill="fill"), size=2, stroke=0.6)
+        + geom_text(aes(label="said"), undefined(rows), size=7, color=DATA)
+        + facet_wrap("panel", ncol=COLUMNS, scales="free_x")
+        + scale_y_continuous(
+            breaks=range(len(models)),
+            labels=[strip(label) for label in models],
+            limits=(-0.6, len(models) - 0.4),
+            expand=(0, 0),
+        )
+        + scale_color_manual(COLOURS, limits=[*COLOURS])
+        + scale_shape_manual(SHAPES, guide=None)
+        + labs(
+            x="log pCi/L; uranium: for each log ppm; rho: from -1 to 1",
+            y="",
+            color="",
+            title="The same models with and without priors",
+            caption=_about(frame),
+        )
+        + scale_fill_manual(COLOURS | {"": "white"}, guide=None)
+        + theme_pooling()
+        + theme(
+            figure_size=(INCHES_WIDE, bands * (0.3 * len(models) + 0.75) + 1.9),
+            plot_title_position="plot",
+            plot_caption_position="plot",
+            axis_ticks_major_y=element_blank(),
+            panel_grid_major_y=element_blank(),
+        )
+    )
+
+
+def undefined(rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows without a value, at the value of the other method, and what is said there."""
+    other = rows[rows["method"] == POSTERIOR].set_index(["model", "parameter"])["value"]
+    missing = rows[rows["value"].isna()]
+    at = other.loc[[*zip(missing["model"], missing["parameter"], strict=True)]].to_numpy()
+    return missing.assign(value=at, said="undefined at a singular optimum")
+
+
+def _about(frame: pd.DataFrame) -> str:
+    singular = frame.loc[frame["state"] == "singular", "label"].unique()
+    cross = f" Cross: REML is singular for {', '.join(singular)}." if len(singular) else ""
+    return caption(
+        f"""Study {frame["study"].iloc[0]}. Dot: posterior mean, or estimate; thick line: central
+        68% of the posterior, or one standard error; thin line: central 95%, or two. Hollow:
+        estimate without a standard error.{cross} Mean and highest point of a skewed distribution
+        are not the same, so the dots of a spread that the data leave open need not meet.""",
+        INCHES_WIDE,
+    )
+
+
+if __name__ == "__main__":
+    draw(__doc__, frame, plot, tables=("frequentist",))

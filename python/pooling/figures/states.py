@@ -1,0 +1,166 @@
+"""States and their counties: basement level, floor effect and a typical basement.
+
+A row a state, the lowest basement level at the bottom: a dot at the posterior mean
+of what its counties are drawn about, a thick line over the central 50% and a thin
+one over the central 90%; below it a small dot at the mean of each of its counties.
+The dashed line is the mean of all states. Counties of a state are drawn to its
+dot, and states to the dashed line, each the more the less its houses say.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+from plotnine import (
+    aes,
+    element_blank,
+    element_text,
+    facet_grid,
+    geom_point,
+    geom_segment,
+    geom_vline,
+    ggplot,
+    labs,
+    scale_color_manual,
+    scale_y_continuous,
+    theme,
+)
+
+from pooling.drawing import draw
+from pooling.draws import Fit, activity
+from pooling.errors import NothingToShow
+from pooling.panels import by_model, caption, strip
+from pooling.study import Figures
+from pooling.theme import MUTED, model_colours, theme_pooling
+
+PANELS = {
+    "level": "basement level, log pCi/L",
+    "floor": "floor effect, log pCi/L",
+    "typical": "typical basement, pCi/L",
+}
+PARAMETERS = {"level": "alpha", "floor": "beta", "typical": "alpha"}
+QUANTILES = {"q5": 0.05, "q25": 0.25, "q75": 0.75, "q95": 0.95}
+COLUMNS = ["study", "model", "label", "effect", "kind", "name", "state", "counties", "houses"]
+BELOW, SPREAD = 0.34, 0.1  # of a row: where counties are, and how far about it
+INCHES_WIDE = 10
+
+
+def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
+    """Estimates of states, their counties and the mean of all states.
+
+    Returns
+    -------
+    DataFrame
+        One row a model, effect and state or county, and one for all states.
+        Columns: study; model; label; effect ("level", "floor", "typical"); kind
+        ("state", "county", "all"); name; state; counties, houses (in it; 0 for
+        all); row (place of the state in the order of the first model's levels,
+        from 0; missing for all); mean, q5, q25, q75, q95 (of the posterior; the
+        quantiles are missing for counties and all; log pCi/L, and pCi/L of a
+        house in the basement that half of the others exceed).
+
+    Raises
+    ------
+    NothingToShow
+        No model has effects of states.
+    """
+    kept = [fit for fit in fits if "state" in fit.tree["posterior"].dims]
+    if not kept:
+        raise NothingToShow(
+            "no model of this study has effects of states; with data.states = [] or several "
+            "states, use one such as hierarchical_states"
+        )
+    rows = pd.concat([_effect(fit, effect) for fit in kept for effect in PANELS])
+    first = rows[(rows["model"] == kept[0].model) & (rows["effect"] == "level")]
+    states = first[first["kind"] == "state"].sort_values("mean")["state"].tolist()
+    return rows.assign(
+        label=by_model(rows["label"], kept),
+        effect=pd.Categorical(rows["effect"], PANELS, ordered=True),
+        row=rows["state"].map({name: place for place, name in enumerate(states)}),
+    ).reset_index(drop=True)
+
+
+def _effect(fit: Fit, effect: str) -> pd.DataFrame:
+    """States, counties and the mean of all states under one model."""
+    name = PARAMETERS[effect]
+    posterior = fit.tree["posterior"].to_dataset()
+    draws = posterior[f"mu_{name}_state"].stack(sample=("chain", "draw"), create_index=False)
+    to_unit = _unit(fit, effect)
+    states = to_unit(draws.transpose("state", "sample").values)
+    counties = fit.counties.rename(columns={"county": "name"})
+    sizes = counties.groupby("state").agg(counties=("houses", "size"), houses=("houses", "sum"))
+    own = pd.DataFrame(
+        {"kind": "state", "name": draws["state"].values, "mean": states.mean(axis=1)}
+    )
+    own = own.assign(
+        state=own["name"],
+        **dict(zip(QUANTILES, np.quantile(states, [*QUANTILES.values()], axis=1), strict=True)),
+    ).join(sizes, on="state")
+    below = counties[["name", "state", "houses"]].assign(
+        kind="county", counties=1, mean=to_unit(fit.effects()[name].values).mean(axis=0)
+    )
+    mean = to_unit(fit.population()[f"mu_{name}"]).mean()
+    whole = pd.DataFrame([{"kind": "all", "name": "all states", "mean": mean}])
+    rows = pd.concat([own, below, whole], ignore_index=True)
+    rows[["counties", "houses"]] = rows[["counties", "houses"]].fillna(0).astype(int)
+    about = {"study": fit.study, "model": fit.model, "label": fit.label, "effect": effect}
+    return rows.assign(**about)[[*COLUMNS, "mean", *QUANTILES]]
+
+
+def _unit(fit: Fit, effect: str) -> Callable[[np.ndarray], np.ndarray]:
+    """From log pCi/L to the unit of the panel."""
+    if effect != "typical":
+        return np.asarray
+    return lambda level: activity(level, fit.tree.attrs["response"])
+
+
+def plot(frame: pd.DataFrame) -> ggplot:
+    """A column an effect, a row of panels a model."""
+    rows = frame.assign(panel=frame["effect"].cat.rename_categories(PANELS))
+    states, whole = rows[rows["kind"] == "state"], rows[rows["kind"] == "all"]
+    counties = rows[rows["kind"] == "county"]
+    shift = np.random.default_rng(1).uniform(-SPREAD, SPREAD, len(counties))
+    counties = counties.assign(row=counties["row"] - BELOW + shift)
+    named = states.drop_duplicates("row")
+    models = rows["label"].cat.categories.size
+    return (
+        ggplot(states, aes(y="row", color="model"))
+        + geom_vline(aes(xintercept="mean"), whole, color=MUTED, linetype="dashed", size=0.5)
+        + geom_point(aes(x="mean"), counties, size=1.2, stroke=0, alpha=0.45)
+        + geom_segment(aes(x="q5", xend="q95", yend="row"), size=0.6)
+        + geom_segment(aes(x="q25", xend="q75", yend="row"), size=1.7)
+        + geom_point(aes(x="mean"), size=2.4, stroke=0)
+        + facet_grid("label", "panel", scales="free_x", labeller=strip)
+        + scale_y_continuous(
+            breaks=[*named["row"]], labels=[_said(row) for row in named.itertuples()]
+        )
+        + scale_color_manual(model_colours(rows["model"]), guide=None)
+        + labs(x="", y="", title="States and their counties", caption=_about(frame))
+        + theme_pooling()
+        + theme(
+            figure_size=(INCHES_WIDE, models * (0.55 * len(named) + 0.5) + 1.7),
+            plot_title_position="plot",
+            plot_caption_position="plot",
+            strip_text_y=element_text(size=8),
+            axis_ticks_major_y=element_blank(),
+            panel_grid_major_y=element_blank(),
+        )
+    )
+
+
+def _said(row: tuple) -> str:
+    return f"{row.name}\n{row.counties:,} counties, {row.houses:,} houses"
+
+
+def _about(frame: pd.DataFrame) -> str:
+    return caption(
+        f"""Study {frame["study"].iloc[0]}. Dot: posterior mean of what the counties of a state are
+        drawn about; thick line: central 50%; thin line: central 90%. Small dots: posterior means
+        of its counties, with houses or without, shifted a little up and down. Dashed: mean of all
+        states. Half of the basements have more radon than a typical one.""",
+        INCHES_WIDE,
+    )
+
+
+if __name__ == "__main__":
+    draw(__doc__, frame, plot)
