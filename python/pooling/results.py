@@ -7,17 +7,15 @@ random: the same fits give the same bytes.
 """
 
 import json
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
-import arviz_stats
 import numpy as np
 import pandas as pd
-import xarray as xr
+from scipy.optimize import LinearConstraint, minimize
 from scipy.optimize.elementwise import find_root
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
@@ -267,30 +265,27 @@ def stacking_weights(elpd: pd.DataFrame) -> pd.Series:
     elpd
         Log density of each left-out house (rows) under each model (columns), nats.
     """
-    if elpd.shape[1] < 2 or elpd.empty:
-        return pd.Series(1.0 if len(elpd) else np.nan, index=elpd.columns)
-    with warnings.catch_warnings():
-        # It warns of choosing the best of many, which are mixed here, and of its own pandas.
-        warnings.simplefilter("ignore")
-        found = arviz_stats.compare({m: _by_house(elpd[m]) for m in elpd}, method="stacking")
-    return found["weight"].clip(0, 1)
+    if elpd.empty:
+        return pd.Series(np.nan, index=elpd.columns)
+    # A factor for each house moves the score by a constant, and keeps densities from 0.
+    density = np.exp(elpd.sub(elpd.max(axis="columns"), axis="index").to_numpy(float))
 
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        mixture = density @ weights
+        return -np.log(mixture).mean(), -(density / mixture[:, None]).mean(axis=0)
 
-def _by_house(elpd: pd.Series) -> arviz_stats.ELPDData:
-    """Log densities, some of them from exact refits, in the form that ArviZ compares."""
-    n = len(elpd)
-    return arviz_stats.ELPDData(
-        kind="loo",
-        elpd=float(elpd.sum()),
-        se=float(np.sqrt(n) * elpd.std(ddof=1)),
-        p=np.nan,
-        n_samples=0,
-        n_data_points=n,
-        scale="log",
-        warning=False,
-        good_k=np.nan,
-        elpd_i=xr.DataArray(elpd.to_numpy(float), dims="house"),
+    models = elpd.shape[1]
+    found = minimize(
+        loss,
+        np.full(models, 1 / models),
+        jac=True,
+        method="SLSQP",
+        bounds=[(0, 1)] * models,
+        constraints=LinearConstraint(np.ones(models), 1, 1),
+        options={"ftol": 1e-10},
     )
+    weights = found.x.clip(0, 1)
+    return pd.Series(weights / weights.sum(), index=elpd.columns)
 
 
 def counties(results: Sequence[Result]) -> pd.DataFrame:
