@@ -91,6 +91,16 @@ def spread_out(positions: Sequence[int], count: int) -> np.ndarray:
     return np.asarray(positions)[np.linspace(0, len(positions) - 1, count).round().astype(int)]
 
 
+def some_of_each(rows: pd.DataFrame, by: str, count: int) -> np.ndarray:
+    """Which rows to draw (row,) where a panel has more than can be told apart.
+
+    Of the rows of each panel `by`, all in the same order, the same `count` evenly
+    spaced ones.
+    """
+    place = rows.groupby(by, observed=True).cumcount().to_numpy()
+    return np.isin(place, spread_out(range(place.max() + 1), count))
+
+
 def reach(values: ArrayLike, trim: float = 0.01) -> tuple[float, float]:
     """Range of a panel: the values without the share `trim` at either end, widened to round ends.
 

@@ -2,7 +2,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pooling.panels import arrange, by_model, caption, percent, reach, side, spread_out, strip
+from pooling.panels import (
+    arrange,
+    by_model,
+    caption,
+    percent,
+    reach,
+    side,
+    some_of_each,
+    spread_out,
+    strip,
+)
 
 
 def ordered(values, categories):
@@ -79,3 +89,10 @@ def test_caption_wraps_by_width():
 )
 def test_reach_is_round_and_holds_all_but_the_trimmed_values(values, trim, expected):
     assert reach(values, trim) == pytest.approx(expected)
+
+
+def test_the_same_rows_of_each_panel_are_drawn():
+    rows = pd.DataFrame({"panel": 5 * ["a"] + 5 * ["b"], "county": 2 * [*range(5)]})
+    drawn = rows[some_of_each(rows, "panel", 3)]
+    assert drawn["county"].tolist() == 2 * [0, 2, 4]
+    assert some_of_each(rows, "panel", 5).all()

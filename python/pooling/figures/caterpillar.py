@@ -148,7 +148,10 @@ def _scales(rows: pd.DataFrame) -> list[scale]:
     return [
         scale_x_continuous(expand=(0.03, 0)),
         scale_y_continuous(
-            breaks=list(names["row"]), labels=list(names["county"]), expand=(0, 0.8)
+            breaks=list(names["row"]),
+            labels=list(names["county"]),
+            minor_breaks=[],  # each tick takes its time
+            expand=(0, 0.8),
         ),
         scale_color_manual(colours, guide=None),
         scale_fill_manual(colours | {"": "white"}, guide=None),

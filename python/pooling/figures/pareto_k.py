@@ -31,7 +31,7 @@ from pooling.check import MAX_PARETO_K
 from pooling.drawing import draw
 from pooling.draws import Fit
 from pooling.errors import NothingToShow
-from pooling.panels import MARKERS_Y, by_model, caption, side, spread_out, strip
+from pooling.panels import MARKERS_Y, by_model, caption, side, some_of_each, strip
 from pooling.study import Figures
 from pooling.theme import DATA, model_colours, theme_pooling
 
@@ -86,7 +86,7 @@ def _houses(fit: Fit) -> pd.DataFrame:
 def plot(frame: pd.DataFrame) -> ggplot:
     """A panel a model, all on one scale."""
     low = max(LOWEST, min(0.0, frame["pareto_k"].min()))
-    rows = _shown(frame)
+    rows = frame[some_of_each(frame, "label", DOTS) | frame["failing"]]
     shift = np.random.default_rng(1).uniform(0.92, 1.08, len(rows))
     rows = rows.assign(
         x=rows["houses"] * shift,
@@ -124,13 +124,6 @@ def remarks(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
     said = [f"{bad} of {of:,} above" for bad, of in zip(panels["sum"], panels["size"], strict=True)]
     middle = float(np.sqrt(rows["x"].min() * rows["x"].max()))
     return panels.assign(said=said, x=middle, pareto_k=HIGHEST + 0.04).reset_index()
-
-
-def _shown(frame: pd.DataFrame) -> pd.DataFrame:
-    """Every failing house, and evenly spaced others where there are too many to tell apart."""
-    order = frame.groupby("label", observed=True).cumcount().to_numpy()
-    chosen = np.isin(order, spread_out(range(order.max() + 1), DOTS))
-    return frame[chosen | frame["failing"]]
 
 
 def _about(frame: pd.DataFrame, rows: pd.DataFrame, wide: float) -> str:

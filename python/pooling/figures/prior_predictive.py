@@ -35,7 +35,7 @@ NUMBERS = 4_000_000  # read for each model
 HOUSES = 100  # of each floor: houses of a floor differ little before there are data
 WIDEST = (-2, 6)  # log10 pCi/L; beyond it is only told how many houses there are
 BINS_A_DECADE = 4
-COLUMNS = 2
+BESIDE, MANY = 2, 3  # panels in a row, for up to four models and for more
 INCHES_WIDE = 10
 
 
@@ -108,7 +108,7 @@ def _shares(fit: Fit, drawn: dict[str, np.ndarray], edges: np.ndarray) -> pd.Dat
 def plot(frame: pd.DataFrame) -> ggplot:
     """A panel a model, a line a floor."""
     models = frame["label"].cat.categories.size
-    columns = min(COLUMNS, models)
+    columns = min(BESIDE if models <= 4 else MANY, models)
     low, high = frame[["observed_low", "observed_high"]].iloc[0]
     return (
         ggplot(frame, aes("activity", "share", color="floor"))
@@ -128,7 +128,12 @@ def plot(frame: pd.DataFrame) -> ggplot:
             caption=_about(frame),
         )
         + theme_pooling()
-        + theme(figure_size=(INCHES_WIDE, 2.7 * -(-models // columns) + 1.8))
+        + theme(
+            figure_size=(
+                INCHES_WIDE,
+                (2.7 if columns < MANY else 2.3) * -(-models // columns) + 1.8,
+            )
+        )
     )
 
 

@@ -229,6 +229,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + scale_y_continuous(
             breaks=[*(bands["band"] + 0.5)],
             labels=[_scale(row) for row in bands.itertuples()],
+            minor_breaks=[],
             expand=(0, 0),
         )
         + labs(title="Draws of every model", x="", y="", caption=_caption(frame))

@@ -30,7 +30,7 @@ from plotnine import (
 
 from pooling.drawing import draw
 from pooling.draws import Fit
-from pooling.panels import MARKERS_Y, caption, reach, side, spread_out
+from pooling.panels import MARKERS_Y, caption, reach, side, some_of_each
 from pooling.soil import EFFECTS, SUMMARY, estimates, line, name_panels, predicted, with_uranium
 from pooling.study import Figures
 from pooling.theme import DATA, model_colours, theme_pooling
@@ -77,7 +77,8 @@ def _line(fit: Fit, effect: str) -> pd.DataFrame:
 def plot(frame: pd.DataFrame) -> ggplot:
     """A panel an effect and model, on one scale an effect."""
     rows = _clipped(frame)
-    dots, lines = _shown(rows[rows["kind"] == "county"]), rows[rows["kind"] == "line"]
+    dots, lines = (rows[rows["kind"] == kind] for kind in ("county", "line"))
+    dots = dots[some_of_each(dots, "panel", DOTS)]
     dots = dots.assign(fill=np.where(dots["identified"], dots["model"], ""))
     panels = rows["panel"].cat.categories.size
     columns = min(COLUMNS, panels)
@@ -116,12 +117,6 @@ def _clipped(frame: pd.DataFrame) -> pd.DataFrame:
     low, high = np.array([ranges[name] for name in frame["effect"]]).T
     inside = {name: frame[name].clip(low, high) for name in SUMMARY}
     return frame.assign(low=low, high=high, place=side(frame["q50"], low, high), **inside)
-
-
-def _shown(dots: pd.DataFrame) -> pd.DataFrame:
-    """Counties of all soils where there are too many to tell apart."""
-    order = np.array(dots.groupby("panel", observed=True).cumcount())
-    return dots[np.isin(order, spread_out(range(order.max() + 1), DOTS))]
 
 
 def _about(rows: pd.DataFrame, dots: pd.DataFrame, wide: float) -> str:

@@ -28,7 +28,7 @@ from plotnine import (
 from pooling.drawing import draw
 from pooling.draws import Fit
 from pooling.errors import NothingToShow
-from pooling.panels import MARKERS_Y, caption, reach, side, spread_out
+from pooling.panels import MARKERS_Y, caption, reach, side, some_of_each
 from pooling.soil import EFFECTS, estimates, line, name_panels, predicted, with_uranium
 from pooling.study import Figures
 from pooling.theme import MUTED, model_colours, story_order, theme_pooling
@@ -119,7 +119,7 @@ def _compared(fit: Fit, plain: Fit, effect: str) -> pd.DataFrame:
 def plot(frame: pd.DataFrame) -> ggplot:
     """A panel an effect and model, on one scale an effect."""
     rows = _clipped(frame)
-    shown = rows[_some(rows)]
+    shown = rows[some_of_each(rows, "panel", SEGMENTS)]
     panels = rows["panel"].cat.categories.size
     columns = min(COLUMNS, panels)
     wide = 10 if columns > 1 else 7
@@ -158,12 +158,6 @@ def _clipped(frame: pd.DataFrame) -> pd.DataFrame:
     inside = {name: frame[name].clip(low, high) for name in STATISTICS}
     start, end = (side(frame[name], low, high) for name in ("without", "with"))
     return frame.assign(low=low, high=high, start=start, end=end, **inside)
-
-
-def _some(rows: pd.DataFrame) -> np.ndarray:
-    """Counties of all soils where there are too many to tell apart."""
-    order = rows.groupby("panel", observed=True).cumcount().to_numpy()
-    return np.isin(order, spread_out(range(order.max() + 1), SEGMENTS))
 
 
 def _about(rows: pd.DataFrame, shown: pd.DataFrame, wide: float) -> str:
