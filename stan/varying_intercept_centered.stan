@@ -43,11 +43,13 @@ parameters {
   real mu_beta;                                             // Floor effect, the same in all counties, log pCi/L
   real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha; // Spread of basement levels between counties
   real<lower=0, upper=prior_sigma_upper> sigma;             // Spread between houses, log pCi/L
-  vector<offset=(prior_only ? mu_alpha : 0),
-         multiplier=(prior_only ? sigma_alpha : 1)>[J] alpha;  // County basement levels, log pCi/L
+  vector[J] alpha_tilde;                                    // County basement levels; in the prior alone, their distances
 }
 transformed parameters {
+  vector[J] alpha = alpha_tilde;                            // County basement levels, log pCi/L
   vector[J] beta = rep_vector(mu_beta, J);                  // County floor effects, all the same
+  if (prior_only)
+    alpha = mu_alpha + sigma_alpha * alpha_tilde;
 }
 model {
   // Prior model: the study's scales; with (0, 10) and 1 they say
@@ -55,7 +57,10 @@ model {
   mu_beta ~ normal(prior_mu_beta_loc, prior_mu_beta_scale);     // -23 <~ mu_beta <~ 23
   sigma_alpha / prior_sigma_alpha_scale ~ std_normal();         // 0 <~ sigma_alpha <~ 2.6
   sigma / prior_sigma_scale ~ std_normal();                     // 0 <~ sigma <~ 2.6
-  alpha ~ normal(mu_alpha, sigma_alpha);                        // 99% of counties within 2.6 sigma_alpha
+  if (prior_only)
+    alpha_tilde ~ std_normal();                                 // 99% of counties within 2.6 sigma_alpha
+  else
+    alpha_tilde ~ normal(mu_alpha, sigma_alpha);                // The same
 
   // Observational model
   y ~ normal(alpha[c] + mu_beta * x, sigma);

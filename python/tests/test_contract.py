@@ -132,8 +132,9 @@ def test_log_lik_is_the_normal_density_of_the_shipped_programs(runs, held_out):
     mean, sigma = expectations(run, data)
     log_lik = stats.norm.logpdf(np.array(data["log_radon"]), mean, sigma)
     scored = slice(-held_out, None) if held_out else slice(None)
-    # CmdStan writes six digits.
-    assert run.stan_variable("log_lik") == pytest.approx(log_lik[:, scored], rel=1e-3, abs=1e-3)
+    # CmdStan writes six digits of the mean, which matter more where sigma is small.
+    margin = 1e-3 * (1 + abs(log_lik)) + 1e-4 / sigma
+    assert np.all(abs(run.stan_variable("log_lik") - log_lik[:, scored]) < margin[:, scored])
 
 
 def test_y_rep_is_normal_about_the_mean_of_the_shipped_programs(runs):

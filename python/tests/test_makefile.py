@@ -11,8 +11,13 @@ import subprocess
 import pytest
 from project import ROOT, Project, copy_project, fake_cmdstan
 
+from pooling.plan import models_of, programs
+from pooling.study import read_study
+
 CENTERED, NONCENTERED = "hierarchical_centered", "hierarchical_noncentered"
-MODELS = {path.stem for path in (ROOT / "stan").glob("*.stan")}
+STUDY = ROOT / "data/studies/minnesota.toml"
+PROGRAMS = programs(ROOT / "stan")
+MODELS = set(models_of(read_study(STUDY), STUDY, PROGRAMS))
 FIGURES = {f"figures.{path.stem}" for path in (ROOT / "python/pooling/figures").glob("[a-z]*.py")}
 LEFT_OUT = {
     f"figures.{name}"
@@ -376,7 +381,7 @@ def test_help_lists_everything_without_making_anything(project):
     models = next(line for line in run.stdout.splitlines() if line.startswith("models:"))
     figures = next(line for line in run.stdout.splitlines() if line.startswith("figures:"))
     studies = next(line for line in run.stdout.splitlines() if line.startswith("studies:"))
-    assert set(models.split()[1:]) == MODELS
+    assert set(models.split()[1:]) == set(PROGRAMS)
     assert {f"figures.{name.replace('-', '_')}" for name in figures.split()[1:]} == FIGURES
     assert {"minnesota", "post"} <= set(studies.split()[1:])
     for word in (*names, "STUDY", "FROM", "TO", "SEED", "PYTHON3"):

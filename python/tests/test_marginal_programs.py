@@ -114,6 +114,14 @@ def fitted(request):
     return run.method_variables()["lp__"][:, 0], Population(run.stan_variables(), data)
 
 
+def scale_of(name: str, draws: dict[str, np.ndarray]) -> tuple:
+    """Prior mean and standard deviation of a `_tilde`: 0 and 1 unless it is the effect itself."""
+    effect = name.partition("_")[0]
+    if np.array_equal(draws[name], draws[f"mu_{effect}_state"]):
+        return draws[f"mu_{effect}"][:, None], draws[f"sigma_{effect}_state"][:, None]
+    return 0, 1
+
+
 def log_prior(population: Population) -> np.ndarray:
     """Log density of the sampled parameters as the sampler sees them, unbounded (draw,)."""
     total = np.zeros(DRAWS)
@@ -121,7 +129,7 @@ def log_prior(population: Population) -> np.ndarray:
         flat = values.reshape(DRAWS, -1)
         prior = getattr(PRIORS, name, None)
         if name.endswith("_tilde"):
-            terms = stats.norm.logpdf(flat)
+            terms = stats.norm.logpdf(flat, *scale_of(name, population.draws))
         elif name in ("alpha", "beta") or prior is None:
             continue
         elif isinstance(prior, LocationScale):
