@@ -61,15 +61,15 @@ parameters {
   real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha; // Spread of basement levels within a state
   real<lower=0, upper=prior_sigma_beta_upper> sigma_beta;   // Spread of floor effects within a state
   real<lower=0, upper=prior_sigma_upper> sigma;             // Spread between houses, log pCi/L
-  vector[S] alpha_state_tilde;                              // Mean basement levels; in the prior alone, their distances
+  vector[S] alpha_state_free;                              // Mean basement levels; in the prior alone, their distances
   vector[S] beta_state_tilde;                               // Mean floor effects, in sigma_beta_state from mu_beta
 }
 transformed parameters {
-  vector[S] mu_alpha_state = alpha_state_tilde;             // Mean basement level of each state, log pCi/L
+  vector[S] mu_alpha_state = alpha_state_free;             // Mean basement level of each state, log pCi/L
   vector[S] mu_beta_state = mu_beta                         // Mean floor effect of each state, log pCi/L
                             + sigma_beta_state * beta_state_tilde;
   if (prior_only)
-    mu_alpha_state = mu_alpha + sigma_alpha_state * alpha_state_tilde;
+    mu_alpha_state = mu_alpha + sigma_alpha_state * alpha_state_free;
 }
 model {
   // Prior model: the study's scales; with (0, 10) and 1 they say
@@ -81,9 +81,9 @@ model {
   sigma_beta / prior_sigma_beta_scale ~ std_normal();           // 0 <~ sigma_beta <~ 2.6
   sigma / prior_sigma_scale ~ std_normal();                     // 0 <~ sigma <~ 2.6
   if (prior_only)
-    alpha_state_tilde ~ std_normal();                           // 99% of states within 2.6 sigma_alpha_state
+    alpha_state_free ~ std_normal();                           // 99% of states within 2.6 sigma_alpha_state
   else
-    alpha_state_tilde ~ normal(mu_alpha, sigma_alpha_state);    // The same
+    alpha_state_free ~ normal(mu_alpha, sigma_alpha_state);    // The same
   beta_state_tilde ~ std_normal();                              // 99% of states within 2.6 sigma_beta_state
 
   // Observational model, with the states' populations of alpha and beta in it

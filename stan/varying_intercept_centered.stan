@@ -43,13 +43,13 @@ parameters {
   real mu_beta;                                             // Floor effect, the same in all counties, log pCi/L
   real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha; // Spread of basement levels between counties
   real<lower=0, upper=prior_sigma_upper> sigma;             // Spread between houses, log pCi/L
-  vector[J] alpha_tilde;                                    // County basement levels; in the prior alone, their distances
+  vector[J] alpha_free;                                    // County basement levels; in the prior alone, their distances
 }
 transformed parameters {
-  vector[J] alpha = alpha_tilde;                            // County basement levels, log pCi/L
+  vector[J] alpha = alpha_free;                            // County basement levels, log pCi/L
   vector[J] beta = rep_vector(mu_beta, J);                  // County floor effects, all the same
   if (prior_only)
-    alpha = mu_alpha + sigma_alpha * alpha_tilde;
+    alpha = mu_alpha + sigma_alpha * alpha_free;
 }
 model {
   // Prior model: the study's scales; with (0, 10) and 1 they say
@@ -58,9 +58,9 @@ model {
   sigma_alpha / prior_sigma_alpha_scale ~ std_normal();         // 0 <~ sigma_alpha <~ 2.6
   sigma / prior_sigma_scale ~ std_normal();                     // 0 <~ sigma <~ 2.6
   if (prior_only)
-    alpha_tilde ~ std_normal();                                 // 99% of counties within 2.6 sigma_alpha
+    alpha_free ~ std_normal();                                 // 99% of counties within 2.6 sigma_alpha
   else
-    alpha_tilde ~ normal(mu_alpha, sigma_alpha);                // The same
+    alpha_free ~ normal(mu_alpha, sigma_alpha);                // The same
 
   // Observational model
   y ~ normal(alpha[c] + mu_beta * x, sigma);
