@@ -61,7 +61,7 @@ parameters {
   real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha; // Spread of basement levels within a state
   real<lower=0, upper=prior_sigma_beta_upper> sigma_beta;   // Spread of floor effects within a state
   real<lower=0, upper=prior_sigma_upper> sigma;             // Spread between houses, log pCi/L
-  vector[S] alpha_state_free;                              // Mean basement levels; in the prior alone, their distances
+  vector[S] alpha_state_free;                               // Mean basement levels; in the prior alone, their distances
   vector[S] beta_state_tilde;                               // Mean floor effects, in sigma_beta_state from mu_beta
 }
 transformed parameters {

@@ -43,7 +43,7 @@ parameters {
   real mu_beta;                                             // Floor effect, the same in all counties, log pCi/L
   real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha; // Spread of basement levels between counties
   real<lower=0, upper=prior_sigma_upper> sigma;             // Spread between houses, log pCi/L
-  vector[J] alpha_free;                                    // County basement levels; in the prior alone, their distances
+  vector[J] alpha_free;                                     // County basement levels; in the prior alone, their distances
 }
 transformed parameters {
   vector[J] alpha = alpha_free;                            // County basement levels, log pCi/L
