@@ -80,7 +80,7 @@ def provided_data(study: Study) -> set[str]:
     provided = INPUTS - PRIORS - OPTIONAL | set(study.priors.scales())
     if study.data.uranium:
         provided.add("log_uranium")
-    if len(study.data.states) != 1:
+    if study.data.several_states:
         provided |= {"S", "state"}
     return provided
 

@@ -168,7 +168,7 @@ def stan_data(
 
     `first_floor_share` is a county's share of first-floor houses, 0 without
     houses. `log_uranium` (log ppm) is there if the study uses it, `S` and
-    `state` (1..S, alphabetical) if there is more than one state.
+    `state` (1..S, alphabetical) unless the study names a single state.
     """
     number = count_houses(houses, counties, data)
     share = number["first_floor_houses"] / number["houses"].clip(lower=1)
@@ -181,7 +181,7 @@ def stan_data(
         "log_radon": log_radon(houses["activity"].to_numpy(), data.response, rules).tolist(),
         "first_floor_share": share.tolist(),
         **_uranium(counties, data),
-        **_states(counties),
+        **_states(counties, data),
         **priors.scales(),
         # Every fit sets these; here they make the file complete for any program.
         "held_out": 0,
@@ -202,9 +202,11 @@ def _uranium(counties: pd.DataFrame, data: Data) -> dict[str, list]:
     return {"log_uranium": np.log(counties["uranium"].to_numpy()).tolist()}
 
 
-def _states(counties: pd.DataFrame) -> dict[str, int | list]:
+def _states(counties: pd.DataFrame, data: Data) -> dict[str, int | list]:
+    if not data.several_states:
+        return {}
     names, codes = np.unique(counties["state"].to_numpy(str), return_inverse=True)
-    return {"S": len(names), "state": (codes + 1).tolist()} if len(names) > 1 else {}
+    return {"S": len(names), "state": (codes + 1).tolist()}
 
 
 def coordinates(

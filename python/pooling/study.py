@@ -64,6 +64,11 @@ class Data(Section):
     unmeasured_counties: bool = False
     uranium: bool = Field(default=False, description="use the counties' uranium; all must have it")
 
+    @property
+    def several_states(self) -> bool:
+        """Whether states are a level that programs may use; a study of one state has none."""
+        return len(self.states) != 1
+
     @model_validator(mode="after")
     def _one_meaning(self) -> "Data":
         both = sorted(set(self.floors) & set(self.drop_floors))

@@ -94,12 +94,13 @@ def quick(**changes: object) -> Sampler:
     return Sampler.model_validate(few | changes)
 
 
-def study_data(name: str) -> tuple[dict, dict]:
-    """Stan data and coordinates of a shipped study."""
+def study_data(name: str, **changes: object) -> tuple[dict, dict]:
+    """Stan data and coordinates of a shipped study, perhaps with another `[data]`."""
     study = read_study(ROOT / "data" / "studies" / f"{name}.toml")
     houses = read_houses(ROOT / "data" / "households.csv", {})
     counties = read_counties(ROOT / "data" / "counties.csv", {})
-    return prepare(name, study.data, study.priors, houses, counties)
+    data = study.data.model_copy(update=changes)
+    return prepare(name, data, study.priors, houses, counties)
 
 
 def executable(stem: str) -> Path:

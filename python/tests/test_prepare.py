@@ -175,6 +175,11 @@ def test_uranium_is_left_out_unless_the_study_uses_it(prepared):
     assert values["S"] == 2
 
 
+def test_states_are_no_level_where_the_study_names_one(prepared):
+    alone, _ = prepared(states=["MN"])
+    assert not {"S", "state"} & set(alone)
+
+
 def test_uranium_that_a_county_lacks_is_an_error(prepared):
     with pytest.raises(
         StudyError, match=r"data\.uranium is true, but .* 1 of the study's counties"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from cmdstanpy import CmdStanMCMC
-from programs import STEMS, WEAK, executable, quick, tiny_data
+from programs import STEMS, WEAK, executable, quick, study_data, tiny_data
 
 from pooling.check import summarize
 from pooling.sampling import sample
@@ -228,3 +228,21 @@ def test_prior_is_the_one_that_is_stated(stem):
         mean, sd = stated[name]
         assert ((rows["mean"] - mean).abs() < 4.5 * rows["mcse_mean"]).all(), name
         assert rows["sd"].to_numpy() == pytest.approx(sd, rel=0.12), name
+
+
+@pytest.mark.parametrize("program", ["hierarchical_marginal", "hierarchical_uranium"])
+def test_county_without_a_house_is_predicted_by_its_population(program):
+    # GRANT and RED LAKE, the counties of Minnesota without a house.
+    data, coords = study_data("minnesota", unmeasured_counties=True)
+    unmeasured = [coords["county_fips"].index(code) for code in (27051, 27125)]
+    assert [coords["county"][j] for j in unmeasured] == ["GRANT", "RED LAKE"]
+    run = sample(executable(program), data, SETTINGS, progress=False)
+    draws = {name: run.stan_variable(name) for name in ("alpha", "mu_alpha", "sigma_alpha")}
+    uranium = np.log([1.47959, 1.03105])  # ppm, counties' table
+    slope = run.stan_variable("gamma_alpha") if "uranium" in program else 0.0
+    for j, u in zip(unmeasured, uranium, strict=True):
+        mean = draws["mu_alpha"] + slope * u
+        z = (draws["alpha"][:, j] - mean) / draws["sigma_alpha"]
+        # Independent of everything else: standard normal over the draws.
+        assert abs(z.mean()) < 4 / np.sqrt(z.size)
+        assert abs((z**2).mean() - 1) < 4 * np.sqrt(2 / z.size)
