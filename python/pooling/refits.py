@@ -174,7 +174,9 @@ def cluster(scheduler: str | None) -> Iterator[Client]:
         return
     # Threads suffice: the work is done by CmdStan, in processes of its own.
     threads = {"processes": False, "n_workers": 1, "threads_per_worker": os.cpu_count()}
-    with LocalCluster(**threads, dashboard_address=None) as local, Client(local) as client:
+    # Any free ports of this machine alone: dask opens them even without dashboards.
+    inside = dict.fromkeys(("dashboard_address", "worker_dashboard_address"), "127.0.0.1:0")
+    with LocalCluster(**threads, **inside) as local, Client(local) as client:
         yield client
 
 
