@@ -128,7 +128,7 @@ $(fits)/%/left_out.csv: $(package)/leave_out.py stan/% .build/programs/%.essence
 	$(say)
 	$(run) $(filter-out %/schemes,$(given)) --schemes $(SCHEMES) $(on) -o $@
 
-$(fits)/%/scores.csv: $(package)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(package)/draws.py
+$(fits)/%/scores.csv: $(package)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(addprefix $(package)/,draws.py standard_errors.py)
 	$(say)
 	$(run) $(given) -o $@
 
@@ -142,7 +142,7 @@ $(fits)/%/other_priors.csv: $(package)/other_priors.py stan/% $(prepared).json $
 
 # Figures: code, the study's section, the models; shrinkage may be asked for two models.
 # Only some wait for more than the fits: refits without some houses, or under other priors.
-drawn_by := $(addprefix $(package)/,densities.py drawing.py draws.py panels.py soil.py theme.py)
+drawn_by := $(addprefix $(package)/,densities.py drawing.py draws.py panels.py soil.py standard_errors.py theme.py)
 $(foreach name,county_means coverage loo_pit model_comparison pareto_k,$(eval waits_$(name) := loo left_out))
 waits_other_priors := other_priors
 shown     = $(if $(and $(TO),$(filter shrinkage,$1)),$(FROM) $(TO),$(MODELS))

@@ -13,14 +13,13 @@ from pooling.theme import story_order
 BESIDE = 4  # panels in a row that leave room for the name of a model
 LONGEST = 28  # characters of a name in such a panel, underscores counted twice
 
-# What was left out, as titles of panels, and where houses of a county were left out together.
-LEFT_OUT = {
+# What was left out, as titles of panels.
+SCHEME_TITLES = {
     "loo": "leave one house out",
     "loco": "leave one county out",
     "kfold_county": "tenths of the counties",
     "kfold_house": "tenths of the houses",
 }
-WHOLE_COUNTIES = ("loco", "kfold_county")
 
 # Markers of a point inside its panel and of one at the edge that it lies beyond.
 MARKERS_X = {"inside": "o", "below": "<", "above": ">"}

@@ -16,9 +16,15 @@ from pooling.check import MAX_PARETO_K
 from pooling.draws import LEFT_OUT, Fit, open_fit
 from pooling.errors import DataError
 from pooling.files import replacing
+from pooling.standard_errors import (
+    WHOLE_COUNTIES,
+    drawn_together,
+    mean,
+    root_mean_square,
+    total,
+)
 
 COLUMNS = ["model", "score", "value", "se", "n", "note"]
-WHOLE_COUNTIES = ("loco", "kfold_county")
 COVERAGE = (50, 90)  # per cent
 TOLERATED_NOISE = 0.01  # share of a mean square that may be Monte Carlo error without a word
 
@@ -53,37 +59,6 @@ DEFINITIONS |= {
 Score = tuple[float, float, int]
 
 
-def mean(values: np.ndarray, group: np.ndarray) -> tuple[float, float]:
-    """Mean over houses and its standard error.
-
-    `group` says which houses were left out together. The error of the mean m is that
-    of a ratio over G groups, sqrt(G / (G - 1) sum (S - m n)^2) / N with S and n the
-    sum and size of a group (Cochran 1977, Sampling Techniques, section 6.3); with a
-    group a house it is sd / sqrt(N).
-    """
-    m = values.mean()
-    sums = pd.Series(values - m).groupby(group).sum().to_numpy()
-    if sums.size < 2:
-        return float(m), float("nan")
-    error = np.sqrt(sums.size / (sums.size - 1) * (sums**2).sum()) / values.size
-    return float(m), float(error)
-
-
-def root_mean_square(squares: np.ndarray, group: np.ndarray) -> tuple[float, float]:
-    """Root of the mean of `squares`, and its standard error by the delta method."""
-    m, error = mean(squares, group)
-    return float(np.sqrt(m)), error / (2 * float(np.sqrt(m))) if m > 0 else float("nan")
-
-
-def total(values: np.ndarray, group: np.ndarray) -> tuple[float, float]:
-    """Sum over houses and its standard error, N times that of the mean.
-
-    With a group a house it is sqrt(N) times the standard deviation over houses.
-    """
-    m, error = mean(values, group)
-    return m * values.size, error * values.size
-
-
 def in_sample(fit: Fit) -> dict[str, Score]:
     """Scores of the houses that the fit has seen, log pCi/L."""
     y = fit.houses["log_radon"].to_numpy()
@@ -108,14 +83,13 @@ def out_of_sample(fit: Fit, scheme: str, rows: pd.DataFrame) -> dict[str, Score]
     houses, rows = fit.houses[known], rows[known]
     n = len(rows)
     gaps = houses["log_radon"].to_numpy() - rows["mean"].to_numpy()
-    county = houses["county_fips"].to_numpy()
-    group = county if scheme in WHOLE_COUNTIES else np.arange(n)
+    group = drawn_together(fit, scheme)[known]
     scores: dict[str, Score] = {
         f"elpd_{scheme}": (*total(rows["elpd"].to_numpy(), group), n),
         f"rmse_{scheme}": (*root_mean_square(gaps**2, group), n),
     }
     if scheme in WHOLE_COUNTIES:
-        means = pd.Series(gaps).groupby(county).mean().to_numpy()
+        means = pd.Series(gaps).groupby(group).mean().to_numpy()
         each = np.arange(means.size)
         scores[f"rmse_county_means_{scheme}"] = (*root_mean_square(means**2, each), means.size)
     for share in COVERAGE:

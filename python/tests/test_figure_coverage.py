@@ -6,7 +6,8 @@ import pytest
 
 from pooling.drawing import save
 from pooling.errors import NothingToShow
-from pooling.figures.coverage import frame, mean_of_groups, plot
+from pooling.figures.coverage import frame, plot
+from pooling.standard_errors import mean
 from pooling.study import Figures
 
 COLUMNS = ["study", "model", "label", "score", "nominal", "share", "se", "houses"]
@@ -36,8 +37,8 @@ def test_a_house_without_a_score_does_not_count(example_fit):
 
 def test_errors_of_whole_counties_are_over_counties(example_fit):
     # Both houses of the second county are missed: m 0.6, sums less m n are 1.2 and -1.2.
-    mean, se = mean_of_groups(np.array([1.0, 1, 1, 0, 0]), np.array([7, 7, 7, 9, 9]))
-    assert (mean, se) == pytest.approx((0.6, (2 * 2 * 1.2**2) ** 0.5 / 5))
+    share, se = mean(np.array([1.0, 1, 1, 0, 0]), np.array([7, 7, 7, 9, 9]))
+    assert (share, se) == pytest.approx((0.6, (2 * 2 * 1.2**2) ** 0.5 / 5))
     # ANOKA, houses 5 to 7, is missed and all others are not; sums less m n are
     # 4 - 2.8, 0 - 2.1, 2 - 1.4 and 1 - 0.7, and their squares add up to 6.3.
     pit = [0.5, 0.5, 0.5, 0.5, 0.0, 0.0, 0.0, 0.5, 0.5, 0.5]
@@ -45,12 +46,6 @@ def test_errors_of_whole_counties_are_over_counties(example_fit):
     assert rows["score"].unique().tolist() == ["leave one county out"]
     assert rows["share"].tolist() == pytest.approx([0.7, 0.7])
     assert rows["se"].tolist() == pytest.approx(2 * [(4 / 3 * 6.3) ** 0.5 / 10])
-
-
-def test_one_county_has_no_error():
-    assert mean_of_groups(np.array([1.0, 0]), np.array([1, 1])) == pytest.approx(
-        (0.5, float("nan")), nan_ok=True
-    )
 
 
 def test_a_model_that_was_not_refitted_has_no_share(example_fit):

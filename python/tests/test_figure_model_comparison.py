@@ -75,8 +75,8 @@ def test_whole_counties_are_drawn_together(example_fit):
     rows = frame([worse, better], Figures())
     assert rows["score"].tolist() == 2 * ["leave one county out"]
     assert rows["difference"].tolist() == [0, -4]
-    # Counties -2, -1, 0, -1: standard deviation sqrt(2 / 3), of a sum of four twice that.
-    assert rows["se"].tolist() == pytest.approx([0, 2 * (2 / 3) ** 0.5])
+    # Counties -2, -1, 0, -1, less -0.4 a house: -0.4, 0.2, 0.8, -0.6; their squares sum to 1.2.
+    assert rows["se"].tolist() == pytest.approx([0, (4 / 3 * 1.2) ** 0.5])
 
 
 def test_tenths_of_houses_are_houses_of_their_own(example_fit):

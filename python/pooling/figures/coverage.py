@@ -30,7 +30,8 @@ from plotnine import (
 from pooling.drawing import draw
 from pooling.draws import Fit
 from pooling.errors import NothingToShow
-from pooling.panels import LEFT_OUT, WHOLE_COUNTIES, by_model, caption, strip
+from pooling.panels import SCHEME_TITLES, by_model, caption, strip
+from pooling.standard_errors import drawn_together, mean
 from pooling.study import Figures
 from pooling.theme import DATA, MUTED, model_colours, theme_pooling
 
@@ -58,7 +59,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     """
     parts = [
         _covered(fit, scheme, nominal)
-        for scheme in LEFT_OUT
+        for scheme in SCHEME_TITLES
         if any(scheme in fit.left_out for fit in fits)
         for fit in fits
         for nominal in NOMINAL
@@ -68,7 +69,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
             "no house has been left out; set sampler.pointwise = true in the study for it"
         )
     rows = pd.DataFrame(parts, columns=COLUMNS)
-    known = [title for title in LEFT_OUT.values() if (rows["score"] == title).any()]
+    known = [title for title in SCHEME_TITLES.values() if (rows["score"] == title).any()]
     return rows.assign(
         label=by_model(rows["label"], fits),
         score=pd.Categorical(rows["score"], known, ordered=True),
@@ -77,30 +78,14 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
 
 def _covered(fit: Fit, scheme: str, nominal: float) -> dict[str, object]:
     about = {"study": fit.study, "model": fit.model, "label": fit.label}
-    about |= {"score": LEFT_OUT[scheme], "nominal": nominal}
+    about |= {"score": SCHEME_TITLES[scheme], "nominal": nominal}
     pit = fit.left_out[scheme]["pit"] if scheme in fit.left_out else pd.Series(dtype=float)
     known = pit.notna().to_numpy()
     if not known.any():
         return about | {"share": np.nan, "se": np.nan, "houses": 0}
     inside = ((pit[known] - 0.5).abs() <= nominal / 2).to_numpy(float)
-    together = scheme in WHOLE_COUNTIES
-    group = fit.houses.loc[known, "county_fips"] if together else np.arange(inside.size)
-    share, se = mean_of_groups(inside, np.asarray(group))
+    share, se = mean(inside, drawn_together(fit, scheme)[known])
     return about | {"share": share, "se": se, "houses": inside.size}
-
-
-def mean_of_groups(values: np.ndarray, group: np.ndarray) -> tuple[float, float]:
-    """Mean of values that were drawn in groups, and its standard error.
-
-    The error is that of a ratio, sqrt(G / (G - 1) sum (S - m n)^2) / N with S and n
-    the sum and size of each of G groups (Cochran 1977, Sampling Techniques, chapter
-    9A); missing with one group.
-    """
-    mean = values.mean()
-    sums = pd.Series(values - mean).groupby(group).sum().to_numpy()
-    if sums.size < 2:
-        return float(mean), float("nan")
-    return float(mean), float(np.sqrt(sums.size / (sums.size - 1) * (sums**2).sum()) / values.size)
 
 
 def plot(frame: pd.DataFrame) -> ggplot:

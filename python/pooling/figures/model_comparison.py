@@ -36,7 +36,8 @@ from plotnine import (
 from pooling.drawing import draw
 from pooling.draws import Fit
 from pooling.errors import NothingToShow
-from pooling.panels import LEFT_OUT, MARKERS_X, WHOLE_COUNTIES, caption, side, strip
+from pooling.panels import MARKERS_X, SCHEME_TITLES, caption, side, strip
+from pooling.standard_errors import WHOLE_COUNTIES, total
 from pooling.study import Figures
 from pooling.theme import DATA, MUTED, model_colours, theme_pooling
 
@@ -66,7 +67,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     NothingToShow
         No two models were left without houses, or no house has a score under all.
     """
-    parts = [compared(fits, scheme) for scheme in LEFT_OUT]
+    parts = [compared(fits, scheme) for scheme in SCHEME_TITLES]
     if all(part is None for part in parts):
         raise NothingToShow(
             "a comparison needs two models with left-out houses; "
@@ -75,7 +76,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     rows = pd.concat([part for part in parts if part is not None], ignore_index=True)
     if rows["elpd"].isna().all():
         raise NothingToShow("no house has a leave-one-out score under every model")
-    known = [name for name in LEFT_OUT.values() if (rows["score"] == name).any()]
+    known = [name for name in SCHEME_TITLES.values() if (rows["score"] == name).any()]
     first = rows[rows["score"] == known[0]].sort_values("elpd", ascending=False, kind="stable")
     return rows.assign(
         label=pd.Categorical(rows["label"], first["label"], ordered=True),
@@ -96,14 +97,17 @@ def compared(fits: Sequence[Fit], scheme: str) -> pd.DataFrame | None:
     common = elpd.dropna()
     passed = [fit.model for fit in fits if fit.converged and fit.model in scored] or list(scored)
     gaps = common.sub(common[common[passed].sum().idxmax()], axis=0)
-    drawn = gaps
+    group = np.arange(len(common))
     if scheme in WHOLE_COUNTIES:
-        drawn = gaps.groupby(fits[0].houses.set_index("house")["county_fips"]).sum()
+        group = fits[0].houses.set_index("house")["county_fips"][common.index].to_numpy()
+    none = (np.nan, np.nan)
+    sums = {name: total(gap.to_numpy(), group) if len(gap) else none for name, gap in gaps.items()}
+    sums = pd.DataFrame(sums, index=["difference", "se"]).T
     found = pd.DataFrame(
         {
             "elpd": common.sum(min_count=1),
-            "difference": gaps.sum(min_count=1),
-            "se": np.sqrt(len(drawn)) * drawn.std(ddof=1),
+            "difference": sums["difference"],
+            "se": sums["se"],
             "missing": elpd.isna().sum(),
         }
     ).reindex([fit.model for fit in fits])
@@ -111,7 +115,7 @@ def compared(fits: Sequence[Fit], scheme: str) -> pd.DataFrame | None:
         study=fits[0].study,
         model=[fit.model for fit in fits],
         label=[fit.label for fit in fits],
-        score=LEFT_OUT[scheme],
+        score=SCHEME_TITLES[scheme],
         houses=len(common),
         missing=found["missing"].fillna(len(elpd)).astype(int),
     )
