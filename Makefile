@@ -124,9 +124,9 @@ $(fits)/%/loo.csv: $(package)/loo.py stan/% .build/programs/%.essence $(fits)/%/
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
 
-$(fits)/%/left_out.csv: $(package)/leave_out.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(plan)/schemes $(addprefix $(package)/,refits.py sampling.py)
+$(fits)/%/left_out.csv: $(package)/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(plan)/schemes $(addprefix $(package)/,refits.py sampling.py draws.py)
 	$(say)
-	$(run) $(filter-out %/schemes,$(given)) --schemes $(SCHEMES) $(on) -o $@
+	$(run) $(filter-out %/diagnostics.json %/schemes,$(given)) --schemes $(SCHEMES) $(on) -o $@
 
 $(fits)/%/scores.csv: $(package)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(addprefix $(package)/,draws.py standard_errors.py)
 	$(say)

@@ -5,7 +5,8 @@ been checked, `diagnostics.json`, and, once its houses have been left out,
 `loo.csv` and `left_out.csv`, and, once it has been sampled under other priors,
 `other_priors.csv`. The groups are ArviZ's: `posterior`,
 `posterior_predictive`, `log_likelihood`, `sample_stats`, `prior`,
-`prior_predictive`, `sample_stats_prior`, `observed_data`, `constant_data`.
+`prior_predictive`, `sample_stats_prior`, `observed_data`, `constant_data`; and
+`adaptation`, the step size and inverse metric that the chains ended with.
 Dimensions are `chain`, `draw`, `county` (FIPS code) and `house` (house id).
 """
 
@@ -32,6 +33,25 @@ LEFT_OUT = {
     "kfold_house": "a random tenth of the houses",
 }
 ZERO = 0.1  # pCi/L that keep the logarithm of an activity of 0 finite
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a fit ended, for chains of the same program to start from.
+
+    Attributes
+    ----------
+    step_size
+        Of the leapfrog integrator.
+    inv_metric
+        Diagonal of the inverse metric, one number a parameter without constraints.
+    inits
+        Parameters of each chain by name, as they are in the program.
+    """
+
+    step_size: float
+    inv_metric: list[float]
+    inits: list[dict[str, float | list]]
 
 
 @dataclass(frozen=True)
@@ -164,6 +184,20 @@ class Fit:
         names = self.counties.set_index("county_fips")["county"]
         frame.insert(2, "county", frame["county_fips"].map(names))
         return frame
+
+    def start(self) -> Start:
+        """For chains that start where this fit ended: mean adaptation, last draw of each chain."""
+        adapted = self.tree["adaptation"].to_dataset()
+        last = self.tree["posterior"].to_dataset().isel(draw=-1).transpose("chain", ...)
+        values = {name: variable.values.tolist() for name, variable in last.items()}
+        return Start(
+            float(adapted["step_size"].mean()),
+            adapted["inv_metric"].transpose("chain", ...).values.mean(axis=0).tolist(),
+            [
+                {name: value[i] for name, value in values.items()}
+                for i in range(last.sizes["chain"])
+            ],
+        )
 
     def expected(self) -> xr.DataArray:
         """Draws of each house's mean, alpha + beta * floor: (sample, house), log pCi/L."""

@@ -56,6 +56,12 @@ def as_tree(posterior: CmdStanMCMC, prior: CmdStanMCMC, data: dict, coords: dict
         coords={"county": county, "house": house, "state": states},
         dims=dims,
     )
+    tree["adaptation"] = xr.Dataset(
+        {
+            "step_size": ("chain", posterior.step_size),
+            "inv_metric": (("chain", "unconstrained"), posterior.metric),
+        }
+    )
     for group in ("posterior", "prior"):
         tree[group] = tree[group].to_dataset().drop_vars(POINTWISE, errors="ignore")
     return tree

@@ -1,7 +1,7 @@
 """Leave out houses together, by refits: a county at a time, a tenth of the counties or houses.
 
-    python -m pooling.leave_out stan/M ESSENCE DATA.json COORDS.json SAMPLER.json TOOLCHAIN.json \\
-        FIT/diagnostics.json --schemes SCHEME... -o FIT/left_out.csv
+    python -m pooling.leave_out stan/M ESSENCE FIT/fit.nc DATA.json SAMPLER.json \\
+        TOOLCHAIN.json --schemes SCHEME... -o FIT/left_out.csv
 
 Schemes: `loco` leaves out one county at a time, `kfold_county` a tenth of the
 counties, `kfold_house` a tenth of the houses. A model that failed its diagnostics is
@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pooling import cli
+from pooling.draws import open_fit
 from pooling.files import replacing
 from pooling.refits import SCORES, Program, read_program, run_refits
 from pooling.study import Sampler, read_section
@@ -107,20 +108,20 @@ def without_scores(house: list, schemes: Sequence[str]) -> pd.DataFrame:
 
 def main(arguments: list[str] | None) -> None:
     """Score one model; without pointwise output the table is empty."""
-    names = ("executable", "essence", "data", "coords", "sampler", "toolchain", "diagnostics")
+    names = ("executable", "essence", "fit", "data", "sampler", "toolchain")
     parser = cli.stage(__doc__, *names)
     parser.add_argument("--schemes", nargs="*", choices=SCHEMES, default=[])
     parser.add_argument("--scheduler", help="address of a dask scheduler; none: this machine")
     given = parser.parse_args(arguments)
     settings = read_section(Sampler, given.sampler)
-    house = json.loads(given.coords.read_text(encoding="utf-8"))["house_id"]
-    passed = json.loads(given.diagnostics.read_text(encoding="utf-8"))["passed"]
+    fit = open_fit(given.fit.parent)
+    house = fit.houses["house"].tolist()
     rows = pd.DataFrame(columns=COLUMNS)
-    if settings.pointwise and not passed:
+    if settings.pointwise and not fit.converged:
         rows = without_scores(house, given.schemes)
     elif settings.pointwise:
         data = json.loads(given.data.read_text(encoding="utf-8"))
-        program = read_program(given.executable, given.essence, given.toolchain)
+        program = read_program(given.executable, given.essence, given.toolchain, fit)
         kept = given.output.with_name("refits")
         rows = leave_out(program, data, house, given.schemes, settings, kept, given.scheduler)
     with replacing(given.output) as draft:

@@ -105,7 +105,7 @@ def main(arguments: list[str] | None) -> None:
     if settings.pointwise:
         scores = psis(fit)
         if fit.converged:
-            program = read_program(given.executable, given.essence, given.toolchain)
+            program = read_program(given.executable, given.essence, given.toolchain, fit)
             data = json.loads(given.data.read_text(encoding="utf-8"))
             kept = given.output.with_name("refits")
             scores = refit(program, data, settings, scores, kept, given.scheduler)

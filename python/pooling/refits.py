@@ -12,7 +12,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import arviz_stats
@@ -26,6 +26,7 @@ from pooling import sampling
 from pooling.check import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from pooling.cmdstan import locate
 from pooling.compile import compile_program
+from pooling.draws import Fit, Start
 from pooling.errors import SamplingError, SetupError
 from pooling.files import replacing
 from pooling.study import Sampler
@@ -49,18 +50,22 @@ class Program:
         Where it is compiled already; None for workers elsewhere, who compile it.
     toolchain
         What it is compiled with here, as `pooling.cmdstan` records it.
+    start
+        Where its fit to all houses ended. A refit is next to it, so chains that start
+        there need a short warm-up; a second, careful try does without.
     """
 
     name: str
     essence: str
     executable: Path | None = None
     toolchain: str = ""
+    start: Start | None = None
 
 
-def read_program(executable: Path, essence: Path, toolchain: Path) -> Program:
-    """A compiled program of this machine, from its files."""
+def read_program(executable: Path, essence: Path, toolchain: Path, fit: Fit) -> Program:
+    """A compiled program of this machine, from its files and its fit to all houses."""
     text, tools = (path.read_text(encoding="utf-8") for path in (essence, toolchain))
-    return Program(executable.name, text, executable.resolve(), tools)
+    return Program(executable.name, text, executable.resolve(), tools, fit.start())
 
 
 def hold_out(data: dict, houses: list[int]) -> dict:
@@ -152,9 +157,11 @@ def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dic
     disable_logging()
     executable, without = compiled(program), hold_out(data, houses)
     scores: dict = {}
-    for effort in Sampler(**sampler).refits():
+    short, careful = Sampler(**sampler).refits()
+    for effort, start in ((short, program.start), (careful, None)):
+        alone = {"start": start, "parallel_chains": 1, "progress": False}
         try:
-            run = sampling.sample(executable, without, effort, parallel_chains=1, progress=False)
+            run = sampling.sample(executable, without, effort, **alone)
         except SamplingError as error:
             scores = stopped(len(houses), str(error))
             continue
@@ -230,7 +237,8 @@ def _files(
     """Where the scores of each fold are kept: a name made of all that they depend on."""
     code = [Path(module).read_text(encoding="utf-8") for module in (__file__, sampling.__file__)]
     about = json.dumps(
-        [program.essence, program.toolchain, data, settings.model_dump(), code], sort_keys=True
+        [asdict(replace(program, executable=None)), data, settings.model_dump(), code],
+        sort_keys=True,
     )
     start = hashlib.sha256(about.encode())
     files = {}

@@ -3,10 +3,12 @@
 import re
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 from cmdstanpy import CmdStanMCMC, CmdStanModel
 
+from pooling.draws import Start
 from pooling.errors import SamplingError
 from pooling.study import Sampler
 
@@ -17,6 +19,7 @@ def sample(
     settings: Sampler,
     *,
     prior_only: bool = False,
+    start: Start | None = None,
     parallel_chains: int | None = None,
     progress: bool | None = None,
 ) -> CmdStanMCMC:
@@ -28,6 +31,8 @@ def sample(
     ----------
     data
         Stan data as `prepare` writes it; `held_out` houses at its end are predicted.
+    start
+        Where to start; by default CmdStan's own random inits, unit metric and step.
     parallel_chains
         Chains that run at once, by default as many as there are cores; the draws
         do not depend on it.
@@ -40,6 +45,9 @@ def sample(
         CmdStan stopped; the message ends with its own words.
     """
     switches = {"prior_only": int(prior_only), "pointwise": int(settings.pointwise)}
+    begin = asdict(start) if start else {}
+    if start:
+        begin["inv_metric"] = {"inv_metric": start.inv_metric}
     with tempfile.TemporaryDirectory() as folder:
         try:
             run = CmdStanModel(exe_file=executable).sample(
@@ -53,6 +61,7 @@ def sample(
                 max_treedepth=settings.max_treedepth,
                 show_progress=sys.stderr.isatty() if progress is None else progress,
                 output_dir=folder,
+                **begin,
             )
             # Read while the files are there; the draws stay in memory.
             run.draws()

@@ -171,8 +171,11 @@ class Sampler(Section):
     pointwise: bool = Field(default=True, description="keep log_lik and y_rep of every house")
 
     def refits(self) -> tuple["Sampler", "Sampler"]:
-        """Settings of a refit that predicts a few houses: a short run, then a careful one."""
-        short = {"warmup": min(self.warmup, 200), "draws": min(self.draws, 400)}
+        """Settings of a refit that predicts a few houses: a short run, then a careful one.
+
+        The short one is for chains that start where the fit to all houses ended.
+        """
+        short = {"warmup": min(self.warmup, 100), "draws": min(self.draws, 500)}
         careful = {"draws": min(self.draws, 1000), "adapt_delta": 0.99}
         return self.model_copy(update=short), self.model_copy(update=careful)
 

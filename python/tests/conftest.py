@@ -192,6 +192,12 @@ def build_fit(
     }
     datasets["sample_stats"] = _sampler(diverging)
     datasets["sample_stats_prior"] = _sampler(())
+    datasets["adaptation"] = xr.Dataset(
+        {
+            "step_size": ("chain", [0.4, 0.6]),
+            "inv_metric": (("chain", "unconstrained"), [[1.0, 2.0], [3.0, 6.0]]),
+        }
+    )
     tree = xr.DataTree.from_dict({f"/{name}": data for name, data in datasets.items()})
     tree.attrs.update(model=model, study=study, response="log(x + 0.1)")
     return Fit(tree, {"model": model, "study": study, "passed": converged})

@@ -152,3 +152,17 @@ def test_without_a_choice_counties_go_from_few_houses_to_many(example_fit):
 def test_a_chosen_county_outside_the_study_is_an_error(example_fit):
     with pytest.raises(StudyError, match="county 38017 is not in the study"):
         chosen_counties(example_fit(), [27001, 38017], 3)
+
+
+def test_a_start_is_the_mean_adaptation_and_the_last_draw_of_each_chain(example_fit):
+    fit = example_fit("pooled")
+    start = fit.start()
+    # Means of the chains' 0.4, 0.6 and (1, 2), (3, 6); see conftest.
+    assert start.step_size == pytest.approx(0.5)
+    assert start.inv_metric == pytest.approx([2, 4])
+    posterior = fit.tree["posterior"]
+    assert len(start.inits) == 2
+    for chain, inits in enumerate(start.inits):
+        assert set(inits) == set(posterior.data_vars)
+        assert inits["sigma"] == posterior["sigma"].values[chain, -1]
+        assert inits["alpha"] == posterior["alpha"].values[chain, -1].tolist()

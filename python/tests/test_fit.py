@@ -12,6 +12,7 @@ from pooling.fit import as_tree, main
 from pooling.sampling import sample
 
 GROUPS = {
+    "adaptation",
     "posterior",
     "posterior_predictive",
     "log_likelihood",
@@ -42,6 +43,16 @@ def tree(runs):
 
 def test_groups_are_arvizs(tree):
     assert set(tree.children) == GROUPS
+
+
+def test_adaptation_is_kept_for_refits(tree, runs):
+    posterior, _ = runs
+    kept = tree["adaptation"]
+    np.testing.assert_array_equal(kept["step_size"], posterior.step_size)
+    assert kept["inv_metric"].dims == ("chain", "unconstrained")
+    # per_county samples the spreads of its five counties and nothing else.
+    assert kept["inv_metric"].shape == (2, 5)
+    assert (kept["inv_metric"] > 0).all()
 
 
 def test_dimensions_have_names_and_codes(tree):

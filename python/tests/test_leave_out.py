@@ -5,13 +5,14 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from programs import executable, quick, tiny_coords, tiny_data
+from programs import executable, quick, tiny_data
 
 from pooling import leave_out
+from pooling.draws import write_fit
 from pooling.refits import SCORES
 
 COUNTIES = {"county 1": [0, 1, 2, 8], "county 2": [3, 4, 5, 9], "county 3": [6], "county 5": [7]}
-HOUSES = list(range(501, 511))
+HOUSES = list(range(5081, 5091))  # of the example fit, see conftest
 
 
 def test_one_county_each_leaves_out_its_houses():
@@ -52,8 +53,8 @@ def test_table_is_in_the_order_of_the_houses_and_without_unsound_scores():
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
-    """Command line on the tiny data; every fold answers with its own size as each score."""
+def run(tmp_path, monkeypatch, example_fit):
+    """Command line on the example fit; every fold answers with its own size as each score."""
     asked = []
 
     def answer(program, data, folds, settings, kept, scheduler):
@@ -66,16 +67,18 @@ def run(tmp_path, monkeypatch):
 
     def call(*schemes: str, passed: bool = True, **changes: object):
         monkeypatch.setattr(leave_out, "run_refits", answer)
+        write_fit(example_fit("pooled").tree, tmp_path / "fit.nc")
         files = {
             "pooled.essence": "the text",
+            "fit.nc": None,
             "data.json": json.dumps(tiny_data()),
-            "coords.json": json.dumps(tiny_coords()),
             "sampler.json": json.dumps(quick(**changes).model_dump()),
             "toolchain.json": "{}",
-            "diagnostics.json": json.dumps({"passed": passed}),
         }
         for name, text in files.items():
-            (tmp_path / name).write_text(text)
+            if text is not None:
+                (tmp_path / name).write_text(text)
+        (tmp_path / "diagnostics.json").write_text(json.dumps({"passed": passed}))
         inputs = [str(tmp_path / name) for name in files]
         output = tmp_path / "left_out.csv"
         leave_out.main(["stan/pooled", *inputs, "--schemes", *schemes, "-o", str(output)])

@@ -41,6 +41,9 @@ def conjugate_fit(y: np.ndarray, chains: int = 4, draws: int = 2000) -> Fit:
             "posterior": xr.Dataset(effects, coords | county),
             "posterior_predictive": xr.Dataset(y_rep, coords | house),
             "log_likelihood": xr.Dataset(log_lik, coords | house),
+            "adaptation": xr.Dataset({"step_size": ("chain", [0.5] * chains)}).assign(
+                inv_metric=(("chain", "unconstrained"), [[1.0]] * chains)
+            ),
             "observed_data": xr.Dataset({"log_radon": ("house", y)}, house),
             "constant_data": xr.Dataset(constants, county | house),
         }

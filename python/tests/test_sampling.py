@@ -5,6 +5,7 @@ import pytest
 from programs import executable, quick, tiny_data
 
 from pooling import sampling
+from pooling.draws import Start
 from pooling.errors import SamplingError
 from pooling.sampling import sample
 
@@ -50,6 +51,34 @@ def test_switches_come_from_the_call_not_from_the_data():
     assert run.stan_variable("log_lik").shape == (200, 10)
     # Ten houses near 1 pin the level down; its prior has standard deviation 10.
     assert run.stan_variable("mu_alpha").std() < 2
+
+
+def test_chains_start_where_they_are_told(tmp_path):
+    # pooled has mu_alpha, mu_beta and log sigma: three numbers without constraints.
+    away = {"mu_alpha": 40.0, "mu_beta": -30.0, "sigma": 2.0}
+    start = Start(step_size=1e-9, inv_metric=[1.0, 2.0, 3.0], inits=[away, away])
+    settings = quick(warmup=100, draws=100, max_treedepth=1)
+    run = sample(executable("pooled"), tiny_data(), settings, start=start, progress=False)
+    told = run.metadata.cmdstan_config
+    assert told["stepsize"] == 1e-9
+    first = run.draws(inc_warmup=False)[0]
+    names = run.column_names
+    # A hundred steps of depth 1 from 40 do not lead to where the houses are, about 1.
+    assert (first[:, names.index("mu_alpha")] > 5).all()
+
+
+def test_start_is_forgotten_by_the_posterior():
+    cold, warm = (quick(chains=4, warmup=w, draws=1000) for w in (1000, 100))
+    program, data = executable("pooled"), tiny_data()
+    full = sample(program, data, cold, progress=False)
+    inits = [{"mu_alpha": 1.0, "mu_beta": -0.5, "sigma": 0.5}] * 4
+    start = Start(full.step_size.mean(), full.metric.mean(axis=0).tolist(), inits)
+    again = sample(program, data, warm, start=start, progress=False)
+    for name in ("mu_alpha", "mu_beta", "sigma"):
+        one, two = full.stan_variable(name), again.stan_variable(name)
+        # Effective draws are at least a fifth of 4,000.
+        assert abs(one.mean() - two.mean()) < 4 * one.std() * np.sqrt(2 / 800)
+        assert two.std() == pytest.approx(one.std(), rel=0.25)
 
 
 def test_nothing_is_left_in_the_temporary_folder(tmp_path, monkeypatch):

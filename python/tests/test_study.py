@@ -175,7 +175,7 @@ def test_shipped_study(name):
 def test_refits_are_shorter_then_more_careful(study):
     settings = study().sampler
     short, careful = settings.refits()
-    assert (short.warmup, short.draws, short.adapt_delta) == (200, 400, settings.adapt_delta)
+    assert (short.warmup, short.draws, short.adapt_delta) == (100, 500, settings.adapt_delta)
     assert (careful.warmup, careful.draws, careful.adapt_delta) == (1000, 1000, 0.99)
 
 
