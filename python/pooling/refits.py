@@ -143,11 +143,13 @@ def compiled(program: Program) -> Path:
 
 
 def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dict:
-    """One refit, on whichever machine this runs; a second, careful try if the first fails.
+    """One refit, on whichever machine this runs; a longer and a careful one where it fails.
 
-    There is no second try where more than one transition in a hundred diverges:
-    then the posterior itself is at fault. Without these houses the program may have
-    none, as when the rest of a county's houses are tied and its spread is its own.
+    A run without divergences may only have been too short; else more care is tried
+    at once. There is no other try where more than one transition in a hundred
+    diverges: then the posterior itself is at fault. Without these houses the program
+    may have none, as when the rest of a county's houses are tied and its spread is its
+    own.
 
     Returns
     -------
@@ -157,18 +159,22 @@ def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dic
     disable_logging()
     executable, without = compiled(program), hold_out(data, houses)
     scores: dict = {}
-    short, careful = Sampler(**sampler).refits()
-    for effort, start in ((short, program.start), (careful, None)):
+    short, long, careful = Sampler(**sampler).refits()
+    efforts = [(short, program.start), (long, program.start), (careful, None)]
+    while efforts:
+        effort, start = efforts.pop(0)
         alone = {"start": start, "parallel_chains": 1, "progress": False}
         try:
             run = sampling.sample(executable, without, effort, **alone)
         except SamplingError as error:
-            scores = stopped(len(houses), str(error))
+            scores, efforts = stopped(len(houses), str(error)), efforts[-1:]
             continue
         scores = score_held_out(run, without)
-        hopeless = np.sum(run.divergences) > HOPELESS * effort.chains * effort.draws
-        if all(scores["converged"]) or hopeless:
+        divergences = np.sum(run.divergences)
+        if all(scores["converged"]) or divergences > HOPELESS * effort.chains * effort.draws:
             break
+        if divergences:
+            efforts = efforts[-1:]
     return scores
 
 

@@ -170,14 +170,17 @@ class Sampler(Section):
     max_treedepth: Annotated[int, Field(ge=1, le=20)] = 10
     pointwise: bool = Field(default=True, description="keep log_lik and y_rep of every house")
 
-    def refits(self) -> tuple["Sampler", "Sampler"]:
-        """Settings of a refit that predicts a few houses: a short run, then a careful one.
+    def refits(self) -> tuple["Sampler", "Sampler", "Sampler"]:
+        """Settings of a refit that predicts a few houses: a short run, a long and a careful one.
 
-        The short one is for chains that start where the fit to all houses ended.
+        The first two are for chains that start where the fit to all houses ended.
         """
-        short = {"warmup": min(self.warmup, 100), "draws": min(self.draws, 500)}
+        warmup = min(self.warmup, 100)
+        short = {"warmup": warmup, "draws": min(self.draws, 500)}
+        long = {"warmup": warmup, "draws": min(self.draws, 2000)}
         careful = {"draws": min(self.draws, 1000), "adapt_delta": 0.99}
-        return self.model_copy(update=short), self.model_copy(update=careful)
+        runs = (self.model_copy(update=change) for change in (short, long, careful))
+        return next(runs), next(runs), next(runs)
 
 
 class Scores(Section):

@@ -234,29 +234,32 @@ def tries(monkeypatch):
             return answers(settings)
 
         monkeypatch.setattr(refits.sampling, "sample", sample)
-        program = Program("pooled", "", Path("pooled"))
-        return refits.refit(program, tiny_data(), [house], quick().model_dump()), efforts
+        program, settings = Program("pooled", "", Path("pooled")), quick(draws=600)
+        return refits.refit(program, tiny_data(), [house], settings.model_dump()), efforts
 
     return run
 
 
-def test_second_try_is_more_careful(tries):
-    def careful_alone(settings):
-        return stub_run(shift=0.0 if settings.adapt_delta == 0.99 else 1.0)
-
-    found, efforts = tries(careful_alone)
-    assert [effort.adapt_delta for effort in efforts] == [0.8, 0.99]
+def test_a_refit_that_was_too_short_is_tried_longer(tries):
+    found, efforts = tries(lambda settings: stub_run(shift=float(settings.draws == 500)))
+    assert [(effort.draws, effort.adapt_delta) for effort in efforts] == [(500, 0.8), (600, 0.8)]
     assert found["elpd"] == pytest.approx([-1.5])
     assert found["converged"] == [True]
 
 
-@pytest.mark.parametrize(("divergences", "count"), [(2, 2), (3, 1)])
-def test_no_second_try_where_more_than_one_transition_in_a_hundred_diverges(
-    tries, divergences, count
-):
-    # quick() has 2 chains x 100 draws.
-    _, efforts = tries(lambda _: stub_run(divergences=divergences))
-    assert len(efforts) == count
+def test_a_refit_that_still_disagrees_is_tried_with_care(tries):
+    found, efforts = tries(lambda settings: stub_run(shift=float(settings.adapt_delta < 0.9)))
+    assert [effort.adapt_delta for effort in efforts] == [0.8, 0.8, 0.99]
+    assert found["converged"] == [True]
+
+
+@pytest.mark.parametrize(("divergences", "adapt_deltas"), [(10, [0.8, 0.99]), (11, [0.8])])
+def test_divergences_ask_for_care_at_once_and_many_for_none(tries, divergences, adapt_deltas):
+    # 2 chains x 500 draws: more than one in a hundred are eleven.
+    _, efforts = tries(
+        lambda settings: stub_run(divergences=divergences * (settings.adapt_delta < 0.9))
+    )
+    assert [effort.adapt_delta for effort in efforts] == adapt_deltas
 
 
 def give_up(*_, **__):
