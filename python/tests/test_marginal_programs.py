@@ -115,7 +115,7 @@ def fitted(request):
 
 
 def scale_of(name: str, draws: dict[str, np.ndarray]) -> tuple:
-    """Prior mean and standard deviation of a `_tilde`: 0 and 1 unless it is the effect itself."""
+    """Prior mean and standard deviation of a distance, or of the effect where it is that."""
     effect = name.partition("_")[0]
     if np.array_equal(draws[name], draws[f"mu_{effect}_state"]):
         return draws[f"mu_{effect}"][:, None], draws[f"sigma_{effect}_state"][:, None]
@@ -128,7 +128,7 @@ def log_prior(population: Population) -> np.ndarray:
     for name, values in population.draws.items():
         flat = values.reshape(DRAWS, -1)
         prior = getattr(PRIORS, name, None)
-        if name.endswith("_tilde"):
+        if name.endswith(("_tilde", "_free")):
             terms = stats.norm.logpdf(flat, *scale_of(name, population.draws))
         elif name in ("alpha", "beta") or prior is None:
             continue
