@@ -285,7 +285,8 @@ def frequentist(tables: Tables) -> list[dict]:
     if "frequentist" not in tables:
         return []
     own = tables["frequentist"]
-    own = own[own["county_fips"].isna()].dropna(subset=["model"])
+    own = own[own["county_fips"].isna()].dropna(subset=["models"])
+    own = own.assign(model=own["models"].str.split()).explode("model")
     ours = tables["estimates"][tables["estimates"]["county_fips"].isna()]
     both = own.merge(ours[["model", "parameter", "mean", "sd"]], on=["model", "parameter"])
     return both[["model", "formula", "parameter", "value", "se", "mean", "sd"]].to_dict("records")

@@ -23,7 +23,7 @@ from pooling.errors import DataError
 from pooling.files import replacing
 
 COLUMNS = [
-    "model",
+    "models",
     "formula",
     "parameter",
     "county_fips",
@@ -42,8 +42,8 @@ class Mixed:
 
     Attributes
     ----------
-    model
-        The program of ours with the same likelihood; empty if there is none.
+    models
+        Our programs with the same likelihood, which differ in geometry; none if there is none.
     formula
         As lme4 writes it, with u for log uranium and share for a county's share
         of first-floor houses.
@@ -53,38 +53,53 @@ class Mixed:
         "intercept", "independent" or "correlated" (intercept and slope).
     """
 
-    model: str
+    models: tuple[str, ...]
     formula: str
     coefficients: tuple[str, ...]
     effects: str
+
+    @property
+    def names(self) -> str:
+        """The programs' names, as the table lists them."""
+        return " ".join(self.models)
 
 
 FLOOR = ("mu_alpha", "mu_beta")
 INDEPENDENT = "(1 | county) + (0 + floor | county)"
 MIXED = (
-    Mixed("varying_intercept_noncentered", "y ~ floor + (1 | county)", FLOOR, "intercept"),
     Mixed(
-        "varying_intercept_uranium",
+        ("varying_intercept_centered", "varying_intercept_noncentered"),
+        "y ~ floor + (1 | county)",
+        FLOOR,
+        "intercept",
+    ),
+    Mixed(
+        ("varying_intercept_uranium",),
         "y ~ floor + u + (1 | county)",
         (*FLOOR, "gamma_alpha"),
         "intercept",
     ),
     Mixed(
-        "varying_intercept_uranium_context",
+        ("varying_intercept_uranium_context",),
         "y ~ floor + u + share + (1 | county)",
         (*FLOOR, "gamma_alpha", "delta_alpha"),
         "intercept",
     ),
-    Mixed("hierarchical_noncentered", f"y ~ floor + {INDEPENDENT}", FLOOR, "independent"),
-    Mixed("", "y ~ floor + (1 + floor | county)", FLOOR, "correlated"),
     Mixed(
-        "hierarchical_uranium",
+        ("hierarchical_centered", "hierarchical_noncentered", "hierarchical_marginal"),
+        f"y ~ floor + {INDEPENDENT}",
+        FLOOR,
+        "independent",
+    ),
+    Mixed((), "y ~ floor + (1 + floor | county)", FLOOR, "correlated"),
+    Mixed(
+        ("hierarchical_uranium",),
         f"y ~ floor + u + floor:u + {INDEPENDENT}",
         (*FLOOR, "gamma_alpha", "gamma_beta"),
         "independent",
     ),
     Mixed(
-        "hierarchical_uranium_correlated",
+        ("hierarchical_uranium_correlated",),
         "y ~ floor + u + floor:u + (1 + floor | county)",
         (*FLOOR, "gamma_alpha", "gamma_beta"),
         "correlated",
@@ -224,7 +239,7 @@ def restricted_likelihood(frame: pd.DataFrame, mixed: Mixed) -> pd.DataFrame:
     found = [optimum for start in STARTS if (optimum := _fit(frame, mixed, start))]
     if not found:
         note = f"none of {len(STARTS)} starts reached an optimum"
-        return _table([_row(mixed.model, mixed.formula, "", starts=len(STARTS), note=note)])
+        return _table([_row(mixed.names, mixed.formula, "", starts=len(STARTS), note=note)])
     best = _best(frame, mixed, found)
     agreeing = sum(o.criterion - best.criterion < AGREEMENT for o in found)
     errors = coefficient_errors(frame, mixed, best)
@@ -236,7 +251,7 @@ def restricted_likelihood(frame: pd.DataFrame, mixed: Mixed) -> pd.DataFrame:
         "agreeing": agreeing,
         "note": _note(mixed, best),
     }
-    return _table([_row(mixed.model, mixed.formula, *value, **shared) for value in values])
+    return _table([_row(mixed.names, mixed.formula, *value, **shared) for value in values])
 
 
 def coefficient_errors(frame: pd.DataFrame, mixed: Mixed, optimum: Optimum) -> np.ndarray:
@@ -356,7 +371,7 @@ def _rmse(gaps: pd.Series) -> tuple[str, float, float]:
 
 
 def _row(
-    model: str,
+    models: str,
     formula: str,
     parameter: str,
     value: float = np.nan,
@@ -364,7 +379,7 @@ def _row(
     county: int | None = None,
     **search: object,
 ) -> dict[str, object]:
-    found = {"model": model, "formula": formula, "parameter": parameter, "value": value, "se": se}
+    found = {"models": models, "formula": formula, "parameter": parameter, "value": value, "se": se}
     return found | {"county_fips": county, "note": ""} | search
 
 
@@ -379,7 +394,8 @@ def estimate(data: dict, coords: dict) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `COLUMNS`; a row a parameter. Intercepts, slopes and spreads are in log
+        `COLUMNS`; a row a parameter. `models` names our programs with the same
+        likelihood, separated by blanks. Intercepts, slopes and spreads are in log
         pCi/L; county_fips is set for a county's own line alone; criterion,
         starts and agreeing (starts that found the best optimum) for REML alone.
 

@@ -15,8 +15,8 @@ NAN = float("nan")
 
 
 def table(*rows, note=""):
-    """What least squares or REML gave: rows of model, parameter, value, standard error."""
-    own = pd.DataFrame(rows, columns=["model", "parameter", "value", "se"])
+    """What least squares or REML gave: rows of models, parameter, value, standard error."""
+    own = pd.DataFrame(rows, columns=["models", "parameter", "value", "se"])
     return own.assign(formula="y ~ floor", note=note)
 
 
@@ -53,6 +53,13 @@ def test_a_singular_optimum_is_said_and_what_it_leaves_undefined_has_no_dot(exam
     [note] = undefined(rows).to_dict("records")
     assert (note["parameter"], note["value"]) == ("gamma_beta", pytest.approx(-0.25))
     assert "REML is singular for hierarchical_uranium" in plot(rows).labels.caption
+
+
+def test_programs_of_one_likelihood_share_its_estimate(example_fit):
+    twins = ["hierarchical_centered", "hierarchical_noncentered"]
+    own = table((" ".join([*twins, "hierarchical_marginal"]), "mu_beta", -0.5, 0.1))
+    rows = frame([example_fit(twin) for twin in twins], Figures(), own)
+    assert rows.query("method == @OWN")["model"].tolist() == twins
 
 
 def test_only_models_with_a_twin_and_shared_parameters_are_shown(example_fit):

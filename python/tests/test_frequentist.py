@@ -190,18 +190,18 @@ def test_crossed_model_is_below_the_singular_optimum_of_a_single_start(minnesota
 
 
 def test_no_uranium_no_model_with_it(balanced):
-    assert set(balanced["model"]) == {
+    assert set(balanced["models"]) == {
         "pooled",
         "per_county_common_slope",
         "per_county",
-        "varying_intercept_noncentered",
-        "hierarchical_noncentered",
+        "varying_intercept_centered varying_intercept_noncentered",
+        "hierarchical_centered hierarchical_noncentered hierarchical_marginal",
         "",
     }
 
 
 def test_all_models_with_uranium(minnesota):
-    assert set(minnesota[1]["model"]) >= {mixed.model for mixed in MIXED}
+    assert set(minnesota[1]["models"]) >= {mixed.names for mixed in MIXED}
     assert (minnesota[1]["starts"].dropna() == 4).all()
     assert (minnesota[1]["agreeing"].dropna() >= 2).all()
 
@@ -234,7 +234,7 @@ def test_own_lines_by_hand():
 
 def test_models_that_the_houses_do_not_identify_are_left_out():
     basements = [(1, 0, 1.0), (1, 0, 2.0), (2, 0, 3.0), (2, 0, 5.0)]
-    assert set(table(stan_data(basements, 2))["model"]) == {"per_county"}
+    assert set(table(stan_data(basements, 2))["models"]) == {"per_county"}
     one_county = [(1, 0, 1.0), (1, 0, 2.0), (1, 1, 3.0), (1, 1, 5.0)]
     assert not table(stan_data(one_county, 1))["formula"].str.contains("|", regex=False).any()
 

@@ -80,7 +80,8 @@ def frame(fits: Sequence[Fit], figures: Figures, frequentist: pd.DataFrame) -> p
         No model of the study has a twin with estimates.
     """
     shared = frequentist[frequentist["parameter"].isin([*PARAMETERS])]
-    parts = [_paired(fit, shared[shared["model"] == fit.model]) for fit in fits]
+    models = shared["models"].fillna("").str.split()
+    parts = [_paired(fit, shared[[fit.model in own for own in models]]) for fit in fits]
     rows = pd.concat(parts, ignore_index=True)
     if rows.empty:
         raise NothingToShow(
