@@ -61,10 +61,11 @@ def draw(
         chosen = {name: read_table(getattr(given, name)) for name in tables}
         chosen |= {name: getattr(given, name) for name in options}
         try:
-            figure = plot(frame(fits, settings, **chosen))
+            save(plot(frame(fits, settings, **chosen)), given.output, description)
         except NothingToShow as reason:
-            figure = note(str(reason))
-        save(figure, given.output, description)
+            title = description.strip().partition("\n")[0]
+            about = f"{NothingToShow.TITLE}: {title}\n\n{reason}"
+            save(note(str(reason)), given.output, about)
 
     cli.run(main)
 

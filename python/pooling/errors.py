@@ -34,4 +34,9 @@ class DiagnosticsError(PoolingError):
 
 
 class NothingToShow(PoolingError):
-    """A figure has no place in this study; a note with the reason is drawn in its stead."""
+    """A figure has no place in this study; a note with the reason is drawn in its stead.
+
+    The title of such a note starts with `TITLE`, its description is the reason.
+    """
+
+    TITLE = "Nothing to show"

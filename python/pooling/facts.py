@@ -267,9 +267,14 @@ def highlighted(tables: Tables, codes: Sequence[int]) -> list[dict]:
     ]
 
 
-def population(tables: Tables, most: int = 12) -> tuple[pd.DataFrame, int]:
-    """Estimates that are not by county, at most `most` a model, and how many are left out."""
+def population(tables: Tables, most: int = 30) -> tuple[pd.DataFrame, int]:
+    """Estimates that are not by county, at most `most` a model, and how many are left out.
+
+    What a program samples in the place of an effect, its name ends in `_tilde` or
+    `_free`, is not shown.
+    """
     rows = tables["estimates"][tables["estimates"]["county_fips"].isna()]
+    rows = rows[~rows["parameter"].str.contains(r"_(?:tilde|free)(?:\[|$)")]
     place = rows.groupby("model").cumcount()
     order = {model: i for i, model in enumerate(tables["models"]["model"])}
     shown = rows[place < most].sort_values("model", key=lambda m: m.map(order), kind="stable")

@@ -20,7 +20,7 @@ from markupsafe import Markup, escape
 
 from pooling import cli, facts
 from pooling.draws import LEFT_OUT
-from pooling.errors import DataError, PoolingError
+from pooling.errors import DataError, NothingToShow, PoolingError
 from pooling.files import replacing
 from pooling.study import Figures, read_section
 
@@ -119,13 +119,17 @@ def _data_uri(path: Path) -> str:
 
 
 def place(pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
-    """Pictures by section of the page; `more` has those that no section expects."""
-    by_name = {picture.name: picture for picture in pictures}
+    """Pictures by section of the page; `more` has those that no section expects.
+
+    Those that have nothing to show in this study are `absent` from the others.
+    """
+    absent = [p for p in pictures if p.title.startswith(NothingToShow.TITLE)]
+    by_name = {picture.name: picture for picture in pictures if picture not in absent}
     places = {
         section: [by_name.pop(name) for name in names if name in by_name]
         for section, names in PLACES.items()
     }
-    return places | {"more": list(by_name.values())}
+    return places | {"more": list(by_name.values()), "absent": absent}
 
 
 def read_listing(path: Path) -> Listing:

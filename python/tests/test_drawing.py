@@ -4,6 +4,7 @@ from plotnine import aes, geom_line, geom_point, ggplot, labs
 
 from pooling.drawing import draw, save
 from pooling.draws import write_fit
+from pooling.errors import NothingToShow
 
 ABOUT = "A line that rises.\n\nTwo points,\nthe second higher.\n"
 
@@ -63,6 +64,21 @@ def test_draw_reads_fits_section_and_options(example_fit, tmp_path, monkeypatch)
     draw(ABOUT, frame, lambda table: seen.append(table) or plot(table), which="first")
     assert seen[0].iloc[0].tolist() == [2, 27001, "second", "pooled (not converged)"]
     assert (tmp_path / "a.svg").is_file()
+
+
+def test_a_figure_without_a_place_says_so_and_why(example_fit, tmp_path, monkeypatch):
+    def nothing(fits, figures):
+        raise NothingToShow("the study has no states")
+
+    write_fit(example_fit().tree, tmp_path / "fit" / "fit.nc")
+    (tmp_path / "figures.json").write_text("{}", encoding="utf-8")
+    places = [tmp_path / name for name in ("figures.json", "fit", "a.svg")]
+    arguments = [str(places[0]), str(places[1]), "-o", str(places[2])]
+    monkeypatch.setattr("sys.argv", ["figure", *arguments])
+    draw(ABOUT, nothing, plot)
+    text = places[2].read_text(encoding="utf-8")
+    assert "<dc:title>Nothing to show: A line that rises.</dc:title>" in text
+    assert "<dc:description>the study has no states</dc:description>" in text
 
 
 def test_draw_ends_with_one_message_where_a_fit_is_missing(tmp_path, monkeypatch):

@@ -135,6 +135,15 @@ def test_shrinkage_needs_two_models_and_four_counties():
     )
 
 
+def test_population_is_without_what_stands_for_effects_while_sampling():
+    names = ["mu_alpha", "beta_state_tilde[MN]", "alpha_free", "mu_alpha_state[MN]", "tilde_free_x"]
+    rows = pd.DataFrame({"model": "a", "parameter": names, "county_fips": pd.NA})
+    data = {"estimates": rows, "models": pd.DataFrame({"model": ["a"]})}
+    shown, hidden = facts.population(data, most=2)
+    assert shown["parameter"].tolist() == ["mu_alpha", "mu_alpha_state[MN]"]
+    assert hidden == 1
+
+
 def test_answer_by_hand():
     found = facts.answer(tables(FOUR), "foo")
     assert (found["lowest"]["label"], found["highest"]["label"]) == ("ANOKA", "AITKIN")

@@ -137,6 +137,16 @@ def test_a_figure_that_no_section_expects_comes_last(page):
     assert page.source.index('id="more"') < page.source.index('id="figure-my-own"')
 
 
+def test_a_figure_with_nothing_to_show_is_a_line_with_its_reason(tmp_path):
+    tables = write_tables(tmp_path, ("pooled",), failed=())
+    empty = write_figure(tmp_path / "shrinkage.svg", "Nothing to show: Shrinkage")
+    page = write_page(tmp_path, tables, "--figures", str(empty))
+    assert [tag for tag, _ in page.elements if tag == "img"] == []
+    assert re.search(
+        r"Figures without a place in this study ?shrinkage ?What Nothing to show", page.text
+    )
+
+
 def test_programs_of_the_study_are_printed(page):
     assert "data { int&lt;lower=0&gt; N; }" in page.source
     assert "One line &amp; all." in page.source
