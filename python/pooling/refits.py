@@ -25,6 +25,7 @@ from tqdm import tqdm
 from pooling import sampling
 from pooling.check import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from pooling.cmdstan import locate
+from pooling.code import meaning
 from pooling.compile import compile_program
 from pooling.draws import Fit, Start
 from pooling.errors import SamplingError, SetupError
@@ -241,7 +242,7 @@ def _files(
     program: Program, data: dict, folds: dict[str, list[int]], settings: Sampler, kept: Path
 ) -> dict[str, Path]:
     """Where the scores of each fold are kept: a name made of all that they depend on."""
-    code = [Path(module).read_text(encoding="utf-8") for module in (__file__, sampling.__file__)]
+    code = [meaning(Path(module)) for module in (__file__, sampling.__file__)]
     about = json.dumps(
         [asdict(replace(program, executable=None)), data, settings.model_dump(), code],
         sort_keys=True,
