@@ -11,6 +11,7 @@ from programs import ROOT, cmdstan
 
 from pooling import compile as stage
 from pooling.errors import ProgramError
+from pooling.files import replacing
 
 
 @pytest.fixture
@@ -108,7 +109,8 @@ def test_text_that_was_compiled_before_is_found_again(tmp_path, monkeypatch):
 
     def pretend(program, cmdstan, executable):
         compiled.append(program.read_text())
-        executable.write_text(f"number {len(compiled)}")
+        with replacing(executable) as draft:
+            draft.write_text(f"number {len(compiled)}")
 
     monkeypatch.setattr(stage, "compile_program", pretend)
     toolchain, program = tmp_path / "toolchain.json", tmp_path / "foo.stan"

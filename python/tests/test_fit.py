@@ -9,6 +9,7 @@ from programs import executable, quick, tiny_coords, tiny_data
 
 from pooling import fit as stage
 from pooling.draws import open_fit
+from pooling.files import replacing
 from pooling.fit import as_tree, main
 from pooling.sampling import sample
 
@@ -195,9 +196,9 @@ def test_fit_that_was_made_before_is_found_again(stored, tmp_path, monkeypatch):
 
     def pretend(inputs, settings, output):
         made.append(settings.seed)
-        output.parent.mkdir(exist_ok=True)
         for path in (output, output.with_name("record.json")):
-            path.write_text(f"{path.name} with seed {settings.seed}, number {len(made)}")
+            with replacing(path) as draft:
+                draft.write_text(f"{path.name} with seed {settings.seed}, number {len(made)}")
 
     monkeypatch.setattr(stage, "fit", pretend)
     order = ("essence", "data", "coords", "sampler", "toolchain")
