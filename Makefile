@@ -6,6 +6,7 @@ FROM    ?= per_county#   model at the tail of the shrinkage arrows
 TO      ?=#              model at their head; none: every other model, a panel each
 SEED    ?=#              seed of the sampler instead of the study's own
 SCHEDULER ?=#            dask scheduler that refits run on, tcp://...; none: this machine
+STALL   ?= 600#          seconds without processor time after which a chain is stopped
 PYTHON3 ?= python3#      Python 3.11 or later, to make the environment with
 
 SHELL       := /bin/bash
@@ -35,14 +36,19 @@ else
 environment := .venv/ready
 PYTHON      ?= .venv/bin/python
 endif
+export STALL
 export PYTHONPATH   := python
 export MPLBACKEND   := Agg
 export MPLCONFIGDIR := .build/matplotlib
 
+# What was made, as it was, so that damage is seen; what make itself compares by time.
+seals   := .build/seals
+sources := $(wildcard $(package)/*.py $(package)/figures/*.py data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/report.*)
+
 # A stage is `python -m pooling.<stage> INPUTS... -o OUTPUT`; modules among the
 # prerequisites are code, not inputs.
 say   = @printf '%-8s %s\n' $(subst $(package)/,,$(basename $<)) $@
-run   = @$(PYTHON) -m pooling.$(subst /,.,$(subst $(package)/,,$(basename $<)))
+run   = @SEALS=$(seals) $(PYTHON) -m pooling.$(subst /,.,$(subst $(package)/,,$(basename $<)))
 given = $(filter-out %.py %/packages.json %/chosen.json,$^)
 
 ## help: what can be made
@@ -53,7 +59,11 @@ help:
 	@printf 'studies:  '; basename -s .toml data/studies/*.toml | paste -sd' '
 	@printf 'variables:\n'; sed -n 's/^\([A-Z0-9]*\) *?= *\(.*\)# *\(.*\)/  \1=\2\t\3/p' Makefile | column -t -s "$$(printf '\t')"
 
+# What cannot be read would stop make before it could be made again.
+unreadable = $(shell grep -qsvE '^[A-Z]+ := ' $1 && rm -f $1)
 ifneq ($(filter-out help clean lint,$(or $(MAKECMDGOALS),help)),)
+$(call unreadable,$(plan)/plan.mk)
+$(if $(environment),$(shell .venv/bin/python -I -S -c '' 2>/dev/null || rm -f .venv/ready))
 include $(plan)/plan.mk
 endif
 
@@ -94,7 +104,7 @@ $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
 	$(run) -o $@
 
 $(plan)/plan.mk: FORCE | $(environment)
-	@$(PYTHON) -m pooling.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) --arrows "$(FROM) $(TO)" -o $@
+	@$(PYTHON) -m pooling.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) --arrows "$(FROM) $(TO)" --seals $(seals) --sources $(sources) $(HOUSES) $(COUNTIES) -o $@
 
 # Data.
 $(prepared).json $(prepared).coords.json &: $(package)/prepare.py $(plan)/data.json $(plan)/priors.json $(HOUSES) $(COUNTIES) $(package)/tables.py
