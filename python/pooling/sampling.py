@@ -102,7 +102,8 @@ def _disturbance(error: Exception, folder: Path, hung: list[int]) -> str | None:
     if is_full(folder):
         return f"no space left on device in {folder.parent}; free some and run make again"
     if hung:
-        return f"a chain used no processor time for {patience():.0f} seconds and was stopped; run make again"
+        idle = f"a chain used no processor time for {patience():.0f} seconds"
+        return f"{idle} and was stopped; run make again"
     codes = re.search(r"retcodes=\[([-\d, ]*)\]", str(error))
     for chain, code in enumerate(codes[1].split(",") if codes else (), start=1):
         if -int(code) in KILLS:

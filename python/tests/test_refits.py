@@ -123,7 +123,6 @@ def test_local_cluster_agrees_with_one_process(job, here, tmp_path):
 
 def test_finished_refits_are_never_repeated(job, tmp_path, monkeypatch):
     done = {"elpd": [-1.0], "mean": [0.5], "mcse": [0.1], "pit": [0.2], "converged": [True]}
-    done |= {name: 2 * value for name, value in done.items()}
 
     class OnlyFoldThree:
         """A client that refuses every fold but the one that is missing."""
