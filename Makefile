@@ -185,6 +185,11 @@ $(reports)/index.html: $(package)/report.py reports/report.html.jinja reports/re
 	$(say)
 	$(run) reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables --highlight $(plan)/figures.json --figures $(figure_files) --programs $(listings) -o $@
 
+## verify: repeat every fit from its record alone and compare
+.PHONY: verify
+verify: $(checked) $(PROGRAMS:%=.build/programs/%.essence) .build/toolchain.json
+	@$(PYTHON) -m pooling.verify $(MODELS:%=$(fits)/%) --present stan .build/programs .build/toolchain.json -o $(reports)/verify.csv
+
 ## test: the test suite; what continuous integration runs
 test: $(PROGRAMS:%=stan/%)
 	@$(PYTHON) -m pytest

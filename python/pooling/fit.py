@@ -17,7 +17,7 @@ from arviz_base import from_cmdstanpy
 from cmdstanpy import CmdStanMCMC, disable_logging
 
 from pooling import cli
-from pooling.draws import write_fit
+from pooling.draws import BY_HOUSE, write_fit
 from pooling.files import replacing
 from pooling.sampling import sample
 from pooling.study import Sampler, read_section
@@ -81,14 +81,19 @@ def _constants(data: dict, coords: dict) -> dict[str, np.ndarray]:
     return constants
 
 
-def record(inputs: dict[str, Path], settings: Sampler) -> dict:
-    """Everything that is needed to repeat a fit: texts, hashes, versions, machine, time."""
+def record(inputs: dict[str, Path], settings: Sampler, data: dict) -> dict:
+    """Everything that is needed to repeat a fit: texts, hashes, versions, machine, time.
+
+    Of the data, what has a number a house is in the fit itself; `pooling.verify` puts
+    both together.
+    """
     packages = ("cmdstanpy", "numpy", "xarray", "arviz-base", "h5netcdf")
     return {
         "program": inputs["essence"].read_text(encoding="utf-8"),
         "sha256": {
             name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in inputs.items()
         },
+        "data": {name: value for name, value in data.items() if name not in BY_HOUSE},
         "sampler": settings.model_dump(),
         "toolchain": json.loads(inputs["toolchain"].read_text(encoding="utf-8")),
         "packages": {name: version(name) for name in packages},
@@ -112,10 +117,12 @@ def main(arguments: list[str] | None) -> None:
     tree.attrs.update(
         model=given.executable.name, study=coords["study"], response=coords["response"]
     )
-    write_fit(tree, given.output)
     inputs = {name: getattr(given, name) for name in names if name != "executable"}
+    about = json.dumps(record(inputs, settings, data), indent=1) + "\n"
     with replacing(given.output.with_name("record.json")) as draft:
-        draft.write_text(json.dumps(record(inputs, settings), indent=1) + "\n", encoding="utf-8")
+        draft.write_text(about, encoding="utf-8")
+    # Last, because make takes it for both.
+    write_fit(tree, given.output)
 
 
 if __name__ == "__main__":

@@ -26,12 +26,11 @@ from pooling import sampling
 from pooling.check import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from pooling.cmdstan import locate
 from pooling.compile import compile_program
-from pooling.draws import Fit, Start
+from pooling.draws import BY_HOUSE, Fit, Start
 from pooling.errors import DisturbedError, SamplingError, SetupError
 from pooling.files import replacing, sweep
 from pooling.study import Sampler
 
-BY_HOUSE = ("county", "floor_measure", "log_radon")
 SCORES = ("elpd", "mean", "mcse", "pit")
 HOPELESS = 0.01  # share of divergent transitions from which care does not help
 
