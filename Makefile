@@ -16,7 +16,7 @@ ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS   += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 .DELETE_ON_ERROR:
-.PHONY: help all report tables figures fits scores test lint clean FORCE
+.PHONY: help all report tables figures fits scores test stress lint clean FORCE
 
 ifneq ($(words $(STUDY))$(findstring /,$(STUDY)),1)
 $(error error: STUDY="$(STUDY)": give the name of one study, as in data/studies/<study>.toml)
@@ -193,6 +193,10 @@ verify: $(checked) $(PROGRAMS:%=.build/programs/%.essence) .build/toolchain.json
 ## test: the test suite; what continuous integration runs
 test: $(PROGRAMS:%=stan/%)
 	@$(PYTHON) -m pytest
+
+## stress: damaged input, faults and unsafe input, as a table: reports/stress.csv
+stress: $(PROGRAMS:%=stan/%) .build/toolchain.json
+	@PYTHONPATH=python:python/tests $(PYTHON) -m stress -o reports/stress.csv
 
 ## lint: style of the Python code, and stanc on every program
 lint: $(environment) .build/toolchain.json
