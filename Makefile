@@ -6,6 +6,7 @@ FROM    ?= per_county#   model at the tail of the shrinkage arrows
 TO      ?=#              model at their head; none: every other model, a panel each
 SEED    ?=#              seed of the sampler instead of the study's own
 SCHEDULER ?=#            dask scheduler that refits run on, tcp://...; none: this machine
+STALL   ?= 600#          seconds without processor time after which a chain is stopped
 PYTHON3 ?= python3#      Python 3.11 or later, to make the environment with
 
 SHELL       := /bin/bash
@@ -15,7 +16,7 @@ ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS   += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 .DELETE_ON_ERROR:
-.PHONY: help all report tables figures fits scores test lint clean FORCE
+.PHONY: help all report tables figures fits scores test stress lint clean FORCE
 
 ifneq ($(words $(STUDY))$(findstring /,$(STUDY)),1)
 $(error error: STUDY="$(STUDY)": give the name of one study, as in data/studies/<study>.toml)
@@ -36,15 +37,20 @@ else
 environment := .venv/ready
 PYTHON      ?= .venv/bin/python
 endif
+export STALL
 export PYTHONPATH   := python
 export MPLBACKEND   := Agg
 export MPLCONFIGDIR := .build/matplotlib
+
+# What was made, as it was, so that damage is seen; what make itself compares by time.
+seals   := .build/seals
+sources := $(wildcard $(package)/*.py $(package)/figures/*.py data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/report.*)
 
 # A stage is `python -m pooling.<stage> INPUTS... -o OUTPUT`; modules among the
 # prerequisites are code, not inputs.
 stage = $(subst $(code)/,,$(basename $<))
 say   = @printf '%-8s %s\n' $(stage) $@
-run   = @$(PYTHON) -m pooling.$(subst /,.,$(stage))
+run   = @SEALS=$(seals) $(PYTHON) -m pooling.$(subst /,.,$(stage))
 given = $(filter-out %.py %/packages.json %/chosen.json,$^)
 
 ## help: what can be made
@@ -55,7 +61,11 @@ help:
 	@printf 'studies:  '; basename -s .toml data/studies/*.toml | paste -sd' '
 	@printf 'variables:\n'; sed -n 's/^\([A-Z0-9]*\) *?= *\(.*\)# *\(.*\)/  \1=\2\t\3/p' Makefile | column -t -s "$$(printf '\t')"
 
+# What cannot be read would stop make before it could be made again.
+unreadable = $(shell grep -qsvE '^[A-Z]+ := ' $1 && rm -f $1)
 ifneq ($(filter-out help clean lint,$(or $(MAKECMDGOALS),help)),)
+$(call unreadable,$(plan)/plan.mk)
+$(if $(environment),$(shell .venv/bin/python -I -S -c '' 2>/dev/null || rm -f .venv/ready))
 include $(plan)/plan.mk
 endif
 
@@ -96,7 +106,7 @@ $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
 	$(run) -o $@
 
 $(plan)/plan.mk: FORCE | $(environment)
-	@$(PYTHON) -m pooling.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) --arrows "$(FROM) $(TO)" -o $@
+	@$(PYTHON) -m pooling.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) --arrows "$(FROM) $(TO)" --seals $(seals) --sources $(sources) $(HOUSES) $(COUNTIES) -o $@
 
 # Data.
 $(prepared).json $(prepared).coords.json &: $(code)/prepare.py $(plan)/data.json $(plan)/priors.json $(HOUSES) $(COUNTIES) $(code)/tables.py
@@ -177,9 +187,18 @@ $(reports)/index.html: $(code)/report.py reports/report.html.jinja reports/repor
 	$(say)
 	$(run) reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables --highlight $(plan)/figures.json --figures $(figure_files) --programs $(listings) -o $@
 
+## verify: repeat every fit from its record alone and compare
+.PHONY: verify
+verify: $(checked) $(PROGRAMS:%=.build/programs/%.essence) .build/toolchain.json
+	@$(PYTHON) -m pooling.verify $(MODELS:%=$(fits)/%) --present stan .build/programs .build/toolchain.json -o $(reports)/verify.csv
+
 ## test: the test suite; what continuous integration runs
 test: $(PROGRAMS:%=stan/%)
 	@$(PYTHON) -m pytest
+
+## stress: damaged input, faults and unsafe input, as a table: reports/stress.csv
+stress: $(PROGRAMS:%=stan/%) .build/toolchain.json
+	@PYTHONPATH=python:python/tests $(PYTHON) -m stress -o reports/stress.csv
 
 ## lint: style of the Python code, and stanc on every program
 lint: $(environment) .build/toolchain.json

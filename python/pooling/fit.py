@@ -21,7 +21,7 @@ from cmdstanpy import CmdStanMCMC, disable_logging
 
 from pooling import cli, draws, kept, sampling
 from pooling.code import meaning
-from pooling.draws import write_fit
+from pooling.draws import BY_HOUSE, write_fit
 from pooling.files import replacing
 from pooling.sampling import sample
 from pooling.study import Sampler, read_section
@@ -88,13 +88,18 @@ def _constants(data: dict, coords: dict) -> dict[str, np.ndarray]:
     return constants
 
 
-def record(inputs: dict[str, Path], settings: Sampler) -> dict:
-    """Everything that is needed to repeat a fit: texts, hashes, versions, machine, time."""
+def record(inputs: dict[str, Path], settings: Sampler, data: dict) -> dict:
+    """Everything that is needed to repeat a fit: texts, hashes, versions, machine, time.
+
+    Of the data, what has a number a house is in the fit itself; `pooling.verify` puts
+    both together.
+    """
     return {
         "program": inputs["essence"].read_text(encoding="utf-8"),
         "sha256": {
             name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in inputs.items()
         },
+        "data": {name: value for name, value in data.items() if name not in BY_HOUSE},
         "sampler": settings.model_dump(),
         "toolchain": json.loads(inputs["toolchain"].read_text(encoding="utf-8")),
         "packages": {name: version(name) for name in PACKAGES},
@@ -113,10 +118,12 @@ def fit(inputs: dict[str, Path], settings: Sampler, output: Path) -> None:
     prior = sample(executable, data, settings, prior_only=True)
     tree = as_tree(posterior, prior, data, coords)
     tree.attrs.update(model=executable.name, study=coords["study"], response=coords["response"])
-    write_fit(tree, output)
     recorded = {name: path for name, path in inputs.items() if name != "executable"}
+    about = json.dumps(record(recorded, settings, data), indent=1) + "\n"
     with replacing(output.with_name(RECORD)) as draft:
-        draft.write_text(json.dumps(record(recorded, settings), indent=1) + "\n", encoding="utf-8")
+        draft.write_text(about, encoding="utf-8")
+    # Last, because make takes it for both.
+    write_fit(tree, output)
 
 
 def depends_on(inputs: dict[str, Path]) -> str:

@@ -21,12 +21,13 @@ from pooling.code import meaning
 from pooling.contract import INPUTS, OPTIONAL, PRIORS
 from pooling.errors import ProgramError, StudyError
 from pooling.files import write_if_changed
+from pooling.healing import heal
 from pooling.program import declared_data, essence
 from pooling.study import Study, read_study
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 RESERVED = {"all", "bench", "clean", "diagnostics", "figures", "fits", "help", "lint"}
-RESERVED |= {"report", "setup", "tables", "test", "verify", "data", "scores"}
+RESERVED |= {"report", "setup", "tables", "test", "verify", "data", "scores", "stress"}
 PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
 
 
@@ -168,7 +169,12 @@ def main(arguments: list[str] | None) -> None:
     parser = cli.stage(__doc__, "study", "programs")
     parser.add_argument("--seed")
     parser.add_argument("--arrows", default="")
+    parser.add_argument("--seals", type=Path, help="what was made, to be checked for damage")
+    parser.add_argument("--sources", type=Path, nargs="*", default=[], help="what make compares")
     given = parser.parse_args(arguments)
+    if given.seals:
+        for message in heal(given.seals, given.sources):
+            print(f"damaged  {message}", flush=True)
     study = read_study(given.study)
     if given.seed is not None:
         study = study.with_seed(given.seed)

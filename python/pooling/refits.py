@@ -27,12 +27,11 @@ from pooling.check import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from pooling.cmdstan import locate
 from pooling.code import meaning
 from pooling.compile import compile_program
-from pooling.draws import Fit, Start
-from pooling.errors import SamplingError, SetupError
-from pooling.files import replacing
+from pooling.draws import BY_HOUSE, Fit, Start
+from pooling.errors import DisturbedError, SamplingError, SetupError
+from pooling.files import replacing, sweep
 from pooling.study import Sampler
 
-BY_HOUSE = ("county", "floor_measure", "log_radon")
 SCORES = ("elpd", "mean", "mcse", "pit")
 HOPELESS = 0.01  # share of divergent transitions from which care does not help
 
@@ -167,6 +166,9 @@ def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dic
         alone = {"start": start, "parallel_chains": 1, "progress": False}
         try:
             run = sampling.sample(executable, without, effort, **alone)
+        except DisturbedError:
+            # Says nothing about the refit: dask tries the same again.
+            raise
         except SamplingError as error:
             scores, efforts = stopped(len(houses), str(error)), efforts[-1:]
             continue
@@ -216,12 +218,10 @@ def run_refits(
         them; finished ones are kept.
     """
     kept.mkdir(parents=True, exist_ok=True)
+    sweep(kept)
     files = _files(program, data, folds, settings, kept)
-    scores = {
-        fold: json.loads(file.read_text(encoding="utf-8"))
-        for fold, file in files.items()
-        if file.exists()
-    }
+    found = {fold: read_kept(files[fold], len(houses)) for fold, houses in folds.items()}
+    scores = {fold: kept_scores for fold, kept_scores in found.items() if kept_scores}
     missing = {fold: houses for fold, houses in folds.items() if fold not in scores}
     if missing:
         if scheduler:
@@ -230,12 +230,25 @@ def run_refits(
             scores[fold] = found
             # What stopped may do better next time.
             if "stopped" not in found:
-                with replacing(files[fold]) as draft:
+                with replacing(files[fold], sealed=False) as draft:
                     draft.write_text(json.dumps(found), encoding="utf-8")
     if folds and all("stopped" in found for found in scores.values()):
         fold = next(iter(folds))
         raise SamplingError(f"{program.name} without {fold}: {scores[fold]['stopped']}")
     return {fold: scores[fold] for fold in folds}
+
+
+def read_kept(file: Path, houses: int) -> dict[str, list] | None:
+    """Scores of a finished refit; None if it is not there or was damaged."""
+    try:
+        scores = json.loads(file.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    whole = isinstance(scores, dict) and all(
+        isinstance(scores.get(name), list) and len(scores[name]) == houses
+        for name in (*SCORES, "converged")
+    )
+    return scores if whole else None
 
 
 def _files(

@@ -34,16 +34,18 @@ for word in "${{@:3}}"; do
             ;;
     esac
 done
-[[ $stage != pooling.results ]] || output=("${{output[0]}}/scores.csv")
+[[ $stage != pooling.results ]] || output=("${{output[0]}}"/{{models,scores}}.csv)
 echo "${{*:2}}" >> {log}
 [[ -z ${{LINGER:-}} ]] || sleep 0.0$((RANDOM % 9))
 if [[ ${{FAIL:-}} && "$*" == *$FAIL* ]]; then
     [[ -z ${{HALF:-}} ]] || echo half > "${{output[0]}}"
     exit 1
 fi
+run=$$-$RANDOM
 for file in "${{output[@]}}"; do
     [[ -d ${{file%/*}} ]] || mkdir -p "${{file%/*}}"
     echo "made by $stage" > "$file"
+    [[ -z ${{SEALS:-}} ]] || stat -c "$run %s %.9Y $file" "$file" | sed 's/\\.//' >> "$SEALS"
 done
 """
 

@@ -178,6 +178,8 @@ def test_record_holds_what_repeats_the_fit(stored):
     record = json.loads((folder / "record.json").read_text())
     assert record["program"] == "data { int N; }\n"
     assert record["sampler"]["seed"] == 20060
+    by_house = {"county", "floor_measure", "log_radon"}
+    assert record["data"].keys() == tiny_data().keys() - by_house
     assert record["toolchain"]["version"] == "2.27.0"
     assert set(record["sha256"]) == set(files)
     assert record["sha256"]["data"] == hashlib.sha256(files["data"].read_bytes()).hexdigest()
