@@ -22,9 +22,10 @@ from pooling.files import write_if_changed
 from pooling.program import declared_data, essence
 from pooling.study import Study, read_study
 
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 RESERVED = {"all", "bench", "clean", "diagnostics", "figures", "fits", "help", "lint"}
 RESERVED |= {"report", "setup", "tables", "test", "verify", "data", "scores", "stress"}
+RESERVED |= {"FORCE", "draft", "functions"}  # the last two are folders where executables would be
 PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
 
 
@@ -40,10 +41,15 @@ def programs(folder: Path) -> dict[str, str]:
     for path in sorted(folder.glob("*.stan")):
         if not NAME.fullmatch(path.stem) or path.stem in RESERVED:
             raise ProgramError(
-                f"{path}: a program's name is a letter followed by letters, digits and "
+                f"{path}: a program's name is a letter followed by at most 99 letters, digits and "
                 f"underscores, and none of: {', '.join(sorted(RESERVED))}; rename the file"
             )
         found[path.stem] = essence(path, folder)
+    for path in folder.glob("functions/*.stanfunctions"):
+        if not NAME.fullmatch(path.stem):
+            raise ProgramError(
+                f"{path}: give it a name of letters, digits and underscores; rename the file"
+            )
     return found
 
 
@@ -96,8 +102,12 @@ def table_path(study: Path, table: Path) -> str:
     path = os.path.relpath(study.parent / table)
     if not Path(path).is_file():
         raise StudyError(f"{study}: no table {path}; paths are relative to the study file")
-    if re.search(r"[\s:#$%=;|&\\]", path):
-        raise StudyError(f"{study}: {path}: make cannot read a path with spaces or any of :#$%=;|&")
+    # What is not allowed here make or its shell might run.
+    if not re.fullmatch(r"[\w./+,@][\w./+,@-]*", path):
+        raise StudyError(
+            f"{study}: {path!r}: make cannot read this path; in the names of tables and their "
+            "folders use letters, digits and any of ._+,@-"
+        )
     return path
 
 
