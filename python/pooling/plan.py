@@ -115,6 +115,8 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
     """Write the plan and everything that it stands for."""
     available = programs(folder)
     models = models_of(study, path, available)
+    tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
+    # What a study can have wrong is refused before anything is written.
     section, build = output.parent, output.parent.parent
     for name in ("data", "priors", "sampler", "figures", "models"):
         _write_json(section / f"{name}.json", getattr(study, name).model_dump())
@@ -131,7 +133,6 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
         recorded.unlink(missing_ok=True)
     elif recorded.is_file():
         write_if_changed(recorded, toolchain(cmdstan))
-    tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
     lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
     lines += [f"SCHEMES := {' '.join(study.scores.leave_out)}"]
     lines += [f"{name.upper()} := {table}" for name, table in tables.items()]
@@ -161,8 +162,8 @@ def main(arguments: list[str] | None) -> None:
     if given.seed is not None:
         study = study.with_seed(given.seed)
     _refuse_unknown_arrows(given.arrows.split(), given.programs)
-    write_if_changed(given.output.with_name("arrows"), given.arrows.strip() + "\n")
     write_plan(study, given.study, given.programs, given.output)
+    write_if_changed(given.output.with_name("arrows"), given.arrows.strip() + "\n")
 
 
 if __name__ == "__main__":
