@@ -18,7 +18,11 @@ endif
 .DELETE_ON_ERROR:
 .PHONY: help all report tables figures fits scores test stress lint clean FORCE
 
-ifneq ($(words $(STUDY))$(findstring /,$(STUDY)),1)
+# What is given becomes part of commands: nothing in it may be one, for make or for the shell.
+commands := $$ ` ' " \ ; & | < > ( ) { } [ ] * ? ! ~ % \#
+$(foreach name,STUDY FROM TO SEED SCHEDULER,$(foreach mark,$(commands),$(if $(findstring $(mark),$(value $(name))),\
+  $(error error: $(name)=$(value $(name)): holds $(mark); give a name or a number))))
+ifneq ($(words $(STUDY))$(findstring /,$(STUDY))$(findstring :,$(STUDY))$(filter .%,$(STUDY)),1)
 $(error error: STUDY="$(STUDY)": give the name of one study, as in data/studies/<study>.toml)
 endif
 

@@ -8,6 +8,7 @@ text that was compiled before is not compiled again.
 
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -43,16 +44,25 @@ def compile_program(program: Path, cmdstan: Path, executable: Path) -> None:
     cmdstanpy.disable_logging()
     cmdstanpy.set_cmdstan_path(str(cmdstan))
     with tempfile.TemporaryDirectory() as scratch, replacing(executable) as draft:
-        copy = Path(scratch) / program.name
-        copy.write_text(program.read_text(encoding="utf-8"), encoding="utf-8")
+        copy = _copy(program, Path(scratch))
         try:
             made = cmdstanpy.compile_stan_file(
-                copy, force=True, stanc_options={"include-paths": [str(program.parent.resolve())]}
+                copy, force=True, stanc_options={"include-paths": [scratch]}
             )
         except ValueError as error:
             raise ProgramError(f"{program}: the C++ compiler failed\n{error}") from None
         draft.write_bytes(Path(made).read_bytes())
         draft.chmod(0o755)
+
+
+def _copy(program: Path, scratch: Path) -> Path:
+    """Copy a program and what it may include: CmdStan's makefile takes no path with a blank."""
+    for source in program.parent.rglob("*.*"):
+        if source.is_file():
+            copy = scratch / source.relative_to(program.parent)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+    return scratch / program.name
 
 
 def main(arguments: list[str] | None) -> None:

@@ -98,7 +98,8 @@ def save(figure: ggplot | Compose, outputs: Sequence[Path], description: str) ->
     """
     title, _, details = description.strip().partition("\n")
     about = {"Title": title, "Description": " ".join(details.split()), "Date": None}
-    steady = {"svg.hashsalt": title, "svg.fonttype": "path"}
+    # Names of counties are text: no dollar in them begins a formula.
+    steady = {"svg.hashsalt": title, "svg.fonttype": "path", "text.parse_math": False}
     with matplotlib.rc_context(steady):
         # Composition.save drops metadata, and drawing takes longer than writing a file.
         drawn = (figure + theme(dpi=DOTS_PER_INCH)).draw()

@@ -185,11 +185,14 @@ def test_every_phony_target_is_reserved():
     assert set(line.split()[1:]) - {"FORCE"} <= plan.RESERVED
 
 
-@pytest.mark.parametrize("name", ["my houses.csv", "a:b.csv", "cost$.csv", "a#b.csv"])
+@pytest.mark.parametrize(
+    "name",
+    ["my houses.csv", "a:b.csv", "cost$.csv", "a#b.csv", "`touch x`.csv", "a'b.csv", "(a).csv"],
+)
 def test_table_needs_a_path_that_make_can_read(folder, name):
     (folder / "data" / name).touch()
     edit(folder, "[data]", f'[data]\nhouses = "../{name}"')
-    with pytest.raises(StudyError, match=r"trial\.toml: .*make cannot read a path with spaces"):
+    with pytest.raises(StudyError, match=r"trial\.toml: .*make cannot read this path"):
         run()
 
 
