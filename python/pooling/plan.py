@@ -24,7 +24,7 @@ from pooling.study import Study, read_study
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 RESERVED = {"all", "bench", "clean", "diagnostics", "figures", "fits", "help", "lint"}
-RESERVED |= {"report", "setup", "tables", "test", "verify", "data", "scores"}
+RESERVED |= {"report", "setup", "tables", "test", "verify", "data", "scores", "sbc"}
 PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
 
 
@@ -109,6 +109,7 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
     for name in ("data", "priors", "sampler", "figures", "models"):
         _write_json(section / f"{name}.json", getattr(study, name).model_dump())
     _write_json(section / "other_priors.json", study.all_other_priors().model_dump())
+    _write_json(section / "calibration.json", study.calibration_priors().model_dump())
     about = {"study": path.stem} | study.model_dump(include={"title", "description"})
     _write_json(section / "about.json", about)
     _write_json(section / "chosen.json", models)

@@ -23,7 +23,7 @@ output=()
 reading=
 for word in "${{@:3}}"; do
     case $word in
-        -o | --coords | --estimates) reading=yes ;;
+        -o | --coords | --estimates | --coverage) reading=yes ;;
         -*) reading= ;;
         *)
             if [[ $reading ]]; then output+=("$word")
@@ -150,5 +150,6 @@ def label(words: list[str]) -> str:
         "score",
         "sensitivity",
         "other_priors",
+        "sbc",
     )
     return f"{stage} {model}" if of_one_model else stage
