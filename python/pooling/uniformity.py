@@ -12,6 +12,7 @@ it has no p-value.
 """
 
 import numpy as np
+from scipy.special import gammaln, xlog1py, xlogy
 from scipy.stats import binom
 
 GRID = 64  # statistics whose p-values are computed at once
@@ -47,11 +48,14 @@ def p_value(statistics: np.ndarray, simulations: int, last: int) -> np.ndarray:
     statistics = np.asarray(statistics, dtype=float)
     tail = tails(simulations, last)
     number = np.arange(simulations + 1)
+    left, drawn = simulations - number[:, None], number - number[:, None]
+    ways = gammaln(left + 1) - gammaln(drawn + 1) - gammaln(left - drawn + 1)
     paths = np.zeros((statistics.size, simulations + 1))
     paths[:, 0] = 1.0
     for k in range(last):
-        left, share = simulations - number[:, None], 1 / (last + 1 - k)
-        step = binom.pmf(number - number[:, None], left, share)
+        share = 1 / (last + 1 - k)
+        # The binomial probability of each step; below 0 there are no ways.
+        step = np.exp(ways + xlogy(drawn, share) + xlog1py(left - drawn, -share))
         paths = (paths @ step) * (tail[k] > statistics[:, None])
     return np.maximum(0.0, 1 - paths.sum(axis=1))
 
