@@ -33,8 +33,9 @@ from pooling.refits import Program, compiled, read_program, run_jobs
 from pooling.study import Models, Priors, Sampler, read_section
 
 DRAWS = 99  # that a truth is ranked among, so that it has one of 100 ranks
-SHORT = {"chains": 2, "warmup": 300, "draws": 300}
-LONG = {"chains": 2, "warmup": 500, "draws": 750}
+# Trees of depth 9 at most: truths of next to no spread between houses would take minutes each.
+SHORT = {"chains": 2, "warmup": 300, "draws": 300, "max_treedepth": 9}
+LONG = {"chains": 2, "warmup": 500, "draws": 750, "max_treedepth": 9}
 CAREFUL = 0.99  # adapt_delta of the second run where the first diverged
 UNJUDGED = 20  # simulations, at most, of a model that is allowed to fail: to be seen, not judged
 MAX_R_HAT = 1.05  # the gate's 1.01 is less than the noise of two short chains
@@ -172,7 +173,7 @@ def simulate(program: Program, data: dict, truth: dict, sampler: dict) -> dict:
             # The ranks of a first run that only failed its checks are better than none.
             found = found if "ranks" in found else {"stopped": str(error), "failed": []}
         else:
-            found = ranks_of(run, made, truth, own.max_treedepth, seed)
+            found = ranks_of(run, made, truth, settings.max_treedepth, seed)
         found["runs"] = runs
         if "ranks" in found and not found["failed"]:
             break

@@ -73,7 +73,7 @@ def stub(shift: float = 0.0, divergences: int = 0, depth: int = 3, draws: int = 
     [
         ({}, []),
         ({"divergences": 1}, ["divergences"]),
-        ({"depth": 10}, ["treedepth_hits"]),
+        ({"depth": 9}, ["treedepth_hits"]),
         ({"shift": 1.0}, ["r_hat", "ess_bulk"]),
         ({"draws": 40}, ["ess_bulk"]),
     ],
@@ -81,7 +81,7 @@ def stub(shift: float = 0.0, divergences: int = 0, depth: int = 3, draws: int = 
 def test_checks_of_a_run(fault, failed):
     run = stub(**fault)
     watched = run.stan_variables()["mu_alpha"][:, None]
-    assert sbc.failed_checks(run, watched, depth=10) == failed
+    assert sbc.failed_checks(run, watched, depth=9) == failed
 
 
 TRUTH = {"log_radon": [0.0] * 10, "mu_alpha": 9.0, "alpha": [-9.0] * 5, "beta": [0.0] * 5}
@@ -139,7 +139,7 @@ def test_a_simulation_that_stops_twice_has_no_ranks(tries):
 
 
 def test_ranks_of_a_failed_run_are_better_than_none(tries):
-    found, _ = tries(stub(depth=10), SamplingError("pooled: no"))
+    found, _ = tries(stub(depth=9), SamplingError("pooled: no"))
     assert found["failed"] == ["treedepth_hits"]
     assert found["ranks"]["mu_alpha"] == 99
 
