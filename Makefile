@@ -7,6 +7,7 @@ TO      ?=#              model at their head; none: every other model, a panel e
 SEED    ?=#              seed of the sampler instead of the study's own
 SCHEDULER ?=#            dask scheduler that refits run on, tcp://...; none: this machine
 STALL   ?= 600#          seconds without processor time after which a chain is stopped
+SIMS    ?= 200#          simulations of each model for sbc
 PYTHON3 ?= python3#      Python 3.11 or later, to make the environment with
 
 SHELL       := /bin/bash
@@ -16,7 +17,7 @@ ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS   += -j$(shell nproc 2>/dev/null || echo 2)
 endif
 .DELETE_ON_ERROR:
-.PHONY: help all report tables figures fits scores test stress lint clean FORCE
+.PHONY: help all report tables figures fits scores sbc test stress lint clean FORCE
 
 # What is given becomes part of commands: nothing in it may be one, for make or for the shell.
 commands := $$ ` ' " \ ; & | < > ( ) { } [ ] * ? ! ~ % \#
@@ -48,7 +49,7 @@ export MPLCONFIGDIR := .build/matplotlib
 
 # What was made, as it was, so that damage is seen; what make itself compares by time.
 seals   := .build/seals
-sources := $(wildcard $(package)/*.py $(package)/figures/*.py data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/report.*)
+sources := $(wildcard $(package)/*.py $(package)/*/*.py data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/report.*)
 
 # A stage is `python -m pooling.<stage> INPUTS... -o OUTPUT`; modules among the
 # prerequisites are code, not inputs.
@@ -172,6 +173,44 @@ $(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &:
 	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) $(call beside,$1) -o $$(basename $$@).svg $$(basename $$@).png
 endef
 $(foreach name,$(figure_names),$(eval $(call figure,$(name))))
+
+# Calibration, apart from the report: programs are fitted to houses that they make themselves.
+# Finished simulations are kept in $(fits)/<model>/sbc.
+simulated  := $(MODELS:%=$(fits)/%/sbc.nc)
+judging    := $(addprefix $(code)/,calibration.py uniformity.py)
+sbc_tables := $(addprefix $(reports)/tables/,sbc.csv sbc_coverage.csv)
+sbc_drawn  := $(foreach name,sbc sbc-coverage,$(reports)/figures/$(name).svg $(reports)/figures/$(name).png)
+.PRECIOUS: $(sbc_tables) $(sbc_drawn)
+
+## sbc: calibration of every model by SIMS simulations each: tables and figures, and what fails
+sbc: $(sbc_tables) $(sbc_drawn)
+## <model>-sbc: calibration of one model
+.PHONY: $(MODELS:%=%-sbc)
+$(MODELS:%=%-sbc): %-sbc: $(fits)/%/sbc.csv
+
+$(simulated) $(simulated:.nc=.csv):
+
+$(plan)/sims: FORCE
+	@[[ "$$(cat $@ 2>/dev/null)" = '$(SIMS)' ]] || echo '$(SIMS)' > $@
+
+$(fits)/%/sbc.nc: $(code)/sbc.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json $(plan)/calibration.json $(plan)/models.json .build/toolchain.json $(plan)/sims $(addprefix $(code)/,refits.py sampling.py)
+	$(say)
+	$(run) $(filter-out %/sims,$(given)) --sims '$(SIMS)' $(on) -o $@
+
+$(fits)/%/sbc.csv $(fits)/%/sbc_coverage.csv: $(code)/calibration.py $(fits)/%/sbc.nc $(code)/uniformity.py
+	$(say)
+	$(run) $(given) -o $(@D)/sbc.csv --coverage $(@D)/sbc_coverage.csv
+
+$(sbc_tables) &: $(code)/calibration.py $(simulated) $(code)/uniformity.py $(plan)/chosen.json
+	$(say)
+	$(run) $(given) -o $(@D)/sbc.csv --coverage $(@D)/sbc_coverage.csv
+
+define sbc_figure
+$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(code)/sbc_figures/$1.py $(simulated) $(judging) $(addprefix $(code)/,drawing.py panels.py theme.py) $(plan)/chosen.json
+	$$(say)
+	$$(run) $(simulated) -o $$(basename $$@).svg $$(basename $$@).png
+endef
+$(foreach name,sbc sbc_coverage,$(eval $(call sbc_figure,$(name))))
 
 # Report.
 $(reports)/tables/scores.csv: $(code)/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(code)/,draws.py check.py score.py sensitivity.py)

@@ -27,7 +27,7 @@ from pooling.study import Study, read_study
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 RESERVED = {"all", "bench", "clean", "diagnostics", "figures", "fits", "help", "lint"}
-RESERVED |= {"report", "setup", "tables", "test", "verify", "data", "scores", "stress"}
+RESERVED |= {"report", "setup", "tables", "test", "verify", "data", "scores", "stress", "sbc"}
 RESERVED |= {"FORCE", "draft", "functions"}  # the last two are folders where executables would be
 PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
 
@@ -124,6 +124,7 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
     for name in ("data", "priors", "sampler", "figures", "models"):
         _write_json(section / f"{name}.json", getattr(study, name).model_dump())
     _write_json(section / "other_priors.json", study.all_other_priors().model_dump())
+    _write_json(section / "calibration.json", study.calibration_priors().model_dump())
     about = {"study": path.stem} | study.model_dump(include={"title", "description"})
     _write_json(section / "about.json", about)
     _write_json(section / "chosen.json", models)

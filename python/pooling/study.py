@@ -192,6 +192,10 @@ class Priors(Section):
             for part, value in prior
         }
 
+    def beyond(self, others: "Priors") -> list[str]:
+        """Parameters that have a prior here and none in `others`."""
+        return [name for name, prior in self if prior and not getattr(others, name)]
+
     def replaced_by(self, others: "Priors") -> "Priors":
         """These priors, with those of `others` in place of the ones that it has."""
         return self.model_copy(update={name: prior for name, prior in others if prior is not None})
@@ -266,6 +270,9 @@ class Study(Section):
     other_priors: dict[str, Priors] = Field(
         default={}, description="sets to compare with; what one leaves out is as in priors"
     )
+    calibration: Priors = Field(
+        default=Priors(), description="priors of calibration; what it leaves out is as in priors"
+    )
     sampler: Sampler
     scores: Scores = Scores()
     models: Models = Models()
@@ -276,20 +283,31 @@ class Study(Section):
     def _comparable(cls, sets: dict[str, Priors], given: ValidationInfo) -> dict[str, Priors]:
         if OWN_PRIORS in sets:
             raise ValueError(f"a set cannot be called {OWN_PRIORS}, as tables call [priors]")
-        own = given.data.get("priors", Priors())
         for name, others in sets.items():
-            new = [parameter for parameter, p in others if p and not getattr(own, parameter)]
-            if new:
+            for new in others.beyond(given.data.get("priors", Priors())):
                 raise ValueError(
-                    f"{name}.{new[0]} has no prior in [priors] to be compared with; "
+                    f"{name}.{new} has no prior in [priors] to be compared with; "
                     "add one there or remove this one"
                 )
         return sets
+
+    @field_validator("calibration")
+    @classmethod
+    def _of_the_study(cls, calibration: Priors, given: ValidationInfo) -> Priors:
+        for new in calibration.beyond(given.data.get("priors", Priors())):
+            raise ValueError(
+                f"{new} has no prior in [priors] to be replaced; add one there or remove this one"
+            )
+        return calibration
 
     def all_other_priors(self) -> OtherPriors:
         """The other priors, completed by the study's own."""
         others = self.other_priors.items()
         return OtherPriors(sets={name: self.priors.replaced_by(some) for name, some in others})
+
+    def calibration_priors(self) -> Priors:
+        """The priors that programs are calibrated under, completed by the study's own."""
+        return self.priors.replaced_by(self.calibration)
 
     def with_seed(self, seed: int | str) -> "Study":
         """The same study with another seed.

@@ -24,7 +24,7 @@ reading=
 for word in "${{@:3}}"; do
     case $word in
         --kept) reading=folder ;;
-        -o | --coords | --estimates) reading=yes ;;
+        -o | --coords | --estimates | --coverage) reading=yes ;;
         -*) reading= ;;
         *)
             if [[ $reading == folder ]]; then reading=
@@ -159,5 +159,6 @@ def label(words: list[str]) -> str:
         "score",
         "sensitivity",
         "other_priors",
+        "sbc",
     )
     return f"{stage} {model}" if of_one_model else stage

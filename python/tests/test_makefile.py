@@ -189,6 +189,36 @@ def test_code_that_is_not_python_is_named(project):
     assert "not Python" in run.stderr
 
 
+CALIBRATED = {"calibration", "sbc_figures.sbc", "sbc_figures.sbc_coverage"}
+
+
+@pytest.fixture
+def calibrated(project):
+    """The project after `make sbc`, which is no part of `make all`."""
+    assert project.built("sbc") == of(MODELS, "sbc") | CALIBRATED
+    assert project.built("sbc", "all") == set()
+    return project
+
+
+def test_calibration_follows_what_it_is_made_of(calibrated):
+    assert calibrated.built("sbc", SIMS="10") == of(MODELS, "sbc") | CALIBRATED
+    assert calibrated.built("sbc", SIMS="10") == set()
+    narrow, wide = "mu_alpha    = { loc = 1, scale = 1 }", "mu_alpha    = { loc = 1, scale = 2 }"
+    calibrated.edit("data/studies/minnesota.toml", narrow, wide)
+    assert calibrated.built("sbc", SIMS="10") == of(MODELS, "sbc") | CALIBRATED
+    calibrated.edit("data/studies/minnesota.toml", "scale = 2 }", "scale = 1 }")
+    calibrated.edit_code("uniformity")
+    made = calibrated.built("sbc", SIMS="10")
+    assert made == of(MODELS, "sbc") | CALIBRATED
+    calibrated.edit_code("sbc_figures/sbc")
+    assert calibrated.built("sbc", SIMS="10") == {"sbc_figures.sbc"}
+
+
+def test_one_model_is_calibrated_alone(project):
+    assert project.built("pooled-sbc") == {"sbc pooled", "calibration"}
+    assert project.built("pooled-sbc") == set()
+
+
 def test_figures_that_read_left_out_houses_are_those_that_wait_for_them():
     read = {
         f"figures.{path.stem}"

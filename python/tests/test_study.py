@@ -70,6 +70,11 @@ def test_what_is_left_out_has_a_default(study):
             "[other_priors.wide]\nnu = { shape = 2, rate = 1 }\n[sampler]",
             "other_priors: Value error, wide.nu has no prior in [priors] to be compared with",
         ),
+        (
+            "[sampler]",
+            "[calibration]\nnu = { shape = 2, rate = 1 }\n[sampler]",
+            "calibration: Value error, nu has no prior in [priors] to be replaced",
+        ),
         ("[data]", "[dta]", "dta: unknown setting; remove it or correct its name"),
         ("scale = 1 }", "scale = 1, mean = 0 }", "priors.sigma.mean: unknown setting"),
         ("seed = 1", 'seed = "soon"', "sampler.seed: Input should be a valid integer"),
