@@ -72,6 +72,7 @@ IN_NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount", "bash", "-euc
 
 def small_project(folder: Path) -> Path:
     """A copy of the project with one small study, two programs and three figures."""
+    folder.mkdir(parents=True, exist_ok=True)
     copy_project(folder)
     for path in (folder / "python/pooling/figures").glob("[a-z]*.py"):
         if path.stem not in FIGURES:
@@ -550,7 +551,7 @@ def cases() -> list[Case]:
         (
             "disk of temporary files full",
             "one error, then the same",
-            full_disk(there, "6000000", "../temporary"),
+            full_disk(there, "2500000", "../temporary"),
         ),
         ("folder read-only", "one error, then the same", read_only(there)),
         ("two makes at once", "both succeed", two_makes(there)),
