@@ -14,7 +14,7 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS   += --no-builtin-rules --no-builtin-variables
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
-MAKEFLAGS   += -j$(shell nproc 2>/dev/null || echo 2)
+MAKEFLAGS   += -j$(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || echo 2)
 endif
 .DELETE_ON_ERROR:
 .PHONY: help all report tables figures fits scores sbc test stress lint clean FORCE
