@@ -1,0 +1,115 @@
+"""Surveys at the edge of what can be fitted, from the tables to the figures' frames."""
+
+import json
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from pkgutil import iter_modules
+
+import pandas as pd
+from project import ROOT
+
+from pooling import check, figures, fit, frequentist, prepare
+from pooling.cmdstan import locate, toolchain
+from pooling.draws import Fit, open_fit
+from pooling.errors import NothingToShow
+from pooling.study import Figures, Priors, Sampler
+from stress.case import Case
+from stress.tables import COUNTIES, HOUSES, Tables, many_counties
+from stress.trial import accepted, written
+
+MODELS = ("pooled", "hierarchical_marginal")
+WIDE, SPREAD = {"loc": 0.0, "scale": 10.0}, {"scale": 1.0}
+PRIORS = Priors.model_validate(
+    dict.fromkeys(("mu_alpha", "mu_beta"), WIDE)
+    | dict.fromkeys(("sigma", "sigma_alpha", "sigma_beta"), SPREAD)
+)
+FEW = Sampler(seed=20069, chains=2, warmup=200, draws=100, prior_draws=100)
+OPTIONS = {"shrinkage": {"from_model": "pooled", "to_model": "hierarchical_marginal"}}
+
+
+def fitted(folder: Path, tables: Tables) -> list[Fit]:
+    """Take tables through `prepare`, `fit` and `check`; few draws are allowed to fail the gate."""
+    accepted(folder, prepare.main, *tables.written(folder))
+    sections = {
+        "priors.json": PRIORS.model_dump_json(),
+        "sampler.json": FEW.model_dump_json(),
+        "models.json": json.dumps({"allowed_to_fail": dict.fromkeys(MODELS, "few draws")}),
+        "toolchain.json": toolchain(locate()),
+    }
+    written(folder, sections)
+    values = json.loads((folder / "prepared/trial.json").read_text()) | PRIORS.scales()
+    written(folder, {"prepared/trial.json": json.dumps(values)})
+    data = ("prepared/trial.json", "prepared/trial.coords.json", "sampler.json", "toolchain.json")
+    for model in MODELS:
+        place = f"fits/{model}"
+        essence = ROOT / f".build/programs/{model}.essence"
+        accepted(folder, fit.main, ROOT / "stan" / model, essence, *data, "-o", f"{place}/fit.nc")
+        checked = (f"{place}/diagnostics.json", "--estimates", f"{place}/estimates.csv")
+        accepted(
+            folder, check.main, f"{place}/fit.nc", "models.json", "sampler.json", "-o", *checked
+        )
+    accepted(folder, frequentist.main, *data[:2], "-o", "frequentist.csv")
+    return [open_fit(folder / "fits" / model) for model in MODELS]
+
+
+def framed(folder: Path, fits: Sequence[Fit]) -> tuple[list[str], list[str]]:
+    """Names of figures that have a frame of these fits, and of those with nothing to show.
+
+    Raises
+    ------
+    AssertionError
+        A figure stops in another way, or its frame has no row.
+    """
+    shown, absent = [], []
+    table = pd.read_csv(folder / "frequentist.csv", keep_default_na=False, na_values=[""])
+    for name in sorted(module.name for module in iter_modules(figures.__path__)):
+        options = {"frequentist": table} if name == "frequentist" else OPTIONS.get(name, {})
+        try:
+            frame = import_module(f"pooling.figures.{name}").frame(fits, Figures(), **options)
+        except NothingToShow:
+            absent.append(name)
+            continue
+        except Exception as error:
+            raise AssertionError(f"figure {name}: {type(error).__name__}: {error}") from error
+        assert len(frame), f"figure {name}: no row"
+        shown.append(name)
+    return shown, absent
+
+
+def edge(tried: str, tables: Tables) -> Case:
+    """A survey that goes the whole way."""
+
+    def run(folder: Path) -> str:
+        fits = fitted(folder, tables)
+        for one in fits:
+            effects = one.effects()
+            assert effects["alpha"].notnull().all() and effects["beta"].notnull().all(), one.model
+            assert len(pd.read_csv(folder / f"fits/{one.model}/estimates.csv")), "no estimates"
+        shown, absent = framed(folder, fits)
+        return f"two fits with finite effects, {len(shown)} figures, {len(absent)} notes why not"
+
+    return Case("table", f"{tried}, fitted", "fits, estimates, figures or notes", run)
+
+
+def cases() -> list[Case]:
+    """Surveys of one house, one county, one floor, one value, and of thousands of counties."""
+    header, first, *_ = HOUSES.splitlines()
+    rows = [line.rpartition(",")[0] for line in HOUSES.splitlines()[1:]]
+    alike = "\n".join([header, *(f"{row},1.9" for row in rows)]) + "\n"
+    one = HOUSES.replace("27003", "27001").replace("27005", "27001")
+    hostile = COUNTIES.replace("AITKIN", "$x_{$").replace("ANOKA", "DOÑA 東京 مقاطعة 🏠")
+    return [
+        edge("one house", Tables(f"{header}\n{first}\n")),
+        edge("one county", Tables(one)),
+        edge("all houses in basements", Tables(HOUSES.replace(",1,", ",0,"))),
+        edge("all houses on first floors", Tables(HOUSES.replace(",0,", ",1,"))),
+        edge("all houses alike", Tables(alike)),
+        edge("counties of one name", Tables(counties=COUNTIES.replace("ANOKA", "AITKIN"))),
+        edge(
+            "counties without houses",
+            Tables(f"{header}\n{first}\n", data={"unmeasured_counties": True}),
+        ),
+        edge("names of shell, formulas and emoji", Tables(counties=hostile)),
+        edge("5,000 counties", many_counties(5000)),
+    ]
