@@ -25,6 +25,7 @@ from pooling.errors import DataError, StudyError
 from pooling.files import replacing
 
 ENGINE = "h5netcdf"
+BY_HOUSE = ("county", "floor_measure", "log_radon")  # Stan data with a number a house
 ACTION_LEVEL = 4.0  # pCi/L: at or above it the US EPA says to fix the home
 LEFT_OUT = {
     "loo": "its house",

@@ -3,9 +3,10 @@
 `python -m pooling.plan STUDY.toml stan -o .build/<study>/plan.mk`
 
 Beside `plan.mk`, which names the models and tables, this writes each section of
-the study, and in `.build` the essence of each program, the toolchain and the
-versions of the packages. Every file is rewritten only when its content changes,
-so make sees an edit that matters and no other.
+the study, and in `.build` the essence of each program, the meaning of each module
+of this package, the toolchain and the versions of the packages. Every file is
+rewritten only when its content changes, so make sees an edit that matters and no
+other.
 """
 
 import json
@@ -16,9 +17,11 @@ from pathlib import Path
 
 from pooling import cli
 from pooling.cmdstan import is_built, locate, toolchain
+from pooling.code import meaning
 from pooling.contract import INPUTS, OPTIONAL, PRIORS
 from pooling.errors import ProgramError, StudyError
 from pooling.files import write_if_changed
+from pooling.healing import heal
 from pooling.program import declared_data, essence
 from pooling.study import Study, read_study
 
@@ -139,6 +142,26 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
     write_if_changed(output, "\n".join(lines) + "\n")
 
 
+def write_meanings(package: Path, folder: Path) -> None:
+    """Write the meaning of each module of a package to a file of the same name in `folder`.
+
+    Only modules whose time or size is not that of the last call are read, since parsing
+    all of them takes longer than the rest of a plan.
+    """
+    seen = folder / "seen.json"
+    before = json.loads(seen.read_text(encoding="utf-8")) if seen.is_file() else {}
+    now = {}
+    for path in sorted(package.glob("**/*.py")):
+        name = path.relative_to(package).as_posix()
+        about = path.stat()
+        now[name] = [about.st_mtime_ns, about.st_size]
+        if now[name] != before.get(name) or not (folder / name).is_file():
+            write_if_changed(folder / name, meaning(path) + "\n")
+    for name in before.keys() - now.keys():
+        (folder / name).unlink(missing_ok=True)
+    _write_json(seen, now)
+
+
 def _refuse_unknown_arrows(models: list[str], folder: Path) -> None:
     # FROM has a default that a study need not have; with TO, both were meant.
     for name in models if len(models) > 1 else ():
@@ -157,12 +180,18 @@ def main(arguments: list[str] | None) -> None:
     parser = cli.stage(__doc__, "study", "programs")
     parser.add_argument("--seed")
     parser.add_argument("--arrows", default="")
+    parser.add_argument("--seals", type=Path, help="what was made, to be checked for damage")
+    parser.add_argument("--sources", type=Path, nargs="*", default=[], help="what make compares")
     given = parser.parse_args(arguments)
+    if given.seals:
+        for message in heal(given.seals, given.sources):
+            print(f"damaged  {message}", flush=True)
     study = read_study(given.study)
     if given.seed is not None:
         study = study.with_seed(given.seed)
     _refuse_unknown_arrows(given.arrows.split(), given.programs)
     write_plan(study, given.study, given.programs, given.output)
+    write_meanings(Path(__file__).parent, given.output.parent.parent / "code")
     write_if_changed(given.output.with_name("arrows"), given.arrows.strip() + "\n")
 
 

@@ -25,13 +25,13 @@ from tqdm import tqdm
 from pooling import sampling
 from pooling.check import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from pooling.cmdstan import locate
+from pooling.code import meaning
 from pooling.compile import compile_program
-from pooling.draws import Fit, Start
-from pooling.errors import SamplingError, SetupError
-from pooling.files import replacing
+from pooling.draws import BY_HOUSE, Fit, Start
+from pooling.errors import DisturbedError, SamplingError, SetupError
+from pooling.files import replacing, sweep
 from pooling.study import Sampler
 
-BY_HOUSE = ("county", "floor_measure", "log_radon")
 SCORES = ("elpd", "mean", "mcse", "pit")
 HOPELESS = 0.01  # share of divergent transitions from which care does not help
 
@@ -166,6 +166,9 @@ def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dic
         alone = {"start": start, "parallel_chains": 1, "progress": False}
         try:
             run = sampling.sample(executable, without, effort, **alone)
+        except DisturbedError:
+            # Says nothing about the refit: dask tries the same again.
+            raise
         except SamplingError as error:
             scores, efforts = stopped(len(houses), str(error)), efforts[-1:]
             continue
@@ -215,12 +218,10 @@ def run_refits(
         them; finished ones are kept.
     """
     kept.mkdir(parents=True, exist_ok=True)
+    sweep(kept)
     files = _files(program, data, folds, settings, kept)
-    scores = {
-        fold: json.loads(file.read_text(encoding="utf-8"))
-        for fold, file in files.items()
-        if file.exists()
-    }
+    found = {fold: read_kept(files[fold], len(houses)) for fold, houses in folds.items()}
+    scores = {fold: kept_scores for fold, kept_scores in found.items() if kept_scores}
     missing = {fold: houses for fold, houses in folds.items() if fold not in scores}
     if missing:
         if scheduler:
@@ -229,7 +230,7 @@ def run_refits(
             scores[fold] = found
             # What stopped may do better next time.
             if "stopped" not in found:
-                with replacing(files[fold]) as draft:
+                with replacing(files[fold], sealed=False) as draft:
                     draft.write_text(json.dumps(found), encoding="utf-8")
     if folds and all("stopped" in found for found in scores.values()):
         fold = next(iter(folds))
@@ -237,11 +238,24 @@ def run_refits(
     return {fold: scores[fold] for fold in folds}
 
 
+def read_kept(file: Path, houses: int) -> dict[str, list] | None:
+    """Scores of a finished refit; None if it is not there or was damaged."""
+    try:
+        scores = json.loads(file.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    whole = isinstance(scores, dict) and all(
+        isinstance(scores.get(name), list) and len(scores[name]) == houses
+        for name in (*SCORES, "converged")
+    )
+    return scores if whole else None
+
+
 def _files(
     program: Program, data: dict, folds: dict[str, list[int]], settings: Sampler, kept: Path
 ) -> dict[str, Path]:
     """Where the scores of each fold are kept: a name made of all that they depend on."""
-    code = [Path(module).read_text(encoding="utf-8") for module in (__file__, sampling.__file__)]
+    code = [meaning(Path(module)) for module in (__file__, sampling.__file__)]
     about = json.dumps(
         [asdict(replace(program, executable=None)), data, settings.model_dump(), code],
         sort_keys=True,

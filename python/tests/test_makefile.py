@@ -169,8 +169,24 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
     ],
 )
 def test_edited_code_reruns_what_it_is_part_of(project, code, made):
-    (project.folder / f"python/pooling/{code}.py").touch()
+    project.edit_code(code)
     assert project.built("all") == made
+
+
+@pytest.mark.parametrize("code", ["fit", "prepare", "compile", "check", "figures/trace", "report"])
+def test_comment_in_code_reruns_nothing(project, code):
+    path = project.folder / f"python/pooling/{code}.py"
+    path.write_text("# a remark\n" + path.read_text())
+    assert project.built("all") == set()
+
+
+def test_code_that_is_not_python_is_named(project):
+    with (project.folder / "python/pooling/check.py").open("a") as file:
+        file.write("def half(:\n")
+    run = project.run("all")
+    assert run.returncode
+    assert "python/pooling/check.py:" in run.stderr
+    assert "not Python" in run.stderr
 
 
 def test_figures_that_read_left_out_houses_are_those_that_wait_for_them():
@@ -345,7 +361,7 @@ def test_failing_stage_leaves_nothing_half(project, failing, lost):
 def test_failing_stage_keeps_what_was_made_earlier(project, failing, code, pair):
     before = {path: path.stat().st_mtime_ns for path in project.folder.glob(pair)}
     assert len(before) >= 2
-    (project.folder / f"python/pooling/{code}.py").touch()
+    project.edit_code(code)
     for path in before:
         goal = str(path.relative_to(project.folder))
         project.stages(goal, fails=True, FAIL=f"pooling.{failing}")
