@@ -1,13 +1,15 @@
 """Surveys at the edge of what can be fitted, from the tables to the figures' frames."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
 import pandas as pd
-from project import ROOT
+from project import ROOT, copy_project, without_make
 
 from pooling import check, figures, fit, frequentist, prepare
 from pooling.cmdstan import locate, toolchain
@@ -97,6 +99,58 @@ def edge(tried: str, tables: Tables, *, mixed: bool = True) -> Case:
     return Case("table", f"{tried}, fitted", "fits, estimates, figures or notes", run)
 
 
+TRIAL = """\
+title = "A trial"
+[data]
+states = ["MN"]
+[priors]
+mu_alpha = { scale = 10 }
+mu_beta = { scale = 10 }
+sigma = { scale = 1 }
+[models]
+use = ["odd"]
+[sampler]
+seed = 1
+chains = 2
+warmup = 200
+draws = 100
+prior_draws = 100
+"""
+
+
+def odd_program() -> str:
+    """`pooled`, but it includes a file, prints, and has no number for the first county."""
+    text = (ROOT / "stan/pooled.stan").read_text(encoding="utf-8")
+    text = text.replace("model {\n", 'model {\n  print("it prints, {and} // so");\n')
+    text = text.replace(
+        "  vector[m] log_lik;", "  real nothing = not_a_number();\n  vector[m] log_lik;"
+    )
+    include = "functions {\n  #include functions/county_marginal.stanfunctions\n}\n"
+    return include + text
+
+
+def _odd(folder: Path) -> str:
+    """Compile and fit for real, in a folder whose path CmdStan's makefile could not take."""
+    place = folder / "it's a São Paulo"
+    place.mkdir()
+    copy_project(place)
+    written(place, {"stan/odd.stan": odd_program(), "data/studies/trial.toml": TRIAL})
+    goal = "data/fits/trial/odd/diagnostics.json"
+    variables = {"CONDA_DEFAULT_ENV": "radon-pooling", "PYTHON": sys.executable}
+    made = subprocess.run(
+        ["make", "-j1", "STUDY=trial", goal],
+        cwd=place,
+        env=without_make(variables | {"CMDSTAN": str(locate())}),
+        capture_output=True,
+        text=True,
+    )
+    assert "Traceback" not in made.stderr, made.stderr[-400:]
+    assert (place / "data/fits/trial/odd/fit.nc").is_file(), made.stderr[-400:]
+    assert made.returncode and not (place / goal).exists(), "passed the gate"
+    assert "at nothing" in made.stderr, made.stderr[-400:]
+    return "compiled and sampled; the gate names what is not a number"
+
+
 def cases() -> list[Case]:
     """Surveys of one house, one county, one floor, one value, and of thousands of counties."""
     header, first, *_ = HOUSES.splitlines()
@@ -104,7 +158,9 @@ def cases() -> list[Case]:
     alike = "\n".join([header, *(f"{row},1.9" for row in rows)]) + "\n"
     one = HOUSES.replace("27003", "27001").replace("27005", "27001")
     hostile = COUNTIES.replace("AITKIN", "$x_{$").replace("ANOKA", "DOÑA 東京 مقاطعة 🏠")
+    path = "a program with NaN, prints and includes in `it's a São Paulo`"
     return [
+        Case("program", path, "it is compiled and sampled, and fails the gate", _odd),
         edge("one house", Tables(f"{header}\n{first}\n")),
         edge("one county", Tables(one)),
         edge("all houses in basements", Tables(HOUSES.replace(",1,", ",0,"))),
