@@ -145,11 +145,8 @@ class Fit:
 
     @cached_property
     def county_labels(self) -> pd.Series:
-        """Visible names of counties, by FIPS code; with their state if there are several states."""
-        table = self.counties.set_index("county_fips")
-        if table["state"].nunique() <= 1:
-            return table["county"]
-        return table["county"] + ", " + table["state"]
+        """Visible names of counties, by FIPS code; see `label_counties`."""
+        return label_counties(self.counties).set_axis(self.counties["county_fips"])
 
     @cached_property
     def log_uranium(self) -> pd.Series:
@@ -255,6 +252,18 @@ def activity(log_radon: np.ndarray, response: str) -> np.ndarray:
     with np.errstate(over="ignore"):
         level = np.exp(np.asarray(log_radon, dtype=float))
     return np.maximum(level - ZERO, 0.0) if response == "log(x + 0.1)" else level
+
+
+def label_counties(counties: pd.DataFrame) -> pd.Series:
+    """Names of counties; with the state if there are several, and the code where two share a name.
+
+    A county and a city of one name are two counties, BALTIMORE for one.
+    """
+    labels = counties["county"]
+    if counties["state"].nunique() > 1:
+        labels = labels + ", " + counties["state"]
+    shared = labels.duplicated(keep=False)
+    return labels.where(~shared, labels + " " + counties["county_fips"].astype(str))
 
 
 def chosen_counties(fit: Fit, fips: Sequence[int], count: int) -> pd.DataFrame:
