@@ -8,6 +8,8 @@ from pathlib import Path
 import matplotlib
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 from plotnine import aes, geom_text, ggplot, theme, theme_void
 from plotnine.composition import Compose
 
@@ -102,11 +104,23 @@ def save(figure: ggplot | Compose, outputs: Sequence[Path], description: str) ->
     with matplotlib.rc_context(steady):
         # Composition.save drops metadata, and drawing takes longer than writing a file.
         drawn = (figure + theme(dpi=DOTS_PER_INCH)).draw()
+        _lay_out(drawn)
         for output in outputs:
             metadata = about if output.suffix == ".svg" else {"Title": title}
             with replacing(output) as draft:
                 drawn.savefig(draft, dpi=DOTS_PER_INCH, metadata=metadata)
-            # The first file has laid the drawing out. A second layout would start from the
-            # first: strips come out ragged.
-            drawn.set_layout_engine("none")
         plt.close(drawn)
+
+
+def _lay_out(drawn: Figure) -> None:
+    """Place a figure's parts once for all its files, by the SVG's measures of text.
+
+    While a figure has a layout engine, each file is drawn twice, and laying it out
+    again would start from the first layout: strips come out ragged.
+    """
+    FigureCanvasSVG(drawn)
+    drawn.dpi = FigureCanvasSVG.fixed_dpi
+    engine = drawn.get_layout_engine()
+    if engine is not None:
+        engine.execute(drawn)
+    drawn.set_layout_engine(None)

@@ -23,6 +23,7 @@ import xarray as xr
 
 from pooling.errors import DataError, StudyError
 from pooling.files import replacing
+from pooling.netcdf import Groups
 
 ENGINE = "h5netcdf"
 ACTION_LEVEL = 4.0  # pCi/L: at or above it the US EPA says to fix the home
@@ -61,7 +62,7 @@ class Fit:
     Attributes
     ----------
     tree
-        The DataTree, groups as in the module's docstring.
+        The groups of the module's docstring: a DataTree, or a file's.
     diagnostics
         The gate's findings; empty if the fit has not been checked.
     loo
@@ -73,7 +74,7 @@ class Fit:
         As `pooling.other_priors` writes it; empty if it has not been sampled so.
     """
 
-    tree: xr.DataTree
+    tree: xr.DataTree | Groups
     diagnostics: dict
     loo: pd.DataFrame = field(default_factory=pd.DataFrame)
     left_out_together: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -116,7 +117,8 @@ class Fit:
 
         Samples are in order of chain, then draw.
         """
-        names = self.tree[group].to_dataset()[["alpha", "beta"]]
+        # Read as stored: lazy values would be stacked by looking up each of them.
+        names = self.tree[group].to_dataset()[["alpha", "beta"]].compute()
         return names.stack(sample=("chain", "draw"), create_index=False).transpose(
             "sample", "county"
         )
@@ -298,7 +300,7 @@ def open_fit(folder: Path) -> Fit:
     """
     path = Path(folder) / "fit.nc"
     try:
-        tree = xr.open_datatree(path, engine=ENGINE)
+        tree = Groups(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such fit; make it with `make {path.parent.name}`") from None
     except (OSError, ValueError, KeyError) as error:
@@ -313,7 +315,7 @@ def open_fit(folder: Path) -> Fit:
     return Fit(tree, found, *tables)
 
 
-def _read_scores(path: Path, tree: xr.DataTree) -> pd.DataFrame:
+def _read_scores(path: Path, tree: Groups) -> pd.DataFrame:
     """Scores of left-out houses; their ids as the fit has them, so that "007" stays text."""
     if not path.is_file():
         return pd.DataFrame()
