@@ -1,6 +1,7 @@
 """Run a figure: open the fits, make its frame, plot it and save it in each format asked for."""
 
 import argparse
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from pooling.files import replacing
 from pooling.study import Figures, read_section
 
 DOTS_PER_INCH = 144
+PLACES = re.compile(r'(?<= )(?:d|x|y)="[^"]*"')
+LAST_DIGITS = re.compile(r"(\.\d\d)\d+")
 
 
 def draw(
@@ -109,7 +112,17 @@ def save(figure: ggplot | Compose, outputs: Sequence[Path], description: str) ->
             metadata = about if output.suffix == ".svg" else {"Title": title}
             with replacing(output) as draft:
                 drawn.savefig(draft, dpi=DOTS_PER_INCH, metadata=metadata)
+                if output.suffix == ".svg":
+                    draft.write_text(shortened(draft.read_text(encoding="utf-8")), encoding="utf-8")
         plt.close(drawn)
+
+
+def shortened(svg: str) -> str:
+    """The same drawing with places to a hundredth of a point, where matplotlib writes six digits.
+
+    A fifth of a large figure is digits that nobody can see.
+    """
+    return PLACES.sub(lambda places: LAST_DIGITS.sub(r"\1", places[0]), svg)
 
 
 def _lay_out(drawn: Figure) -> None:
