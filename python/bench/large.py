@@ -43,7 +43,7 @@ chains = 4
 warmup = 1000
 draws = 1000
 prior_draws = 1000
-adapt_delta = 0.9
+adapt_delta = 0.95
 pointwise = false
 
 [scores]

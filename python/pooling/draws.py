@@ -208,6 +208,23 @@ class Fit:
         at = effects.sel(county=data["house_county"])
         return (at["alpha"] + at["beta"] * data["floor_measure"]).drop_vars("county")
 
+    @cached_property
+    def expected_moments(self) -> pd.DataFrame:
+        """Moments over draws of each house's mean, as `expected` but of any number of houses.
+
+        Returns
+        -------
+        DataFrame
+            One row a house in the order of `houses`: mean (log pCi/L), variance.
+        """
+        houses = self.houses[["county_fips", "floor"]]
+        # All houses of a county on one floor have the same mean in every draw.
+        cells = houses.drop_duplicates(ignore_index=True)
+        at = self.effects().sel(county=cells["county_fips"].to_numpy())
+        draws = at["alpha"].values + at["beta"].values * cells["floor"].to_numpy(float)
+        moments = cells.assign(mean=draws.mean(axis=0), variance=draws.var(axis=0, ddof=1))
+        return houses.merge(moments, how="left", on=list(houses))[["mean", "variance"]]
+
     def pointwise(self, group: str) -> np.ndarray:
         """`y_rep` or `log_lik` of `group` as (sample, house).
 
