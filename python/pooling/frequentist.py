@@ -35,6 +35,10 @@ COLUMNS = [
     "note",
 ]
 
+# Houses times counties, 400 MB of predictors: nine times the whole survey. Two million houses
+# in a thousand counties took 19 GB.
+LARGEST = 50_000_000
+
 
 @dataclass(frozen=True)
 class Mixed:
@@ -190,13 +194,13 @@ def design(data: dict) -> pd.DataFrame:
 def least_squares(frame: pd.DataFrame) -> pd.DataFrame:
     """`y ~ floor` and `y ~ floor + county`, coefficients and residual standard deviation.
 
-    A model whose predictors are collinear in these houses is left out.
+    A model whose predictors are collinear in these houses is left out, and the second
+    where its predictors would not fit in memory.
     """
-    slope, county = frame[["mu_beta"]], pd.get_dummies(frame["county"], dtype=float)
-    fits = (
-        ("pooled", "y ~ floor", frame[list(FLOOR)], FLOOR),
-        ("per_county_common_slope", "y ~ floor + county", slope.join(county), ("mu_beta",)),
-    )
+    fits = [("pooled", "y ~ floor", frame[list(FLOOR)], FLOOR)]
+    if not _too_large(frame):
+        levels = frame[["mu_beta"]].join(pd.get_dummies(frame["county"], dtype=float))
+        fits += [("per_county_common_slope", "y ~ floor + county", levels, ("mu_beta",))]
     rows = []
     for model, formula, predictors, names in fits:
         if not _identified(predictors):
@@ -206,6 +210,11 @@ def least_squares(frame: pd.DataFrame) -> pd.DataFrame:
         values += [("sigma", np.sqrt(found.scale), np.nan), _rmse(found.resid)]
         rows += [_row(model, formula, *value) for value in values]
     return _table(rows)
+
+
+def _too_large(frame: pd.DataFrame) -> bool:
+    """Whether a column for each county is more numbers than `LARGEST`."""
+    return len(frame) * frame["county"].nunique() > LARGEST
 
 
 def own_lines(frame: pd.DataFrame, county_fips: Sequence[int]) -> pd.DataFrame:
@@ -391,6 +400,8 @@ def _table(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
 def estimate(data: dict, coords: dict) -> pd.DataFrame:
     """All estimates for a study; models whose data it does not have are left out.
 
+    So are, of very many houses, least squares with county and REML, see `LARGEST`.
+
     Returns
     -------
     DataFrame
@@ -411,7 +422,8 @@ def estimate(data: dict, coords: dict) -> pd.DataFrame:
         )
     frame = design(data)
     tables = [least_squares(frame), own_lines(frame, coords["county_fips"])]
-    tables += [restricted_likelihood(frame, mixed) for mixed in MIXED]
+    if not _too_large(frame):
+        tables += [restricted_likelihood(frame, mixed) for mixed in MIXED]
     return pd.concat([table for table in tables if len(table)], ignore_index=True)
 
 
