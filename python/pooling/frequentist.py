@@ -35,6 +35,10 @@ COLUMNS = [
     "note",
 ]
 
+# Houses times counties, 400 MB of predictors: nine times the whole survey. Two million houses
+# in a thousand counties took 19 GB.
+LARGEST = 50_000_000
+
 
 @dataclass(frozen=True)
 class Mixed:
@@ -222,6 +226,11 @@ def _within(frame: pd.DataFrame) -> list[tuple[str, float, float]]:
     return [("mu_beta", slope, sigma / np.sqrt(squares)), ("sigma", sigma, np.nan), _rmse(gaps)]
 
 
+def _too_large(frame: pd.DataFrame) -> bool:
+    """Whether a column for each county is more numbers than `LARGEST`."""
+    return len(frame) * frame["county"].nunique() > LARGEST
+
+
 def own_lines(frame: pd.DataFrame, county_fips: Sequence[int]) -> pd.DataFrame:
     """Each county's own least squares, where its houses identify them.
 
@@ -405,6 +414,8 @@ def _table(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
 def estimate(data: dict, coords: dict) -> pd.DataFrame:
     """All estimates for a study; models whose data it does not have are left out.
 
+    So is REML of very many houses, see `LARGEST`.
+
     Returns
     -------
     DataFrame
@@ -425,7 +436,8 @@ def estimate(data: dict, coords: dict) -> pd.DataFrame:
         )
     frame = design(data)
     tables = [least_squares(frame), own_lines(frame, coords["county_fips"])]
-    tables += [restricted_likelihood(frame, mixed) for mixed in MIXED]
+    if not _too_large(frame):
+        tables += [restricted_likelihood(frame, mixed) for mixed in MIXED]
     return pd.concat([table for table in tables if len(table)], ignore_index=True)
 
 
