@@ -59,7 +59,11 @@ def heal(seals: Path, sources: Iterable[Path]) -> list[str]:
             sweep(folder)
         sources = [path for path in sources if path.is_file()]
         edited = edited_sources(seals.with_name(SEEN), sources)
-        stamps = [*seals.parent.glob("*.json"), *seals.parent.glob("*/*")]
+        stamps = [
+            *seals.parent.glob("*.json"),
+            *seals.parent.glob("*/*"),
+            *seals.parent.glob("code/*/*"),
+        ]
         moved = bring_back([*whole, *sources, *stamps])
         kept = {p: Seal(s.run, (s.state[0], moved.get(p, s.state[1]))) for p, s in whole.items()}
         if kept != recorded or _lines(seals) > 4 * len(kept) + 100:

@@ -32,6 +32,8 @@ def sample(
     start: Start | None = None,
     parallel_chains: int | None = None,
     progress: bool | None = None,
+    thin: int = 1,
+    digits: int | None = None,
 ) -> CmdStanMCMC:
     """Draw from a program's posterior, or from its prior alone.
 
@@ -48,6 +50,10 @@ def sample(
         do not depend on it.
     progress
         Whether to show a bar; by default in a terminal only.
+    thin
+        Only every so many draws is kept, or made into replications.
+    digits
+        Significant digits of the draws; by default CmdStan's own six.
 
     Raises
     ------
@@ -69,6 +75,8 @@ def sample(
         "iter_sampling": settings.prior_draws if prior_only else settings.draws,
         "adapt_delta": settings.adapt_delta,
         "max_treedepth": settings.max_treedepth,
+        "thin": thin,
+        "sig_figs": digits,
         "show_progress": sys.stderr.isatty() if progress is None else progress,
     }
     what = f"{executable.name}: sampling its {'prior' if prior_only else 'posterior'} failed"

@@ -30,6 +30,18 @@ def test_chains_differ():
     assert not np.array_equal(both[:, 0], both[:, 1])
 
 
+def test_every_so_many_draws_are_kept_with_so_many_digits():
+    # Without replications, which take random numbers from the chain that made them.
+    settings = quick(prior_draws=120, pointwise=False)
+    options = {"prior_only": True, "progress": False}
+    every = sample(executable("pooled"), tiny_data(), settings, **options)
+    fifth = sample(executable("pooled"), tiny_data(), settings, **options, thin=5, digits=9)
+    means = every.draws_pd()["mu_alpha"].to_numpy().reshape(2, 120)[:, ::5].ravel()
+    kept = fifth.draws_pd()["mu_alpha"].to_numpy()
+    assert kept == pytest.approx(means, rel=1e-5)
+    assert (kept != means).any(), "more digits"
+
+
 def test_settings_reach_the_sampler():
     settings = quick(chains=3, warmup=110, draws=120, adapt_delta=0.93, max_treedepth=7, seed=4)
     run = sample(executable("pooled"), tiny_data(), settings, progress=False)
