@@ -119,7 +119,9 @@ def _disturbance(error: Exception, folder: Path, hung: list[int]) -> str | None:
             why = "perhaps because memory ran out; run make again"
             return f"chain {chain} was killed by {name}, {why}"
     if isinstance(error, ValueError) and any(folder.glob("*.csv")):
-        return f"the chains came to an end, but their draws are not complete ({error})"
+        # CmdStan does not notice when it cannot write.
+        why = f"perhaps no space left on device in {folder.parent}"
+        return f"the chains came to an end, but their draws are not complete, {why} ({error})"
     return None
 
 
