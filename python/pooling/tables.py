@@ -7,6 +7,7 @@ checks run on whole columns; the line is looked up only after one has failed.
 import csv
 import re
 import warnings
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,12 +197,14 @@ def _read(path: Path, schema: DataFrameSchema, given: Mapping[str, str], setting
 
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield each record that is not blank, the header first, with the line it begins on."""
+    last = deque([""], maxlen=1)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, skipinitialspace=True)
+        reader = csv.reader((last.append(line) or line for line in file), skipinitialspace=True)
         begins = 1
         try:
             for record in reader:
-                if len(record) > 1 or any(field.strip() for field in record):
+                # Two quotes alone are a field, as they are to pandas.
+                if len(record) > 1 or last[0].strip():
                     yield begins, record
                 begins = reader.line_num + 1
         except csv.Error:

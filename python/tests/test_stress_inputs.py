@@ -18,7 +18,8 @@ from pooling.tables import read_counties, read_houses
 from stress.case import Case, as_text, attempt
 
 QUICK = ("tables", "studies", "programs", "safety")
-CASES = [case for name in QUICK for case in importlib.import_module(f"stress.{name}").cases()]
+EVERY = 2  # every second case, so that this takes seconds
+CASES = [case for n in QUICK for case in importlib.import_module(f"stress.{n}").cases()[::EVERY]]
 SLOW = ("the page loads", "everything is made once")
 
 
