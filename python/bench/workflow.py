@@ -118,7 +118,7 @@ def edited(source: str) -> str:
     PoolingError
         Its model block does not end in a likelihood with `sigma);`.
     """
-    changed, places = LIKELIHOOD.subn(r"\1 1.01 * sigma);", source, count=1)
+    changed, places = LIKELIHOOD.subn(r"\g<1>1.01 * sigma);", source, count=1)
     if not places:
         raise PoolingError("no `sigma);` after `// Observational model`; correct bench.workflow")
     return changed
