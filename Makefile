@@ -17,7 +17,7 @@ ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS   += -j$(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || echo 2)
 endif
 .DELETE_ON_ERROR:
-.PHONY: help all report tables figures fits scores sbc test stress lint clean FORCE
+.PHONY: help all report tables figures fits scores sbc test stress lint clean FORCE bench bench-engines bench-growth bench-workflow
 
 # What is given becomes part of commands: nothing in it may be one, for make or for the shell.
 commands := $$ ` ' " \ ; & | < > ( ) { } [ ] * ? ! ~ % \#
@@ -131,35 +131,35 @@ $(fits)/%/fit.nc: $(code)/fit.py stan/% .build/programs/%.essence $(prepared).js
 	$(say)
 	$(run) $(given) --kept $(@D)/kept -o $@
 
-$(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/check.py $(fits)/%/fit.nc $(plan)/models.json $(plan)/sampler.json $(code)/draws.py
+$(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/check.py $(fits)/%/fit.nc $(plan)/models.json $(plan)/sampler.json $(code)/draws.py $(code)/netcdf.py
 	$(say)
 	$(run) $(given) -o $(@D)/diagnostics.json --estimates $(@D)/estimates.csv
 
 # Refits without some houses; finished ones are kept in $(fits)/<model>/refits.
 on = $(SCHEDULER:%=--scheduler %)
-$(fits)/%/loo.csv: $(code)/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(addprefix $(code)/,refits.py sampling.py draws.py)
+$(fits)/%/loo.csv: $(code)/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(addprefix $(code)/,refits.py sampling.py draws.py netcdf.py)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
 
-$(fits)/%/left_out.csv: $(code)/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(plan)/schemes $(addprefix $(code)/,refits.py sampling.py draws.py)
+$(fits)/%/left_out.csv: $(code)/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(plan)/schemes $(addprefix $(code)/,refits.py sampling.py draws.py netcdf.py)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json %/schemes,$(given)) --schemes $(SCHEMES) $(on) -o $@
 
-$(fits)/%/scores.csv: $(code)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(addprefix $(code)/,draws.py standard_errors.py)
+$(fits)/%/scores.csv: $(code)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(addprefix $(code)/,draws.py netcdf.py standard_errors.py)
 	$(say)
 	$(run) $(given) -o $@
 
-$(fits)/%/sensitivity.csv: $(code)/sensitivity.py .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json .build/packages.json $(code)/draws.py
+$(fits)/%/sensitivity.csv: $(code)/sensitivity.py .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json .build/packages.json $(code)/draws.py $(code)/netcdf.py
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
-$(fits)/%/other_priors.csv: $(code)/other_priors.py stan/% $(prepared).json $(plan)/sampler.json $(plan)/other_priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json $(addprefix $(code)/,sampling.py check.py draws.py)
+$(fits)/%/other_priors.csv: $(code)/other_priors.py stan/% $(prepared).json $(plan)/sampler.json $(plan)/other_priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json $(addprefix $(code)/,sampling.py check.py draws.py netcdf.py)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
 # Figures: code, the study's section, the models; shrinkage may be asked for two models.
 # Only some wait for more than the fits: refits without some houses, or under other priors.
-drawn_by := $(addprefix $(code)/,densities.py drawing.py draws.py panels.py soil.py standard_errors.py theme.py)
+drawn_by := $(addprefix $(code)/,densities.py drawing.py draws.py netcdf.py panels.py soil.py standard_errors.py theme.py)
 $(foreach name,county_means coverage loo_pit model_comparison pareto_k,$(eval waits_$(name) := loo left_out))
 waits_other_priors := other_priors
 shown     = $(if $(and $(TO),$(filter shrinkage,$1)),$(FROM) $(TO),$(MODELS))
@@ -213,7 +213,7 @@ endef
 $(foreach name,sbc sbc_coverage,$(eval $(call sbc_figure,$(name))))
 
 # Report.
-$(reports)/tables/scores.csv: $(code)/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(code)/,draws.py check.py score.py sensitivity.py)
+$(reports)/tables/scores.csv: $(code)/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(code)/,draws.py netcdf.py check.py score.py sensitivity.py)
 	$(say)
 	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
 
@@ -221,7 +221,7 @@ $(reports)/tables/frequentist.csv: $(code)/frequentist.py $(prepared).json $(pre
 	$(say)
 	$(run) $(given) -o $@
 
-$(reports)/tables/published.csv: $(code)/published.py data/published.csv $(prepared).json $(prepared).coords.json $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(plan)/chosen.json $(code)/draws.py
+$(reports)/tables/published.csv: $(code)/published.py data/published.csv $(prepared).json $(prepared).coords.json $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(plan)/chosen.json $(code)/draws.py $(code)/netcdf.py
 	$(say)
 	$(run) $(given) -o $@
 
@@ -242,6 +242,31 @@ test: $(PROGRAMS:%=stan/%)
 ## stress: damaged input, faults and unsafe input, as a table: reports/stress.csv
 stress: $(PROGRAMS:%=stan/%) .build/toolchain.json
 	@PYTHONPATH=python:python/tests $(PYTHON) -m stress -o reports/stress.csv
+
+# How fast: one thing at a time, or they would measure each other.
+peers := nutpie numpyro pymc
+.build/bench/%/ready: python/bench/engines/%.txt
+	@$(PYTHON3) -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+## bench: samplers, growth and the workflow itself, measured; an hour on a quiet machine
+bench:
+	@for part in engines growth workflow; do $(MAKE) bench-$$part; done
+
+## bench-engines: CmdStan, PyMC, nutpie and NumPyro on the same model; reports/bench/bench.csv
+bench-engines: $(peers:%=.build/bench/%/ready) .build/toolchain.json $(addprefix stan/hierarchical_,centered noncentered marginal)
+	@for study in minnesota survey; do $(MAKE) STUDY=$$study data/prepared/$$study.json; done
+	@$(PYTHON) -m bench.engines $(patsubst %,data/prepared/%.json,minnesota survey) --programs stan --toolchain .build/toolchain.json --environments .build/bench -o reports/bench/bench.csv
+	@$(PYTHON) -m bench.ratios reports/bench/bench.csv -o reports/bench/bench.svg reports/bench/bench.png
+
+## bench-growth: sampling 20,000 and 2,000,000 houses; reports/bench/growth.csv
+bench-growth: stan/hierarchical_marginal
+	@$(PYTHON) -m bench.growth $< -o reports/bench/growth.csv
+
+## bench-workflow: make all and edits against compiler and sampler alone; reports/bench/workflow.csv
+bench-workflow: .build/toolchain.json
+	@$(PYTHON) -m bench.workflow .build/bench/checkout $< --memory reports/bench/memory.csv -o reports/bench/workflow.csv
 
 ## lint: style of the Python code, and stanc on every program
 lint: $(environment) .build/toolchain.json

@@ -42,6 +42,8 @@ transformed data {
   matrix[J, 2] houses = cell_counts(head(county, n), head(floor_measure, n), J);
   matrix[J, 2] mean_y = cell_means(head(log_radon, n), head(county, n), head(floor_measure, n), J);
   real squares = sum(within_squares(head(log_radon, n), head(county, n), head(floor_measure, n), J));
+  matrix[J, 4] counts = count_products(houses);
+  matrix[J, 12] means = mean_squares(mean_y, houses);
 }
 parameters {
   real mu_alpha;                                            // Mean basement level, log pCi/L
@@ -59,8 +61,7 @@ model {
   sigma / prior_sigma_scale ~ std_normal();                     // 0 <~ sigma <~ 2.6
 
   // Observational model, with the population of alpha and beta in it
-  mean_y ~ common_marginal(houses, squares, rep_vector(mu_alpha, J), rep_vector(mu_beta, J),
-                           sigma_alpha, sigma_beta, 0, sigma);
+  means ~ population_marginal(counts, squares, mu_alpha, mu_beta, sigma_alpha, sigma_beta, sigma);
 }
 generated quantities {
   vector[J] alpha;                              // County basement levels, log pCi/L

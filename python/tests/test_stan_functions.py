@@ -44,12 +44,17 @@ generated quantities {
   array[size(filled)] int where = filled;
   vector[K] lp;
   vector[K] lp_common;
+  vector[K] lp_population;
   array[K] matrix[J, 2] effects;
   for (k in 1 : K) {
     lp[k] = county_marginal_lpdf(mean_y | houses, squares, mu_alpha[k], mu_beta[k],
                                  sigma_alpha[k], sigma_beta[k], sigma[k]);
     lp_common[k] = common_marginal_lpdf(mean_y | houses, sum(squares), mu_alpha[k], mu_beta[k],
                                         sigma_alpha[k], sigma_beta[k], rho[k], sigma[k][1]);
+    lp_population[k] = population_marginal_lpdf(mean_squares(mean_y, houses)
+                                                | count_products(houses), sum(squares),
+                                                mu_alpha[k][1], mu_beta[k][1],
+                                                sigma_alpha[k], sigma_beta[k], sigma[k][1]);
     effects[k] = county_effects_rng(mean_y, houses, mu_alpha[k], mu_beta[k],
                                     sigma_alpha[k], sigma_beta[k], rho[k], sigma[k]);
   }
@@ -171,6 +176,18 @@ def test_marginal_is_the_full_density_up_to_the_counts(found, k):
 def test_marginal_with_one_spread_is_the_full_density_up_to_the_counts(found, k):
     full = full_log_density(k, SETTINGS["sigma"][k][0])
     assert found["lp_common"][0, k] + CONSTANT == pytest.approx(full, rel=1e-9)
+
+
+# One population: means that are the same for all counties, and no correlation.
+EXCHANGEABLE = [
+    k for k in range(K) if SETTINGS["rho"][k] == 0 and len({*SETTINGS["mu_alpha"][k]}) == 1
+]
+
+
+@pytest.mark.parametrize("k", EXCHANGEABLE)
+def test_marginal_of_one_population_is_the_full_density_up_to_2_pi(found, k):
+    full = full_log_density(k, SETTINGS["sigma"][k][0]) + 0.5 * len(Y) * np.log(2 * np.pi)
+    assert found["lp_population"][0, k] == pytest.approx(full, rel=1e-9)
 
 
 @pytest.mark.parametrize("k", range(K))

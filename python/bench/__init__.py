@@ -1,0 +1,1 @@
+"""How fast: the samplers side by side, growth with the data, and what the workflow itself costs."""

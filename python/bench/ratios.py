@@ -1,0 +1,121 @@
+"""Engines against nutpie: effective draws a second, as ratios.
+
+A panel a data set, once for sampling alone and once with compiling. A dot is the median over
+seeds of the smallest bulk effective sample size a second, divided by that of nutpie's best
+parameterisation; the axis is logarithmic and the dashed line is at 1. Crosses are engines that
+fail the gate in most of their runs: however fast they are, their draws cannot be used.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from plotnine import (
+    aes,
+    facet_grid,
+    geom_point,
+    geom_text,
+    geom_vline,
+    ggplot,
+    labs,
+    scale_color_manual,
+    scale_shape_manual,
+    scale_x_log10,
+    theme,
+)
+
+from bench.targets import OURS, best, speeds
+from pooling import cli
+from pooling.drawing import save
+from pooling.theme import BLUE, MUTED, VERMILION, theme_pooling
+
+REFERENCE = "nutpie"
+TIMES = {"ess_per_s": "sampling", "ess_per_s_with_compile": "compiling and sampling"}
+NAMES = {"cmdstan": "CmdStan", "nutpie": "nutpie", "numpyro": "NumPyro", "pymc": "PyMC"}
+
+
+def frame(table: pd.DataFrame) -> pd.DataFrame:
+    """Ratios of speeds to the reference's best.
+
+    Returns
+    -------
+    DataFrame
+        One row a data set, kind of time, engine and parameterisation that finished: data;
+        time; label; ours; passed; ratio.
+    """
+    parts = []
+    for (data, rows), (column, time) in (
+        (group, kind)
+        for group in speeds(table).groupby("data", sort=False)
+        for kind in TIMES.items()
+    ):
+        reference = best(rows[rows["engine"] == REFERENCE], column)
+        if reference is None:
+            continue
+        finished = rows[rows[column].notna()]
+        parts.append(
+            pd.DataFrame(
+                {
+                    "data": data,
+                    "time": time,
+                    "label": finished["engine"].map(NAMES) + " " + finished["parameterisation"],
+                    "ours": finished["engine"] == OURS,
+                    "passed": finished["passed"],
+                    "ratio": finished[column] / reference[column],
+                }
+            )
+        )
+    return _in_order(pd.concat(parts, ignore_index=True))
+
+
+def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
+    slowest_first = rows.groupby("label")["ratio"].max().sort_values().index
+    return rows.assign(
+        label=pd.Categorical(rows["label"], slowest_first),
+        time=pd.Categorical(rows["time"], list(TIMES.values())),
+        data=pd.Categorical(rows["data"], list(dict.fromkeys(rows["data"]))),
+    )
+
+
+def plot(frame: pd.DataFrame) -> ggplot:
+    """Data sets side by side, kinds of time one above the other."""
+    said = [f"{ratio:.3g}" for ratio in frame["ratio"]]
+    rows = frame.assign(
+        gate=np.where(frame["passed"], "passes the gate", "fails it"),
+        whose=np.where(frame["ours"], "this project's programs", "peers"),
+        said=said,
+    )
+    return (
+        ggplot(rows, aes("ratio", "label", color="whose"))
+        + geom_vline(xintercept=1, linetype="dashed", color=MUTED)
+        + geom_point(aes(shape="gate"), size=2.6)
+        + geom_text(aes(label="said"), va="bottom", nudge_y=0.18, size=7.5, show_legend=False)
+        + facet_grid("time", "data")
+        + scale_x_log10(expand=(0.12, 0), labels=lambda at: [f"{x:g}" for x in at])
+        + scale_color_manual({"this project's programs": VERMILION, "peers": BLUE}, name="")
+        + scale_shape_manual({"passes the gate": "o", "fails it": "x"}, name="")
+        + labs(
+            x=f"times as fast as {REFERENCE}'s best parameterisation, log axis",
+            y="",
+            title="Effective draws a second",
+            caption="Smallest bulk effective sample size over population parameters and county "
+            "effects, per second; medians over seeds.\nRuns that did not finish in time "
+            "are not shown.",
+        )
+        + theme_pooling()
+        + theme(figure_size=(9.5, 7))
+    )
+
+
+def main(arguments: list[str] | None) -> None:
+    """Draw the table of `bench.engines`."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("table", type=Path)
+    parser.add_argument("-o", "--output", type=Path, nargs="+", required=True)
+    given = parser.parse_args(arguments)
+    save(plot(frame(pd.read_csv(given.table))), given.output, __doc__ or "")
+
+
+if __name__ == "__main__":
+    cli.run(main)
