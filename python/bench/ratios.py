@@ -22,6 +22,7 @@ from plotnine import (
     scale_color_manual,
     scale_shape_manual,
     scale_x_log10,
+    scale_y_discrete,
     theme,
 )
 
@@ -70,7 +71,8 @@ def frame(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    slowest_first = rows.groupby("label")["ratio"].max().sort_values().index
+    sampling = rows[rows["time"] == TIMES["ess_per_s"]]
+    slowest_first = sampling.groupby("label")["ratio"].median().sort_values().index
     return rows.assign(
         label=pd.Categorical(rows["label"], slowest_first),
         time=pd.Categorical(rows["time"], list(TIMES.values())),
@@ -92,12 +94,15 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + geom_point(aes(shape="gate"), size=2.6)
         + geom_text(aes(label="said"), va="bottom", nudge_y=0.18, size=7.5, show_legend=False)
         + facet_grid("time", "data")
+        + scale_y_discrete(expand=(0, 0.5, 0, 0.9))
         + scale_x_log10(expand=(0.12, 0), labels=lambda at: [f"{x:g}" for x in at])
-        + scale_color_manual({"this project's programs": VERMILION, "peers": BLUE}, name="")
-        + scale_shape_manual({"passes the gate": "o", "fails it": "x"}, name="")
+        + scale_color_manual({"this project's programs": VERMILION, "peers": BLUE})
+        + scale_shape_manual({"passes the gate": "o", "fails it": "x"})
         + labs(
             x=f"times as fast as {REFERENCE}'s best parameterisation, log axis",
             y="",
+            color="",
+            shape="",
             title="Effective draws a second",
             caption="Smallest bulk effective sample size over population parameters and county "
             "effects, per second; medians over seeds.\nRuns that did not finish in time "
