@@ -6,22 +6,30 @@ FROM    ?= per_county#   model at the tail of the shrinkage arrows
 TO      ?=#              model at their head; none: every other model, a panel each
 SEED    ?=#              seed of the sampler instead of the study's own
 SCHEDULER ?=#            dask scheduler that refits run on, tcp://...; none: this machine
+STALL   ?= 600#          seconds without processor time after which a chain is stopped
+SIMS    ?= 200#          simulations of each model for sbc
 PYTHON3 ?= python3#      Python 3.11 or later, to make the environment with
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 MAKEFLAGS   += --no-builtin-rules --no-builtin-variables
 ifeq ($(filter -j%,$(MAKEFLAGS)),)
-MAKEFLAGS   += -j$(shell nproc 2>/dev/null || echo 2)
+MAKEFLAGS   += -j$(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || echo 2)
 endif
 .DELETE_ON_ERROR:
-.PHONY: help all report tables figures fits scores test lint clean FORCE bench bench-engines bench-growth bench-workflow
+.PHONY: help all report tables figures fits scores sbc test stress lint clean FORCE
+.PHONY: bench bench-engines bench-growth bench-workflow
 
-ifneq ($(words $(STUDY))$(findstring /,$(STUDY)),1)
+# What is given becomes part of commands: nothing in it may be one, for make or for the shell.
+commands := $$ ` ' " \ ; & | < > ( ) { } [ ] * ? ! ~ % \#
+$(foreach name,STUDY FROM TO SEED SCHEDULER,$(foreach mark,$(commands),$(if $(findstring $(mark),$(value $(name))),\
+  $(error error: $(name)=$(value $(name)): holds $(mark); give a name or a number))))
+ifneq ($(words $(STUDY))$(findstring /,$(STUDY))$(findstring :,$(STUDY))$(filter .%,$(STUDY)),1)
 $(error error: STUDY="$(STUDY)": give the name of one study, as in data/studies/<study>.toml)
 endif
 
 package  := python/pooling
+code     := .build/code#  the package without comments and layout, whose edits change nothing
 plan     := .build/$(STUDY)
 prepared := data/prepared/$(STUDY)
 fits     := data/fits/$(STUDY)
@@ -35,14 +43,20 @@ else
 environment := .venv/ready
 PYTHON      ?= .venv/bin/python
 endif
+export STALL
 export PYTHONPATH   := python
 export MPLBACKEND   := Agg
 export MPLCONFIGDIR := .build/matplotlib
 
+# What was made, as it was, so that damage is seen; what make itself compares by time.
+seals   := .build/seals
+sources := $(wildcard $(package)/*.py $(package)/*/*.py data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/report.*)
+
 # A stage is `python -m pooling.<stage> INPUTS... -o OUTPUT`; modules among the
 # prerequisites are code, not inputs.
-say   = @printf '%-8s %s\n' $(subst $(package)/,,$(basename $<)) $@
-run   = @$(PYTHON) -m pooling.$(subst /,.,$(subst $(package)/,,$(basename $<)))
+stage = $(subst $(code)/,,$(basename $<))
+say   = @printf '%-8s %s\n' $(stage) $@
+run   = @SEALS=$(seals) $(PYTHON) -m pooling.$(subst /,.,$(stage))
 given = $(filter-out %.py %/packages.json %/chosen.json,$^)
 
 ## help: what can be made
@@ -53,7 +67,11 @@ help:
 	@printf 'studies:  '; basename -s .toml data/studies/*.toml | paste -sd' '
 	@printf 'variables:\n'; sed -n 's/^\([A-Z0-9]*\) *?= *\(.*\)# *\(.*\)/  \1=\2\t\3/p' Makefile | column -t -s "$$(printf '\t')"
 
+# What cannot be read would stop make before it could be made again.
+unreadable = $(shell grep -qsvE '^[A-Z]+ := ' $1 && rm -f $1)
 ifneq ($(filter-out help clean lint,$(or $(MAKECMDGOALS),help)),)
+$(call unreadable,$(plan)/plan.mk)
+$(if $(environment),$(shell .venv/bin/python -I -S -c '' 2>/dev/null || rm -f .venv/ready))
 include $(plan)/plan.mk
 endif
 
@@ -90,59 +108,59 @@ $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
 .venv/ready: $(package)/environment.py requirements.lock
 	@$(PYTHON3) $^ -o $@
 
-.build/toolchain.json: $(package)/cmdstan.py | $(environment)
+.build/toolchain.json: $(code)/cmdstan.py | $(environment)
 	$(run) -o $@
 
 $(plan)/plan.mk: FORCE | $(environment)
-	@$(PYTHON) -m pooling.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) --arrows "$(FROM) $(TO)" -o $@
+	@$(PYTHON) -m pooling.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) --arrows "$(FROM) $(TO)" --seals $(seals) --sources $(sources) $(HOUSES) $(COUNTIES) -o $@
 
 # Data.
-$(prepared).json $(prepared).coords.json &: $(package)/prepare.py $(plan)/data.json $(plan)/priors.json $(HOUSES) $(COUNTIES) $(package)/tables.py
+$(prepared).json $(prepared).coords.json &: $(code)/prepare.py $(plan)/data.json $(plan)/priors.json $(HOUSES) $(COUNTIES) $(code)/tables.py
 	$(say)
 	$(run) $(given) -o $(prepared).json --coords $(prepared).coords.json
 
 # Programs: the essence changes when the meaning does.
-$(PROGRAMS:%=stan/%): stan/%: $(package)/compile.py .build/programs/%.essence .build/toolchain.json $(package)/contract.py
+$(PROGRAMS:%=stan/%): stan/%: $(code)/compile.py .build/programs/%.essence .build/toolchain.json $(code)/contract.py
 	$(say)
-	$(run) $@.stan .build/toolchain.json -o $@
+	$(run) $@.stan .build/toolchain.json --kept .build/executables/$* -o $@
 
 # Fits. The first rule names their files, so that make never counts them as
 # intermediate: one that was deleted is made again.
 $(foreach file,fit.nc diagnostics.json estimates.csv loo.csv left_out.csv scores.csv sensitivity.csv other_priors.csv,$(PROGRAMS:%=$(fits)/%/$(file))):
 
-$(fits)/%/fit.nc: $(package)/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(package)/sampling.py
+$(fits)/%/fit.nc: $(code)/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(code)/sampling.py
 	$(say)
-	$(run) $(given) -o $@
+	$(run) $(given) --kept $(@D)/kept -o $@
 
-$(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(package)/check.py $(fits)/%/fit.nc $(plan)/models.json $(plan)/sampler.json $(package)/draws.py
+$(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/check.py $(fits)/%/fit.nc $(plan)/models.json $(plan)/sampler.json $(code)/draws.py
 	$(say)
 	$(run) $(given) -o $(@D)/diagnostics.json --estimates $(@D)/estimates.csv
 
 # Refits without some houses; finished ones are kept in $(fits)/<model>/refits.
 on = $(SCHEDULER:%=--scheduler %)
-$(fits)/%/loo.csv: $(package)/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(addprefix $(package)/,refits.py sampling.py draws.py)
+$(fits)/%/loo.csv: $(code)/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(addprefix $(code)/,refits.py sampling.py draws.py)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
 
-$(fits)/%/left_out.csv: $(package)/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(plan)/schemes $(addprefix $(package)/,refits.py sampling.py draws.py)
+$(fits)/%/left_out.csv: $(code)/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(plan)/schemes $(addprefix $(code)/,refits.py sampling.py draws.py)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json %/schemes,$(given)) --schemes $(SCHEMES) $(on) -o $@
 
-$(fits)/%/scores.csv: $(package)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(addprefix $(package)/,draws.py standard_errors.py)
+$(fits)/%/scores.csv: $(code)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(addprefix $(code)/,draws.py standard_errors.py)
 	$(say)
 	$(run) $(given) -o $@
 
-$(fits)/%/sensitivity.csv: $(package)/sensitivity.py .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json .build/packages.json $(package)/draws.py
+$(fits)/%/sensitivity.csv: $(code)/sensitivity.py .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json .build/packages.json $(code)/draws.py
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
-$(fits)/%/other_priors.csv: $(package)/other_priors.py stan/% $(prepared).json $(plan)/sampler.json $(plan)/other_priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json $(addprefix $(package)/,sampling.py check.py draws.py)
+$(fits)/%/other_priors.csv: $(code)/other_priors.py stan/% $(prepared).json $(plan)/sampler.json $(plan)/other_priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json $(addprefix $(code)/,sampling.py check.py draws.py)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
 # Figures: code, the study's section, the models; shrinkage may be asked for two models.
 # Only some wait for more than the fits: refits without some houses, or under other priors.
-drawn_by := $(addprefix $(package)/,densities.py drawing.py draws.py panels.py soil.py standard_errors.py theme.py)
+drawn_by := $(addprefix $(code)/,densities.py drawing.py draws.py panels.py soil.py standard_errors.py theme.py)
 $(foreach name,county_means coverage loo_pit model_comparison pareto_k,$(eval waits_$(name) := loo left_out))
 waits_other_priors := other_priors
 shown     = $(if $(and $(TO),$(filter shrinkage,$1)),$(FROM) $(TO),$(MODELS))
@@ -151,33 +169,80 @@ beside    = $(if $(filter frequentist,$1),--frequentist $(reports)/tables/freque
 define figure
 .PHONY: $(subst _,-,$1)-plot
 $(subst _,-,$1)-plot: $(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png
-$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(package)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(foreach scores,$(waits_$1),$(MODELS:%=$(fits)/%/$(scores).csv)) $(filter %.csv,$(call beside,$1)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
+$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(code)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(foreach scores,$(waits_$1),$(MODELS:%=$(fits)/%/$(scores).csv)) $(filter %.csv,$(call beside,$1)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
 	$$(say)
 	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) $(call beside,$1) -o $$(basename $$@).svg $$(basename $$@).png
 endef
 $(foreach name,$(figure_names),$(eval $(call figure,$(name))))
 
+# Calibration, apart from the report: programs are fitted to houses that they make themselves.
+# Finished simulations are kept in $(fits)/<model>/sbc.
+simulated  := $(MODELS:%=$(fits)/%/sbc.nc)
+judging    := $(addprefix $(code)/,calibration.py uniformity.py)
+sbc_tables := $(addprefix $(reports)/tables/,sbc.csv sbc_coverage.csv)
+sbc_drawn  := $(foreach name,sbc sbc-coverage,$(reports)/figures/$(name).svg $(reports)/figures/$(name).png)
+.PRECIOUS: $(sbc_tables) $(sbc_drawn)
+
+## sbc: calibration of every model by SIMS simulations each: tables and figures, and what fails
+sbc: $(sbc_tables) $(sbc_drawn)
+## <model>-sbc: calibration of one model
+.PHONY: $(MODELS:%=%-sbc)
+$(MODELS:%=%-sbc): %-sbc: $(fits)/%/sbc.csv
+
+$(simulated) $(simulated:.nc=.csv):
+
+$(plan)/sims: FORCE
+	@[[ "$$(cat $@ 2>/dev/null)" = '$(SIMS)' ]] || echo '$(SIMS)' > $@
+
+$(fits)/%/sbc.nc: $(code)/sbc.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json $(plan)/calibration.json $(plan)/models.json .build/toolchain.json $(plan)/sims $(addprefix $(code)/,refits.py sampling.py)
+	$(say)
+	$(run) $(filter-out %/sims,$(given)) --sims '$(SIMS)' $(on) -o $@
+
+$(fits)/%/sbc.csv $(fits)/%/sbc_coverage.csv: $(code)/calibration.py $(fits)/%/sbc.nc $(code)/uniformity.py
+	$(say)
+	$(run) $(given) -o $(@D)/sbc.csv --coverage $(@D)/sbc_coverage.csv
+
+$(sbc_tables) &: $(code)/calibration.py $(simulated) $(code)/uniformity.py $(plan)/chosen.json
+	$(say)
+	$(run) $(given) -o $(@D)/sbc.csv --coverage $(@D)/sbc_coverage.csv
+
+define sbc_figure
+$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(code)/sbc_figures/$1.py $(simulated) $(judging) $(addprefix $(code)/,drawing.py panels.py theme.py) $(plan)/chosen.json
+	$$(say)
+	$$(run) $(simulated) -o $$(basename $$@).svg $$(basename $$@).png
+endef
+$(foreach name,sbc sbc_coverage,$(eval $(call sbc_figure,$(name))))
+
 # Report.
-$(reports)/tables/scores.csv: $(package)/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(package)/,draws.py check.py score.py sensitivity.py)
+$(reports)/tables/scores.csv: $(code)/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(code)/,draws.py check.py score.py sensitivity.py)
 	$(say)
 	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
 
-$(reports)/tables/frequentist.csv: $(package)/frequentist.py $(prepared).json $(prepared).coords.json .build/packages.json
+$(reports)/tables/frequentist.csv: $(code)/frequentist.py $(prepared).json $(prepared).coords.json .build/packages.json
 	$(say)
 	$(run) $(given) -o $@
 
-$(reports)/tables/published.csv: $(package)/published.py data/published.csv $(prepared).json $(prepared).coords.json $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(plan)/chosen.json $(package)/draws.py
+$(reports)/tables/published.csv: $(code)/published.py data/published.csv $(prepared).json $(prepared).coords.json $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(plan)/chosen.json $(code)/draws.py
 	$(say)
 	$(run) $(given) -o $@
 
 listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
-$(reports)/index.html: $(package)/report.py reports/report.html.jinja reports/report.css $(plan)/about.json $(tables) $(pictures) $(listings) $(plan)/figures.json $(package)/facts.py
+$(reports)/index.html: $(code)/report.py reports/report.html.jinja reports/report.css $(plan)/about.json $(tables) $(pictures) $(listings) $(plan)/figures.json $(code)/facts.py
 	$(say)
 	$(run) reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables --highlight $(plan)/figures.json --figures $(figure_files) --programs $(listings) -o $@
+
+## verify: repeat every fit from its record alone and compare
+.PHONY: verify
+verify: $(checked) $(PROGRAMS:%=.build/programs/%.essence) .build/toolchain.json
+	@$(PYTHON) -m pooling.verify $(MODELS:%=$(fits)/%) --present stan .build/programs .build/toolchain.json -o $(reports)/verify.csv
 
 ## test: the test suite; what continuous integration runs
 test: $(PROGRAMS:%=stan/%)
 	@$(PYTHON) -m pytest
+
+## stress: damaged input, faults and unsafe input, as a table: reports/stress.csv
+stress: $(PROGRAMS:%=stan/%) .build/toolchain.json
+	@PYTHONPATH=python:python/tests $(PYTHON) -m stress -o reports/stress.csv
 
 # How fast: one thing at a time, or they would measure each other.
 peers := nutpie numpyro pymc

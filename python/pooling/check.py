@@ -61,8 +61,10 @@ def summarize(draws: xr.Dataset) -> pd.DataFrame:
         index = [dim for dim in values.dims if dim not in ("chain", "draw")]
         flat = values.values.reshape(values.sizes["chain"], values.sizes["draw"], -1)
         part = _summary_of(flat)
-        keys = values.isel(chain=0, draw=0).to_series() if index else None
-        labels = keys.index.to_frame(index=False) if keys is not None else pd.DataFrame(index=[0])
+        labels = pd.DataFrame(index=[0])
+        if index:
+            keys = pd.MultiIndex.from_product([values.get_index(dim) for dim in index], names=index)
+            labels = keys.to_frame(index=False)
         part.insert(0, "county_fips", labels.pop("county") if "county" in labels else pd.NA)
         part.insert(
             1, "element", [",".join(map(str, row)) for row in labels.itertuples(index=False)]
@@ -112,8 +114,8 @@ def diagnose(summary: pd.DataFrame, stats: xr.Dataset, max_treedepth: int) -> di
         Depth at which the sampler gives up.
     """
     chains = stats.sizes["chain"]
-    divergences = int(stats["diverging"].sum())
-    hits = int((stats["tree_depth"] >= max_treedepth).sum())
+    divergences = int(stats["diverging"].values.sum())
+    hits = int((stats["tree_depth"].values >= max_treedepth).sum())
     e_bfmi = float(np.min(arviz_stats.bfmi(stats["energy"].transpose("chain", "draw").values)))
     r_hat, ess_bulk, ess_tail = (
         _worst(summary, "r_hat", max),
@@ -191,7 +193,8 @@ def identified(summary: pd.DataFrame, fit: Fit) -> pd.Series:
 
 
 def _same_for_all(variable: xr.DataArray) -> bool:
-    return bool((variable == variable.isel(county=0)).all())
+    values = variable.transpose(..., "county").values
+    return bool((values == values[..., :1]).all())
 
 
 def gate(fit: Fit, allowed: dict[str, str], max_treedepth: int) -> tuple[dict, pd.DataFrame]:

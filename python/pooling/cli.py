@@ -1,7 +1,9 @@
 """The command line that all stages share: `python -m pooling.<stage> INPUTS... -o OUTPUT`."""
 
 import argparse
+import errno
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -28,12 +30,16 @@ def run(main: Callable[[list[str] | None], None]) -> None:
     """Run a stage; print an expected failure as one message and exit with 1.
 
     A file that cannot be read or written is expected too: the message names it.
+    So is a disk without room, which no file may be to blame for.
     """
     try:
         main(None)
     except PoolingError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
+        if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            where = tempfile.gettempdir()
+            sys.exit(f"error: {error.strerror}, here or in {where}; free some and run make again")
         if error.filename is None:
             raise
         sys.exit(f"error: {error.filename}: {error.strerror}")

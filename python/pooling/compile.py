@@ -1,19 +1,28 @@
 """Check a program's contract and compile it.
 
-`python -m pooling.compile stan/M.stan TOOLCHAIN.json -o stan/M`
+`python -m pooling.compile stan/M.stan TOOLCHAIN.json [--kept FOLDER] -o stan/M`
+
+Executables are kept by the essence of their program, the toolchain and the contract: a
+text that was compiled before is not compiled again.
 """
 
 import json
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 import cmdstanpy
 
-from pooling import cli
+from pooling import cli, contract
+from pooling.code import meaning
 from pooling.contract import check_contract, program_info
 from pooling.errors import ProgramError
 from pooling.files import replacing
+from pooling.kept import key, made_once
+from pooling.program import essence
+
+KEPT = 3  # executables of each program: the present one and those of earlier texts
 
 
 def stanc(cmdstan: Path) -> Path:
@@ -35,11 +44,10 @@ def compile_program(program: Path, cmdstan: Path, executable: Path) -> None:
     cmdstanpy.disable_logging()
     cmdstanpy.set_cmdstan_path(str(cmdstan))
     with tempfile.TemporaryDirectory() as scratch, replacing(executable) as draft:
-        copy = Path(scratch) / program.name
-        copy.write_text(program.read_text(encoding="utf-8"), encoding="utf-8")
+        copy = _copy(program, Path(scratch))
         try:
             made = cmdstanpy.compile_stan_file(
-                copy, force=True, stanc_options={"include-paths": [str(program.parent.resolve())]}
+                copy, force=True, stanc_options={"include-paths": [scratch]}
             )
         except ValueError as error:
             raise ProgramError(f"{program}: the C++ compiler failed\n{error}") from None
@@ -47,12 +55,31 @@ def compile_program(program: Path, cmdstan: Path, executable: Path) -> None:
         draft.chmod(0o755)
 
 
+def _copy(program: Path, scratch: Path) -> Path:
+    """Copy a program and what it may include: CmdStan's makefile takes no path with a blank."""
+    for source in program.parent.rglob("*.*"):
+        if source.is_file():
+            copy = scratch / source.relative_to(program.parent)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+    return scratch / program.name
+
+
 def main(arguments: list[str] | None) -> None:
-    """Compile one program."""
-    given = cli.stage(__doc__, "program", "toolchain").parse_args(arguments)
-    cmdstan = Path(json.loads(given.toolchain.read_text(encoding="utf-8"))["cmdstan"])
-    check_contract(program_info(stanc(cmdstan), given.program, given.program.parent), given.program)
-    compile_program(given.program, cmdstan, given.output)
+    """Compile one program, or find its executable among those that are kept."""
+    parser = cli.stage(__doc__, "program", "toolchain")
+    parser.add_argument("--kept", type=Path, help="folder of earlier executables; none: keep none")
+    given = parser.parse_args(arguments)
+    tools = given.toolchain.read_text(encoding="utf-8")
+    cmdstan, beside = Path(json.loads(tools)["cmdstan"]), given.program.parent
+
+    def make() -> None:
+        check_contract(program_info(stanc(cmdstan), given.program, beside), given.program)
+        compile_program(given.program, cmdstan, given.output)
+
+    checks = [meaning(Path(module)) for module in (__file__, contract.__file__)]
+    name = key([essence(given.program, beside), tools, *checks])
+    made_once(make, given.kept, name, [given.output], KEPT)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ PRIORS = {
     for part in parts.split()
 }
 INPUTS |= OPTIONAL | PRIORS
+LISTS = {"county", "floor_measure", "log_radon", "log_uranium", "first_floor_share", "state"}
 OUTPUTS = {"alpha": (1,), "beta": (1,), "sigma": (0, 1), "log_lik": (1,), "y_rep": (1,)}
 SHAPES = {0: "a number", 1: "a vector"}
 
@@ -66,6 +67,11 @@ def check_contract(info: dict, program: Path) -> None:
         f"no table or study provides its data `{name}`"
         for name in info["inputs"]
         if name not in INPUTS
+    ]
+    faults += [
+        f"its data `{name}` must be {'an array or a vector' if name in LISTS else 'a number'}"
+        for name, declared in info["inputs"].items()
+        if name in INPUTS and declared["dimensions"] != int(name in LISTS)
     ]
     for name, dimensions in OUTPUTS.items():
         if name not in outputs:

@@ -1,6 +1,7 @@
 """Run a figure: open the fits, make its frame, plot it and save it in each format asked for."""
 
 import argparse
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,6 +9,8 @@ from pathlib import Path
 import matplotlib
 import matplotlib.pyplot as plt
 import pandas as pd
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
 from plotnine import aes, geom_text, ggplot, theme, theme_void
 from plotnine.composition import Compose
 
@@ -18,6 +21,8 @@ from pooling.files import replacing
 from pooling.study import Figures, read_section
 
 DOTS_PER_INCH = 144
+PLACES = re.compile(r'(?<= )(?:d|x|y)="[^"]*"')
+LAST_DIGITS = re.compile(r"(\.\d\d)\d+")
 
 
 def draw(
@@ -98,15 +103,38 @@ def save(figure: ggplot | Compose, outputs: Sequence[Path], description: str) ->
     """
     title, _, details = description.strip().partition("\n")
     about = {"Title": title, "Description": " ".join(details.split()), "Date": None}
-    steady = {"svg.hashsalt": title, "svg.fonttype": "path"}
+    # Names of counties are text: no dollar in them begins a formula.
+    steady = {"svg.hashsalt": title, "svg.fonttype": "path", "text.parse_math": False}
     with matplotlib.rc_context(steady):
         # Composition.save drops metadata, and drawing takes longer than writing a file.
         drawn = (figure + theme(dpi=DOTS_PER_INCH)).draw()
+        _lay_out(drawn)
         for output in outputs:
             metadata = about if output.suffix == ".svg" else {"Title": title}
             with replacing(output) as draft:
                 drawn.savefig(draft, dpi=DOTS_PER_INCH, metadata=metadata)
-            # The first file has laid the drawing out. A second layout would start from the
-            # first: strips come out ragged.
-            drawn.set_layout_engine("none")
+                if output.suffix == ".svg":
+                    draft.write_text(shortened(draft.read_text(encoding="utf-8")), encoding="utf-8")
         plt.close(drawn)
+
+
+def shortened(svg: str) -> str:
+    """The same drawing with places to a hundredth of a point, where matplotlib writes six digits.
+
+    A fifth of a large figure is digits that nobody can see.
+    """
+    return PLACES.sub(lambda places: LAST_DIGITS.sub(r"\1", places[0]), svg)
+
+
+def _lay_out(drawn: Figure) -> None:
+    """Place a figure's parts once for all its files, by the SVG's measures of text.
+
+    While a figure has a layout engine, each file is drawn twice, and laying it out
+    again would start from the first layout: strips come out ragged.
+    """
+    FigureCanvasSVG(drawn)
+    drawn.dpi = FigureCanvasSVG.fixed_dpi
+    engine = drawn.get_layout_engine()
+    if engine is not None:
+        engine.execute(drawn)
+    drawn.set_layout_engine(None)

@@ -23,8 +23,10 @@ import xarray as xr
 
 from pooling.errors import DataError, StudyError
 from pooling.files import replacing
+from pooling.netcdf import Groups
 
 ENGINE = "h5netcdf"
+BY_HOUSE = ("county", "floor_measure", "log_radon")  # Stan data with a number a house
 ACTION_LEVEL = 4.0  # pCi/L: at or above it the US EPA says to fix the home
 LEFT_OUT = {
     "loo": "its house",
@@ -61,7 +63,7 @@ class Fit:
     Attributes
     ----------
     tree
-        The DataTree, groups as in the module's docstring.
+        The groups of the module's docstring: a DataTree, or a file's.
     diagnostics
         The gate's findings; empty if the fit has not been checked.
     loo
@@ -73,7 +75,7 @@ class Fit:
         As `pooling.other_priors` writes it; empty if it has not been sampled so.
     """
 
-    tree: xr.DataTree
+    tree: xr.DataTree | Groups
     diagnostics: dict
     loo: pd.DataFrame = field(default_factory=pd.DataFrame)
     left_out_together: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -116,7 +118,8 @@ class Fit:
 
         Samples are in order of chain, then draw.
         """
-        names = self.tree[group].to_dataset()[["alpha", "beta"]]
+        # Read as stored: lazy values would be stacked by looking up each of them.
+        names = self.tree[group].to_dataset()[["alpha", "beta"]].compute()
         return names.stack(sample=("chain", "draw"), create_index=False).transpose(
             "sample", "county"
         )
@@ -144,11 +147,8 @@ class Fit:
 
     @cached_property
     def county_labels(self) -> pd.Series:
-        """Visible names of counties, by FIPS code; with their state if there are several states."""
-        table = self.counties.set_index("county_fips")
-        if table["state"].nunique() <= 1:
-            return table["county"]
-        return table["county"] + ", " + table["state"]
+        """Visible names of counties, by FIPS code; see `label_counties`."""
+        return label_counties(self.counties).set_axis(self.counties["county_fips"])
 
     @cached_property
     def log_uranium(self) -> pd.Series:
@@ -206,6 +206,23 @@ class Fit:
         at = effects.sel(county=data["house_county"])
         return (at["alpha"] + at["beta"] * data["floor_measure"]).drop_vars("county")
 
+    @cached_property
+    def expected_moments(self) -> pd.DataFrame:
+        """Moments over draws of each house's mean, as `expected` but of any number of houses.
+
+        Returns
+        -------
+        DataFrame
+            One row a house in the order of `houses`: mean (log pCi/L), variance.
+        """
+        houses = self.houses[["county_fips", "floor"]]
+        # All houses of a county on one floor have the same mean in every draw.
+        cells = houses.drop_duplicates(ignore_index=True)
+        at = self.effects().sel(county=cells["county_fips"].to_numpy())
+        draws = at["alpha"].values + at["beta"].values * cells["floor"].to_numpy(float)
+        moments = cells.assign(mean=draws.mean(axis=0), variance=draws.var(axis=0, ddof=1))
+        return houses.merge(moments, how="left", on=list(houses))[["mean", "variance"]]
+
     def pointwise(self, group: str) -> np.ndarray:
         """`y_rep` or `log_lik` of `group` as (sample, house).
 
@@ -256,6 +273,18 @@ def activity(log_radon: np.ndarray, response: str) -> np.ndarray:
     return np.maximum(level - ZERO, 0.0) if response == "log(x + 0.1)" else level
 
 
+def label_counties(counties: pd.DataFrame) -> pd.Series:
+    """Names of counties; with the state if there are several, and the code where two share a name.
+
+    A county and a city of one name are two counties, BALTIMORE for one.
+    """
+    labels = counties["county"]
+    if counties["state"].nunique() > 1:
+        labels = labels + ", " + counties["state"]
+    shared = labels.duplicated(keep=False)
+    return labels.where(~shared, labels + " " + counties["county_fips"].astype(str))
+
+
 def chosen_counties(fit: Fit, fips: Sequence[int], count: int) -> pd.DataFrame:
     """The counties that a figure singles out, as rows of `Fit.counties` with their `label`.
 
@@ -298,7 +327,7 @@ def open_fit(folder: Path) -> Fit:
     """
     path = Path(folder) / "fit.nc"
     try:
-        tree = xr.open_datatree(path, engine=ENGINE)
+        tree = Groups(path)
     except FileNotFoundError:
         raise DataError(f"{path}: no such fit; make it with `make {path.parent.name}`") from None
     except (OSError, ValueError, KeyError) as error:
@@ -313,7 +342,7 @@ def open_fit(folder: Path) -> Fit:
     return Fit(tree, found, *tables)
 
 
-def _read_scores(path: Path, tree: xr.DataTree) -> pd.DataFrame:
+def _read_scores(path: Path, tree: Groups) -> pd.DataFrame:
     """Scores of left-out houses; their ids as the fit has them, so that "007" stays text."""
     if not path.is_file():
         return pd.DataFrame()

@@ -29,6 +29,14 @@ class SamplingError(PoolingError):
     """The sampler did not finish."""
 
 
+class DisturbedError(SamplingError):
+    """The sampler was stopped from outside: killed, hanging, or without room for its draws."""
+
+
+class StorageError(PoolingError):
+    """A disk is full or does not let us write."""
+
+
 class DiagnosticsError(PoolingError):
     """A fit failed the gate and its study does not allow it to."""
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from pooling.draws import LEFT_OUT
+from pooling.draws import LEFT_OUT, label_counties
 from pooling.sensitivity import SENSITIVE
 from pooling.study import OWN_PRIORS
 
@@ -19,15 +19,14 @@ HIGHLIGHTED = 3
 def county_rows(tables: Tables, model: str) -> pd.DataFrame:
     """One row a county of one model, from the counties' table, `_basement` and `_first` apart.
 
-    Ordered by state and county name; `label` has the state if there are several.
+    Ordered by state and county name; `label` as in `label_counties`.
     """
     table = tables["counties"].query("model == @model")
     keys = ["county_fips", "county", "state", "houses", "first_floor_houses"]
     own = table.set_index([*keys, "floor"]).drop(columns=["model", "converged"])
     basement, first = (own.xs(floor, level="floor") for floor in ("basement", "first floor"))
     rows = basement.add_suffix("_basement").join(first.add_suffix("_first")).reset_index()
-    several = rows["state"].nunique() > 1
-    rows["label"] = rows["county"] + (", " + rows["state"] if several else "")
+    rows["label"] = label_counties(rows)
     return rows
 
 

@@ -1,34 +1,134 @@
-"""Write files so that a reader sees the old content or the new, never a part of it."""
+"""Write files so that a reader sees the old content or the new, never a part of it.
 
+What a stage made is sealed: a line in the file that the environment variable SEALS
+names says which process made it, how large it is and when it was finished. By
+these lines `pooling.healing` knows a file that was damaged later.
+"""
+
+import fcntl
+import os
+import re
 import secrets
+import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+
+from pooling.errors import StorageError
+
+FULL = 2**20  # bytes: a disk with less room counts as full
+DRAFT = re.compile(r"\..+\.(?P<process>\d+)-[0-9a-f]{8}(\.\w+)?")
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
+def replacing(target: Path, *, sealed: bool = True) -> Iterator[Path]:
     """Give a path beside `target` to write to, and rename it to `target` at the end.
 
     The path keeps the suffix of `target`, so that writers that choose a format
     by suffix choose the same. After an error nothing is left behind and
     `target` is as it was.
+
+    Parameters
+    ----------
+    sealed
+        Whether a later change of `target` by anything else is damage. Not so for
+        files that are rewritten as need be, and for what may be deleted at any time.
+
+    Raises
+    ------
+    StorageError
+        The disk is full or does not let us write.
     """
     target = Path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.stem}.{secrets.token_hex(4)}{target.suffix}")
+    # The number of the process tells a draft that is being written from one that was left.
+    name = f".{target.stem}.{os.getpid()}-{secrets.token_hex(4)}{target.suffix}"
+    draft = target.with_name(name)
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield draft
-        draft.replace(target)
+        _publish(draft, target, os.environ.get("SEALS") if sealed else None)
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        if reason := storage_trouble(error, draft, target):
+            raise StorageError(f"{target}: {reason}") from None
+        raise
     finally:
-        draft.unlink(missing_ok=True)
+        if draft.exists():
+            draft.unlink()
+
+
+def storage_trouble(error: Exception, draft: Path, target: Path) -> str | None:
+    """Why a file could not be written; None if it is not the disk's fault.
+
+    Libraries wrap what the system says in errors of many kinds, so room is looked for first.
+    """
+    if is_full(target.parent):
+        return "no space left on device; free some and run make again"
+    if isinstance(error, OSError) and error.strerror:
+        ours = (None, str(draft), str(target), str(target.parent))
+        if (str(error.filename) if error.filename else None) in ours:
+            return f"{error.strerror}; make the folder writable and run make again"
+    return None
+
+
+def is_full(folder: Path) -> bool:
+    """Whether the disk of a folder has no room left."""
+    return folder.is_dir() and shutil.disk_usage(folder).free < FULL
+
+
+def _publish(draft: Path, target: Path, seals: str | None) -> None:
+    if seals is None:
+        draft.replace(target)
+        return
+    with alone(Path(seals)):
+        made = draft.stat()
+        line = f"{_this_run()} {made.st_size} {made.st_mtime_ns} {os.path.relpath(target)}\n"
+        draft.replace(target)
+        with Path(seals).open("a", encoding="utf-8") as log:
+            log.write(line)
+
+
+@cache
+def _this_run() -> str:
+    # Numbers of processes come again.
+    return f"{os.getpid()}-{time.time_ns()}"
+
+
+@contextmanager
+def alone(seals: Path) -> Iterator[None]:
+    """Wait until no other process seals or heals; the lock goes with the process."""
+    seals.parent.mkdir(parents=True, exist_ok=True)
+    with seals.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def sweep(folder: Path) -> None:
+    """Remove drafts that processes of this machine left when they were killed."""
+    for path in folder.glob(".*"):
+        draft = DRAFT.fullmatch(path.name)
+        if draft and not _runs(int(draft["process"])):
+            path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def write_if_changed(target: Path, text: str) -> bool:
     """Write `text` unless `target` holds it already; return whether it was written."""
-    target = Path(target)
-    if target.is_file() and target.read_text(encoding="utf-8") == text:
+    target, content = Path(target), text.encode()
+    if target.is_file() and target.read_bytes() == content:
         return False
-    with replacing(target) as draft:
-        draft.write_text(text, encoding="utf-8")
+    with replacing(target, sealed=False) as draft:
+        draft.write_bytes(content)
     return True

@@ -1,13 +1,16 @@
 r"""Sample a program's posterior and prior and store both.
 
-    python -m pooling.fit \
-        stan/M ESSENCE DATA.json COORDS.json SAMPLER.json TOOLCHAIN.json -o FIT/fit.nc
+    python -m pooling.fit stan/M ESSENCE DATA.json COORDS.json SAMPLER.json \
+        TOOLCHAIN.json [--kept FOLDER] -o FIT/fit.nc
+
+Fits are kept by what they depend on: one that was made before is not made again.
 """
 
 import hashlib
 import json
 import platform
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -16,13 +19,17 @@ import xarray as xr
 from arviz_base import from_cmdstanpy
 from cmdstanpy import CmdStanMCMC, disable_logging
 
-from pooling import cli
-from pooling.draws import write_fit
+from pooling import cli, draws, kept, sampling
+from pooling.code import meaning
+from pooling.draws import BY_HOUSE, write_fit
 from pooling.files import replacing
 from pooling.sampling import sample
 from pooling.study import Sampler, read_section
 
 POINTWISE = ("log_lik", "y_rep")
+PACKAGES = ("cmdstanpy", "numpy", "xarray", "arviz-base", "h5netcdf")
+RECORD = "record.json"
+KEPT = 3  # fits of each model: the present one and those before it
 
 
 def read_data(path: Path) -> dict:
@@ -81,41 +88,68 @@ def _constants(data: dict, coords: dict) -> dict[str, np.ndarray]:
     return constants
 
 
-def record(inputs: dict[str, Path], settings: Sampler) -> dict:
-    """Everything that is needed to repeat a fit: texts, hashes, versions, machine, time."""
-    packages = ("cmdstanpy", "numpy", "xarray", "arviz-base", "h5netcdf")
+def record(inputs: dict[str, Path], settings: Sampler, data: dict) -> dict:
+    """Everything that is needed to repeat a fit: texts, hashes, versions, machine, time.
+
+    Of the data, what has a number a house is in the fit itself; `pooling.verify` puts
+    both together.
+    """
     return {
         "program": inputs["essence"].read_text(encoding="utf-8"),
         "sha256": {
             name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in inputs.items()
         },
+        "data": {name: value for name, value in data.items() if name not in BY_HOUSE},
         "sampler": settings.model_dump(),
         "toolchain": json.loads(inputs["toolchain"].read_text(encoding="utf-8")),
-        "packages": {name: version(name) for name in packages},
+        "packages": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "machine": {"system": platform.platform(), "processor": platform.machine()},
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
 
-def main(arguments: list[str] | None) -> None:
-    """Fit one model to one study."""
-    names = ("executable", "essence", "data", "coords", "sampler", "toolchain")
-    given = cli.stage(__doc__, *names).parse_args(arguments)
-    disable_logging()
-    settings = read_section(Sampler, given.sampler)
-    data = read_data(given.data)
-    coords = json.loads(given.coords.read_text(encoding="utf-8"))
-    posterior = sample(given.executable.resolve(), data, settings)
-    prior = sample(given.executable.resolve(), data, settings, prior_only=True)
+def fit(inputs: dict[str, Path], settings: Sampler, output: Path) -> None:
+    """Sample posterior and prior, and write the fit to `output` and its record beside it."""
+    data = read_data(inputs["data"])
+    coords = json.loads(inputs["coords"].read_text(encoding="utf-8"))
+    executable = inputs["executable"].resolve()
+    posterior = sample(executable, data, settings)
+    prior = sample(executable, data, settings, prior_only=True)
     tree = as_tree(posterior, prior, data, coords)
-    tree.attrs.update(
-        model=given.executable.name, study=coords["study"], response=coords["response"]
-    )
-    write_fit(tree, given.output)
-    inputs = {name: getattr(given, name) for name in names if name != "executable"}
-    with replacing(given.output.with_name("record.json")) as draft:
-        draft.write_text(json.dumps(record(inputs, settings), indent=1) + "\n", encoding="utf-8")
+    tree.attrs.update(model=executable.name, study=coords["study"], response=coords["response"])
+    recorded = {name: path for name, path in inputs.items() if name != "executable"}
+    about = json.dumps(record(recorded, settings, data), indent=1) + "\n"
+    with replacing(output.with_name(RECORD)) as draft:
+        draft.write_text(about, encoding="utf-8")
+    # Last, because make takes it for both.
+    write_fit(tree, output)
+
+
+def depends_on(inputs: dict[str, Path]) -> str:
+    """Key of a fit: its model, the contents of its inputs, the packages, and this code.
+
+    The executable is what its essence and the toolchain make of it.
+    """
+    contents = [path.read_bytes() for name, path in inputs.items() if name != "executable"]
+    code = [meaning(Path(module.__file__)) for module in (draws, sampling)]
+    versions = json.dumps({name: version(name) for name in PACKAGES})
+    model = inputs["executable"].name
+    return kept.key([model, *contents, *code, meaning(Path(__file__)), versions])
+
+
+def main(arguments: list[str] | None) -> None:
+    """Fit one model to one study, or find the fit among those that are kept."""
+    names = ("executable", "essence", "data", "coords", "sampler", "toolchain")
+    parser = cli.stage(__doc__, *names)
+    parser.add_argument("--kept", type=Path, help="folder of earlier fits; none: keep none")
+    given = parser.parse_args(arguments)
+    disable_logging()
+    inputs = {name: getattr(given, name) for name in names}
+    settings = read_section(Sampler, given.sampler)
+    outputs = [given.output.with_name(RECORD), given.output]
+    make = partial(fit, inputs, settings, given.output)
+    kept.made_once(make, given.kept, depends_on(inputs), outputs, KEPT)
 
 
 if __name__ == "__main__":

@@ -35,6 +35,10 @@ COLUMNS = [
     "note",
 ]
 
+# Houses times counties, 400 MB of predictors: nine times the whole survey. Two million houses
+# in a thousand counties took 19 GB.
+LARGEST = 50_000_000
+
 
 @dataclass(frozen=True)
 class Mixed:
@@ -192,20 +196,39 @@ def least_squares(frame: pd.DataFrame) -> pd.DataFrame:
 
     A model whose predictors are collinear in these houses is left out.
     """
-    slope, county = frame[["mu_beta"]], pd.get_dummies(frame["county"], dtype=float)
-    fits = (
-        ("pooled", "y ~ floor", frame[list(FLOOR)], FLOOR),
-        ("per_county_common_slope", "y ~ floor + county", slope.join(county), ("mu_beta",)),
-    )
     rows = []
-    for model, formula, predictors, names in fits:
-        if not _identified(predictors):
-            continue
-        found = OLS(frame["y"], predictors).fit()
-        values = [(name, found.params[name], found.bse[name]) for name in names]
+    if _identified(frame[list(FLOOR)]):
+        found = OLS(frame["y"], frame[list(FLOOR)]).fit()
+        values = [(name, found.params[name], found.bse[name]) for name in FLOOR]
         values += [("sigma", np.sqrt(found.scale), np.nan), _rmse(found.resid)]
-        rows += [_row(model, formula, *value) for value in values]
+        rows += [_row("pooled", "y ~ floor", *value) for value in values]
+    values = _within(frame)
+    rows += [_row("per_county_common_slope", "y ~ floor + county", *value) for value in values]
     return _table(rows)
+
+
+def _within(frame: pd.DataFrame) -> list[tuple[str, float, float]]:
+    """Slope, spread and root mean square of `y ~ floor + county`; none if not identified.
+
+    By the theorem of Frisch, Waugh and Lovell the slope is that of deviations from the
+    counties' means, for which no matrix with a column a county is needed.
+    """
+    deviations = frame[["mu_beta", "y"]] - frame.groupby("county")[["mu_beta", "y"]].transform(
+        "mean"
+    )
+    x, y = deviations["mu_beta"], deviations["y"]
+    spare, squares = len(frame) - frame["county"].nunique() - 1, float((x**2).sum())
+    if spare < 1 or squares < 1e-9:
+        return []
+    slope = float((x * y).sum()) / squares
+    gaps = y - slope * x
+    sigma = np.sqrt(float((gaps**2).sum()) / spare)
+    return [("mu_beta", slope, sigma / np.sqrt(squares)), ("sigma", sigma, np.nan), _rmse(gaps)]
+
+
+def _too_large(frame: pd.DataFrame) -> bool:
+    """Whether a column for each county is more numbers than `LARGEST`."""
+    return len(frame) * frame["county"].nunique() > LARGEST
 
 
 def own_lines(frame: pd.DataFrame, county_fips: Sequence[int]) -> pd.DataFrame:
@@ -391,6 +414,8 @@ def _table(rows: Sequence[dict[str, object]]) -> pd.DataFrame:
 def estimate(data: dict, coords: dict) -> pd.DataFrame:
     """All estimates for a study; models whose data it does not have are left out.
 
+    So is REML of very many houses, see `LARGEST`.
+
     Returns
     -------
     DataFrame
@@ -411,7 +436,8 @@ def estimate(data: dict, coords: dict) -> pd.DataFrame:
         )
     frame = design(data)
     tables = [least_squares(frame), own_lines(frame, coords["county_fips"])]
-    tables += [restricted_likelihood(frame, mixed) for mixed in MIXED]
+    if not _too_large(frame):
+        tables += [restricted_likelihood(frame, mixed) for mixed in MIXED]
     return pd.concat([table for table in tables if len(table)], ignore_index=True)
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import arviz_stats
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from pooling import cli
 from pooling.check import MAX_PARETO_K
@@ -41,7 +42,8 @@ def psis(fit: Fit) -> pd.DataFrame:
     with warnings.catch_warnings():
         # What it warns of, a high Pareto k, is what the refits are for.
         warnings.simplefilter("ignore", UserWarning)
-        found = arviz_stats.loo(fit.tree, pointwise=True, var_name="log_lik")
+        groups = {name: fit.tree[name].to_dataset() for name in ("posterior", "log_likelihood")}
+        found = arviz_stats.loo(xr.DataTree.from_dict(groups), pointwise=True, var_name="log_lik")
     weights = np.exp(found.log_weights.transpose(..., "house").values.reshape(-1, len(fit.houses)))
     weights /= weights.sum(axis=0)
     expected = fit.expected().values

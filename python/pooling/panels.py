@@ -13,6 +13,8 @@ from pooling.theme import story_order
 BESIDE = 4  # panels in a row that leave room for the name of a model
 LONGEST = 28  # characters of a name in such a panel, underscores counted twice
 
+MOST_HOUSES = 500  # of a county that are drawn: more are one black bar
+
 # What was left out, as titles of panels.
 SCHEME_TITLES = {
     "loo": "leave one house out",
@@ -98,6 +100,26 @@ def some_of_each(rows: pd.DataFrame, by: str, count: int) -> np.ndarray:
     """
     place = rows.groupby(by, observed=True).cumcount().to_numpy()
     return np.isin(place, spread_out(range(place.max() + 1), count))
+
+
+def some_houses(houses: pd.DataFrame) -> pd.DataFrame:
+    """At most `MOST_HOUSES` of each county, evenly spaced in their order.
+
+    Parameters
+    ----------
+    houses
+        One row a house, with its `county_fips`.
+    """
+    counties = houses.groupby("county_fips")["county_fips"]
+    count, place = counties.transform("size"), counties.cumcount()
+    steps = [(place + shift) * MOST_HOUSES // count for shift in (0, -1)]
+    return houses[(count <= MOST_HOUSES) | (steps[0] != steps[1])]
+
+
+def about_houses(panels: pd.Series) -> str:
+    """What a caption says of points, given each one's panel."""
+    some = len(panels) and panels.value_counts().max() >= MOST_HOUSES
+    return f"houses, at most {MOST_HOUSES} of a county, evenly spaced" if some else "houses"
 
 
 def reach(values: ArrayLike, trim: float = 0.01) -> tuple[float, float]:

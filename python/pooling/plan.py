@@ -3,9 +3,10 @@
 `python -m pooling.plan STUDY.toml stan -o .build/<study>/plan.mk`
 
 Beside `plan.mk`, which names the models and tables, this writes each section of
-the study, and in `.build` the essence of each program, the toolchain and the
-versions of the packages. Every file is rewritten only when its content changes,
-so make sees an edit that matters and no other.
+the study, and in `.build` the essence of each program, the meaning of each module
+of this package, the toolchain and the versions of the packages. Every file is
+rewritten only when its content changes, so make sees an edit that matters and no
+other.
 """
 
 import json
@@ -16,15 +17,18 @@ from pathlib import Path
 
 from pooling import cli
 from pooling.cmdstan import is_built, locate, toolchain
+from pooling.code import meaning
 from pooling.contract import INPUTS, OPTIONAL, PRIORS
 from pooling.errors import ProgramError, StudyError
 from pooling.files import write_if_changed
+from pooling.healing import heal
 from pooling.program import declared_data, essence
 from pooling.study import Study, read_study
 
-NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 RESERVED = {"all", "bench", "clean", "diagnostics", "figures", "fits", "help", "lint"}
-RESERVED |= {"report", "setup", "tables", "test", "verify", "data", "scores"}
+RESERVED |= {"report", "setup", "tables", "test", "verify", "data", "scores", "stress", "sbc"}
+RESERVED |= {"FORCE", "draft", "functions"}  # the last two are folders where executables would be
 PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
 
 
@@ -40,10 +44,15 @@ def programs(folder: Path) -> dict[str, str]:
     for path in sorted(folder.glob("*.stan")):
         if not NAME.fullmatch(path.stem) or path.stem in RESERVED:
             raise ProgramError(
-                f"{path}: a program's name is a letter followed by letters, digits and "
+                f"{path}: a program's name is a letter followed by at most 99 letters, digits and "
                 f"underscores, and none of: {', '.join(sorted(RESERVED))}; rename the file"
             )
         found[path.stem] = essence(path, folder)
+    for path in folder.glob("functions/*.stanfunctions"):
+        if not NAME.fullmatch(path.stem):
+            raise ProgramError(
+                f"{path}: give it a name of letters, digits and underscores; rename the file"
+            )
     return found
 
 
@@ -96,8 +105,12 @@ def table_path(study: Path, table: Path) -> str:
     path = os.path.relpath(study.parent / table)
     if not Path(path).is_file():
         raise StudyError(f"{study}: no table {path}; paths are relative to the study file")
-    if re.search(r"[\s:#$%=;|&\\]", path):
-        raise StudyError(f"{study}: {path}: make cannot read a path with spaces or any of :#$%=;|&")
+    # What is not allowed here make or its shell might run.
+    if not re.fullmatch(r"[\w./+,@][\w./+,@-]*", path):
+        raise StudyError(
+            f"{study}: {path!r}: make cannot read this path; in the names of tables and their "
+            "folders use letters, digits and any of ._+,@-"
+        )
     return path
 
 
@@ -105,10 +118,13 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
     """Write the plan and everything that it stands for."""
     available = programs(folder)
     models = models_of(study, path, available)
+    tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
+    # What a study can have wrong is refused before anything is written.
     section, build = output.parent, output.parent.parent
     for name in ("data", "priors", "sampler", "figures", "models"):
         _write_json(section / f"{name}.json", getattr(study, name).model_dump())
     _write_json(section / "other_priors.json", study.all_other_priors().model_dump())
+    _write_json(section / "calibration.json", study.calibration_priors().model_dump())
     about = {"study": path.stem} | study.model_dump(include={"title", "description"})
     _write_json(section / "about.json", about)
     _write_json(section / "chosen.json", models)
@@ -121,11 +137,30 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
         recorded.unlink(missing_ok=True)
     elif recorded.is_file():
         write_if_changed(recorded, toolchain(cmdstan))
-    tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
     lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
     lines += [f"SCHEMES := {' '.join(study.scores.leave_out)}"]
     lines += [f"{name.upper()} := {table}" for name, table in tables.items()]
     write_if_changed(output, "\n".join(lines) + "\n")
+
+
+def write_meanings(package: Path, folder: Path) -> None:
+    """Write the meaning of each module of a package to a file of the same name in `folder`.
+
+    Only modules whose time or size is not that of the last call are read, since parsing
+    all of them takes longer than the rest of a plan.
+    """
+    seen = folder / "seen.json"
+    before = json.loads(seen.read_text(encoding="utf-8")) if seen.is_file() else {}
+    now = {}
+    for path in sorted(package.glob("**/*.py")):
+        name = path.relative_to(package).as_posix()
+        about = path.stat()
+        now[name] = [about.st_mtime_ns, about.st_size]
+        if now[name] != before.get(name) or not (folder / name).is_file():
+            write_if_changed(folder / name, meaning(path) + "\n")
+    for name in before.keys() - now.keys():
+        (folder / name).unlink(missing_ok=True)
+    _write_json(seen, now)
 
 
 def _refuse_unknown_arrows(models: list[str], folder: Path) -> None:
@@ -146,13 +181,19 @@ def main(arguments: list[str] | None) -> None:
     parser = cli.stage(__doc__, "study", "programs")
     parser.add_argument("--seed")
     parser.add_argument("--arrows", default="")
+    parser.add_argument("--seals", type=Path, help="what was made, to be checked for damage")
+    parser.add_argument("--sources", type=Path, nargs="*", default=[], help="what make compares")
     given = parser.parse_args(arguments)
+    if given.seals:
+        for message in heal(given.seals, given.sources):
+            print(f"damaged  {message}", flush=True)
     study = read_study(given.study)
     if given.seed is not None:
         study = study.with_seed(given.seed)
     _refuse_unknown_arrows(given.arrows.split(), given.programs)
-    write_if_changed(given.output.with_name("arrows"), given.arrows.strip() + "\n")
     write_plan(study, given.study, given.programs, given.output)
+    write_meanings(Path(__file__).parent, given.output.parent.parent / "code")
+    write_if_changed(given.output.with_name("arrows"), given.arrows.strip() + "\n")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 """Fit a program again without some houses, and score how it predicts them; many such refits.
 
-The refits run on a dask cluster: one of this machine's cores, or the one whose
-scheduler is named. Workers need this package and CmdStan, and no files of ours:
-they get the program's text and the data, and compile once. A refit that is
-finished is kept and never repeated.
+The refits, and other fits of which there are many, run on a dask cluster: one of
+this machine's cores, or the one whose scheduler is named. Workers need this package
+and CmdStan, and no files of ours: they get the program's text and the data, and
+compile once. What is finished is kept and never repeated.
 """
 
 import hashlib
+import inspect
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,13 +26,13 @@ from tqdm import tqdm
 from pooling import sampling
 from pooling.check import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from pooling.cmdstan import locate
+from pooling.code import meaning
 from pooling.compile import compile_program
-from pooling.draws import Fit, Start
-from pooling.errors import SamplingError, SetupError
-from pooling.files import replacing
+from pooling.draws import BY_HOUSE, Fit, Start
+from pooling.errors import DisturbedError, SamplingError, SetupError
+from pooling.files import replacing, sweep
 from pooling.study import Sampler
 
-BY_HOUSE = ("county", "floor_measure", "log_radon")
 SCORES = ("elpd", "mean", "mcse", "pit")
 HOPELESS = 0.01  # share of divergent transitions from which care does not help
 
@@ -62,10 +63,16 @@ class Program:
     start: Start | None = None
 
 
-def read_program(executable: Path, essence: Path, toolchain: Path, fit: Fit) -> Program:
-    """A compiled program of this machine, from its files and its fit to all houses."""
+Work = Callable[[Program, dict, list | dict, dict], dict]  # program, data, job, settings
+
+
+def read_program(
+    executable: Path, essence: Path, toolchain: Path, fit: Fit | None = None
+) -> Program:
+    """A compiled program of this machine, from its files and perhaps its fit to all houses."""
     text, tools = (path.read_text(encoding="utf-8") for path in (essence, toolchain))
-    return Program(executable.name, text, executable.resolve(), tools, fit.start())
+    start = fit.start() if fit else None
+    return Program(executable.name, text, executable.resolve(), tools, start)
 
 
 def hold_out(data: dict, houses: list[int]) -> dict:
@@ -166,6 +173,9 @@ def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dic
         alone = {"start": start, "parallel_chains": 1, "progress": False}
         try:
             run = sampling.sample(executable, without, effort, **alone)
+        except DisturbedError:
+            # Says nothing about the refit: dask tries the same again.
+            raise
         except SamplingError as error:
             scores, efforts = stopped(len(houses), str(error)), efforts[-1:]
             continue
@@ -214,64 +224,113 @@ def run_refits(
         A refit failed on every worker that tried it, or CmdStan gave up all of
         them; finished ones are kept.
     """
-    kept.mkdir(parents=True, exist_ok=True)
-    files = _files(program, data, folds, settings, kept)
-    scores = {
-        fold: json.loads(file.read_text(encoding="utf-8"))
-        for fold, file in files.items()
-        if file.exists()
-    }
-    missing = {fold: houses for fold, houses in folds.items() if fold not in scores}
-    if missing:
-        if scheduler:
-            program = replace(program, executable=None)
-        for fold, found in _computed(program, data, missing, settings, scheduler):
-            scores[fold] = found
-            # What stopped may do better next time.
-            if "stopped" not in found:
-                with replacing(files[fold]) as draft:
-                    draft.write_text(json.dumps(found), encoding="utf-8")
+    scores = run_jobs(refit, program, data, folds, settings, kept, scheduler, title="refits")
     if folds and all("stopped" in found for found in scores.values()):
         fold = next(iter(folds))
         raise SamplingError(f"{program.name} without {fold}: {scores[fold]['stopped']}")
-    return {fold: scores[fold] for fold in folds}
+    return scores
+
+
+def run_jobs(
+    work: Work,
+    program: Program,
+    data: dict,
+    jobs: dict[str, list | dict],
+    settings: Sampler,
+    kept: Path,
+    scheduler: str | None = None,
+    *,
+    title: str,
+) -> dict[str, dict]:
+    """What `work` finds in each job; those already in the folder `kept` are read from there.
+
+    Parameters
+    ----------
+    work
+        A function of a module: `work(program, data, job, settings)` on whichever machine
+        it runs. What it returns is kept as JSON, unless it has `stopped`: what stopped
+        may do better next time.
+    data
+        What all jobs share.
+    jobs
+        What each has of its own, as JSON could hold it, by name.
+    title
+        What the jobs are, for the progress bar and for errors.
+
+    Raises
+    ------
+    SamplingError
+        A job failed on every worker that tried it; finished ones are kept.
+    """
+    kept.mkdir(parents=True, exist_ok=True)
+    sweep(kept)
+    files = _files(work, program, data, jobs, settings, kept)
+    results = {name: found for name, file in files.items() if (found := read_kept(file))}
+    missing = {name: job for name, job in jobs.items() if name not in results}
+    if missing:
+        if scheduler:
+            program = replace(program, executable=None)
+        for name, found in _computed(work, program, data, missing, settings, scheduler, title):
+            results[name] = found
+            if "stopped" not in found:
+                with replacing(files[name], sealed=False) as draft:
+                    draft.write_text(json.dumps(found), encoding="utf-8")
+    return {name: results[name] for name in jobs}
+
+
+def read_kept(file: Path) -> dict | None:
+    """Result of a finished job; None if it is not there or was cut short."""
+    try:
+        found = json.loads(file.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _files(
-    program: Program, data: dict, folds: dict[str, list[int]], settings: Sampler, kept: Path
+    work: Work,
+    program: Program,
+    data: dict,
+    jobs: dict[str, list | dict],
+    settings: Sampler,
+    kept: Path,
 ) -> dict[str, Path]:
-    """Where the scores of each fold are kept: a name made of all that they depend on."""
-    code = [Path(module).read_text(encoding="utf-8") for module in (__file__, sampling.__file__)]
+    """Where the result of each job is kept: a name made of all that it depends on."""
+    modules = dict.fromkeys((__file__, sampling.__file__, inspect.getfile(work)))
+    code = [meaning(Path(module)) for module in modules]
     about = json.dumps(
         [asdict(replace(program, executable=None)), data, settings.model_dump(), code],
         sort_keys=True,
     )
     start = hashlib.sha256(about.encode())
     files = {}
-    for fold, houses in folds.items():
+    for name, job in jobs.items():
         key = start.copy()
-        key.update(json.dumps(houses).encode())
-        files[fold] = kept / f"{key.hexdigest()[:20]}.json"
+        key.update(json.dumps(job).encode())
+        files[name] = kept / f"{key.hexdigest()[:20]}.json"
     return files
 
 
 def _computed(
+    work: Work,
     program: Program,
     data: dict,
-    folds: dict[str, list[int]],
+    jobs: dict[str, list | dict],
     settings: Sampler,
     scheduler: str | None,
+    title: str,
 ) -> Iterator[tuple[str, dict]]:
-    """Each fold and its scores, in the order in which they are finished."""
+    """Each job's name and result, in the order in which they are finished."""
     sampler = settings.model_dump()
     with cluster(scheduler) as client:
         [whole] = client.scatter([data], broadcast=True)
-        jobs = {
-            client.submit(refit, program, whole, houses, sampler, pure=False, retries=2): fold
-            for fold, houses in folds.items()
+        names = {
+            client.submit(work, program, whole, job, sampler, pure=False, retries=2): name
+            for name, job in jobs.items()
         }
-        done = as_completed(jobs)
-        for job in tqdm(done, total=len(jobs), desc=f"refits of {program.name}", disable=None):
+        done = as_completed(names)
+        for job in tqdm(done, total=len(names), desc=f"{title} of {program.name}", disable=None):
             if job.status == "error":
-                raise SamplingError(f"{program.name} without {jobs[job]}: {job.exception()}")
-            yield jobs[job], job.result()
+                name, error = names[job], job.exception()
+                raise SamplingError(f"{title} of {program.name}: {name}: {error}")
+            yield names[job], job.result()

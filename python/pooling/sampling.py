@@ -1,16 +1,26 @@
 """Run CmdStan's NUTS on a compiled program."""
 
+import os
 import re
+import signal
 import sys
 import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
+import psutil
 from cmdstanpy import CmdStanMCMC, CmdStanModel
 
 from pooling.draws import Start
-from pooling.errors import SamplingError
+from pooling.errors import DisturbedError, SamplingError
+from pooling.files import is_full
 from pooling.study import Sampler
+
+# From outside; other signals are the program's own doing.
+KILLS = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGPIPE}
 
 
 def sample(
@@ -22,6 +32,8 @@ def sample(
     start: Start | None = None,
     parallel_chains: int | None = None,
     progress: bool | None = None,
+    thin: int = 1,
+    digits: int | None = None,
 ) -> CmdStanMCMC:
     """Draw from a program's posterior, or from its prior alone.
 
@@ -38,38 +50,122 @@ def sample(
         do not depend on it.
     progress
         Whether to show a bar; by default in a terminal only.
+    thin
+        Only every so many draws is kept, or made into replications.
+    digits
+        Significant digits of the draws; by default CmdStan's own six.
 
     Raises
     ------
     SamplingError
         CmdStan stopped; the message ends with its own words.
+    DisturbedError
+        A chain was killed or hung, or there was no room for its draws, twice.
     """
     switches = {"prior_only": int(prior_only), "pointwise": int(settings.pointwise)}
     begin = asdict(start) if start else {}
     if start:
         begin["inv_metric"] = {"inv_metric": start.inv_metric}
-    with tempfile.TemporaryDirectory() as folder:
+    options = begin | {
+        "data": data | switches,
+        "seed": settings.seed,
+        "chains": settings.chains,
+        "parallel_chains": parallel_chains,
+        "iter_warmup": settings.warmup,
+        "iter_sampling": settings.prior_draws if prior_only else settings.draws,
+        "adapt_delta": settings.adapt_delta,
+        "max_treedepth": settings.max_treedepth,
+        "thin": thin,
+        "sig_figs": digits,
+        "show_progress": sys.stderr.isatty() if progress is None else progress,
+    }
+    what = f"{executable.name}: sampling its {'prior' if prior_only else 'posterior'} failed"
+    try:
+        return _run(executable, options, what)
+    except DisturbedError:
+        # The same seed gives the same draws.
+        return _run(executable, options, what)
+
+
+def _run(executable: Path, options: dict, what: str) -> CmdStanMCMC:
+    """Run the chains once and read their draws."""
+    with tempfile.TemporaryDirectory() as name, kill_hanging(Path(name)) as hung:
+        folder = Path(name)
         try:
-            run = CmdStanModel(exe_file=executable).sample(
-                data=data | switches,
-                seed=settings.seed,
-                chains=settings.chains,
-                parallel_chains=parallel_chains,
-                iter_warmup=settings.warmup,
-                iter_sampling=settings.prior_draws if prior_only else settings.draws,
-                adapt_delta=settings.adapt_delta,
-                max_treedepth=settings.max_treedepth,
-                show_progress=sys.stderr.isatty() if progress is None else progress,
-                output_dir=folder,
-                **begin,
-            )
+            run = CmdStanModel(exe_file=executable).sample(output_dir=folder, **options)
             # Read while the files are there; the draws stay in memory.
             run.draws()
-        except (RuntimeError, ValueError) as error:
-            said = _last_words(Path(folder)) or str(error)
-            what = "prior" if prior_only else "posterior"
-            raise SamplingError(f"{executable.name}: sampling its {what} failed\n{said}") from None
+        except (RuntimeError, ValueError, OSError) as error:
+            if reason := _disturbance(error, folder, hung):
+                raise DisturbedError(f"{what}: {reason}") from None
+            if isinstance(error, OSError):
+                raise
+            said = _last_words(folder) or str(error)
+            raise SamplingError(f"{what}\n{said}") from None
     return run
+
+
+def _disturbance(error: Exception, folder: Path, hung: list[int]) -> str | None:
+    """What stopped the chains from outside; None if CmdStan or the program did."""
+    if is_full(folder):
+        return f"no space left on device in {folder.parent}; free some and run make again"
+    if hung:
+        idle = f"a chain used no processor time for {patience():.0f} seconds"
+        return f"{idle} and was stopped; run make again"
+    codes = re.search(r"retcodes=\[([-\d, ]*)\]", str(error))
+    for chain, code in enumerate(codes[1].split(",") if codes else (), start=1):
+        if -int(code) in KILLS:
+            name = signal.Signals(-int(code)).name
+            why = "perhaps because memory ran out; run make again"
+            return f"chain {chain} was killed by {name}, {why}"
+    if isinstance(error, ValueError) and any(folder.glob("*.csv")):
+        # CmdStan does not notice when it cannot write.
+        why = f"perhaps no space left on device in {folder.parent}"
+        return f"the chains came to an end, but their draws are not complete, {why} ({error})"
+    return None
+
+
+def patience() -> float:
+    """Seconds without processor time after which a chain hangs: the variable STALL."""
+    given = os.environ.get("STALL") or "600"
+    try:
+        return float(given)
+    except ValueError:
+        raise SamplingError(f"STALL={given}: give a number of seconds") from None
+
+
+@contextmanager
+def kill_hanging(folder: Path) -> Iterator[list[int]]:
+    """Kill chains that write into a folder and hang; gives the list of those that were.
+
+    Slow is not hanging: what counts is processor time, and only while this process
+    runs as well.
+    """
+    hung: list[int] = []
+    over = threading.Event()
+    watch = threading.Thread(target=_watch, args=(folder, patience(), over, hung), daemon=True)
+    watch.start()
+    try:
+        yield hung
+    finally:
+        over.set()
+        watch.join()
+
+
+def _watch(folder: Path, limit: float, over: threading.Event, hung: list[int]) -> None:
+    pause = min(5.0, limit / 4)
+    used: dict[int, tuple[float, float]] = {}  # of each chain: processor time, idle since
+    while not over.wait(pause):
+        for chain in psutil.Process().children():
+            with suppress(psutil.Error):
+                if not any(str(folder) in word for word in chain.cmdline()):
+                    continue
+                spent = sum(chain.cpu_times()[:2])
+                before, idle = used.get(chain.pid, (-1.0, 0.0))
+                used[chain.pid] = spent, idle + pause if spent == before else 0.0
+                if used[chain.pid][1] >= limit:
+                    hung.append(chain.pid)
+                    chain.kill()
 
 
 def _last_words(folder: Path) -> str:

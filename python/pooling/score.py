@@ -63,7 +63,7 @@ def in_sample(fit: Fit) -> dict[str, Score]:
     """Scores of the houses that the fit has seen, log pCi/L."""
     y = fit.houses["log_radon"].to_numpy()
     each = np.arange(y.size)
-    gaps = y - fit.expected().values.mean(axis=0)
+    gaps = y - fit.expected_moments["mean"].to_numpy()
     scores = {"rmse_in_sample": (*root_mean_square(gaps**2, each), y.size)}
     if "posterior_predictive" in fit.tree.children:
         gaps = fit.pointwise("posterior_predictive") - y
@@ -154,9 +154,9 @@ def _rows(fit: Fit, scores: dict[str, Score], *notes: str) -> pd.DataFrame:
 
 
 def _noise_in_sample(fit: Fit) -> str:
-    expected = fit.expected().values
-    noise = expected.var(axis=0, ddof=1) / expected.shape[0]
-    gaps = fit.houses["log_radon"].to_numpy() - expected.mean(axis=0)
+    expected, draws = fit.expected_moments, fit.tree["posterior"].sizes
+    noise = expected["variance"].to_numpy() / (draws["chain"] * draws["draw"])
+    gaps = fit.houses["log_radon"].to_numpy() - expected["mean"].to_numpy()
     return _share_of_noise(noise, gaps)
 
 

@@ -6,15 +6,18 @@ that an edit of one is seen only by the stages that read it.
 
 import json
 import math
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    Strict,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -34,7 +37,47 @@ def _fips(value: object) -> object:
     return int(value) if isinstance(value, str) and value.isdigit() else value
 
 
-Fips = Annotated[int, BeforeValidator(_fips), Field(ge=1001, le=99999)]
+def _code(value: object) -> object:
+    # Keys are text in TOML: 0 and 00 would be one code with two meanings.
+    if isinstance(value, str) and re.fullmatch(r"0|-?[1-9]\d{0,8}", value) is None:
+        raise ValueError("write the code as a whole number, like 0")
+    return value
+
+
+def _once(values: list) -> list:
+    twice = [value for place, value in enumerate(values) if value in values[:place]]
+    if twice:
+        raise ValueError(f"{twice[0]} is there twice; remove one")
+    return values
+
+
+def _line(text: str) -> str:
+    if not text.strip() or any(ord(letter) < 32 for letter in text):
+        raise ValueError("give one line of text")
+    return text
+
+
+# Strict: text, true and 1.0 are no whole numbers, text and true are no numbers.
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Flag = Annotated[bool, Strict()]
+Line = Annotated[str, AfterValidator(_line)]
+Fips = Annotated[Whole, BeforeValidator(_fips), Field(ge=1001, le=99999)]
+# On the log scale e^1000000 and e^0.000001 are beyond any radon, and products stay finite.
+LARGEST, SMALLEST = 1e6, 1e-6
+Location = Annotated[Number, Field(ge=-LARGEST, le=LARGEST)]
+Positive = Annotated[Number, Field(ge=SMALLEST, le=LARGEST)]
+
+Counties = Annotated[list[Fips], AfterValidator(_once)]
+
+
+def _bounded(value: float) -> float:
+    if SMALLEST <= value <= LARGEST or value == math.inf:
+        return value
+    raise ValueError(f"give a number from {SMALLEST:g} to {LARGEST:g}, or leave it out")
+
+
+PositiveOrNone = Annotated[Number, AfterValidator(_bounded)]
 
 
 S = TypeVar("S", bound=Section)
@@ -56,13 +99,18 @@ class Data(Section):
     county_columns: dict[
         Literal["county_fips", "state", "county", "lon", "lat", "uranium"], str
     ] = {}
-    states: list[str] = Field(default=[], description="none: every state of the table")
+    states: Annotated[list[Line], AfterValidator(_once)] = Field(
+        default=[], description="none: every state of the table"
+    )
     response: Literal["log(x + 0.1)", "log(x), 0 as 0.1"] = "log(x + 0.1)"
-    floors: dict[int, Literal["basement", "first floor"]] = {0: "basement", 1: "first floor"}
-    drop_floors: list[int] = []
-    drop_counties: list[int] = [26999, 27189, 27999, 55999]
-    unmeasured_counties: bool = False
-    uranium: bool = Field(default=False, description="use the counties' uranium; all must have it")
+    floors: dict[Annotated[int, BeforeValidator(_code)], Literal["basement", "first floor"]] = {
+        0: "basement",
+        1: "first floor",
+    }
+    drop_floors: list[Whole] = []
+    drop_counties: list[Whole] = [26999, 27189, 27999, 55999]
+    unmeasured_counties: Flag = False
+    uranium: Flag = Field(default=False, description="use the counties' uranium; all must have it")
 
     @property
     def several_states(self) -> bool:
@@ -80,15 +128,15 @@ class Data(Section):
 class LocationScale(Section):
     """Normal prior of a coefficient or a population mean."""
 
-    loc: float = 0.0
-    scale: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    loc: Location = 0.0
+    scale: Positive
 
 
 class Spread(Section):
     """Half-normal prior of a standard deviation up to `upper`; uniform where `upper` is alone."""
 
-    scale: Annotated[float, Field(gt=0)] = math.inf
-    upper: Annotated[float, Field(gt=0)] = math.inf
+    scale: PositiveOrNone = math.inf
+    upper: PositiveOrNone = math.inf
 
     @model_validator(mode="after")
     def _proper(self) -> "Spread":
@@ -100,14 +148,14 @@ class Spread(Section):
 class Lkj(Section):
     """LKJ prior of a correlation; shape 1 is uniform, more draws it to 0."""
 
-    shape: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    shape: Positive
 
 
 class Gamma(Section):
     """Gamma prior, of mean shape / rate."""
 
-    shape: Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    rate: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    shape: Positive
+    rate: Positive
 
 
 class Priors(Section):
@@ -144,6 +192,10 @@ class Priors(Section):
             for part, value in prior
         }
 
+    def beyond(self, others: "Priors") -> list[str]:
+        """Parameters that have a prior here and none in `others`."""
+        return [name for name, prior in self if prior and not getattr(others, name)]
+
     def replaced_by(self, others: "Priors") -> "Priors":
         """These priors, with those of `others` in place of the ones that it has."""
         return self.model_copy(update={name: prior for name, prior in others if prior is not None})
@@ -161,14 +213,14 @@ class OtherPriors(Section):
 class Sampler(Section):
     """Settings of CmdStan's NUTS; the prior differs in its number of draws alone."""
 
-    seed: Annotated[int, Field(ge=0, lt=2**31)]
-    chains: Annotated[int, Field(ge=2)] = 4
-    warmup: Annotated[int, Field(ge=100)] = 1000
-    draws: Annotated[int, Field(ge=100)] = 1000
-    prior_draws: Annotated[int, Field(ge=100)] = 1000
-    adapt_delta: Annotated[float, Field(gt=0, lt=1)] = 0.8
-    max_treedepth: Annotated[int, Field(ge=1, le=20)] = 10
-    pointwise: bool = Field(default=True, description="keep log_lik and y_rep of every house")
+    seed: Annotated[Whole, Field(ge=0, lt=2**31)]
+    chains: Annotated[Whole, Field(ge=2, le=100)] = 4
+    warmup: Annotated[Whole, Field(ge=100, le=1_000_000)] = 1000
+    draws: Annotated[Whole, Field(ge=100, le=1_000_000)] = 1000
+    prior_draws: Annotated[Whole, Field(ge=100, le=1_000_000)] = 1000
+    adapt_delta: Annotated[Number, Field(gt=0, lt=1)] = 0.8
+    max_treedepth: Annotated[Whole, Field(ge=1, le=20)] = 10
+    pointwise: Flag = Field(default=True, description="keep log_lik and y_rep of every house")
 
     def refits(self) -> tuple["Sampler", "Sampler", "Sampler"]:
         """Settings of a refit that predicts a few houses: a short run, a long and a careful one.
@@ -186,37 +238,40 @@ class Sampler(Section):
 class Scores(Section):
     """What is left out, beside each house by itself, to score the models; see `leave_out`."""
 
-    leave_out: list[Literal["loco", "kfold_county", "kfold_house"]] = [
-        "loco",
-        "kfold_county",
-        "kfold_house",
-    ]
+    leave_out: Annotated[
+        list[Literal["loco", "kfold_county", "kfold_house"]], AfterValidator(_once)
+    ] = ["loco", "kfold_county", "kfold_house"]
 
 
 class Models(Section):
     """Which programs, and which of them are kept as bad examples, with the reason."""
 
-    use: list[str] = Field(default=[], description="none: every program that applies")
+    use: Annotated[list[str], AfterValidator(_once)] = Field(
+        default=[], description="none: every program that applies"
+    )
     allowed_to_fail: dict[str, str] = {}
 
 
 class Figures(Section):
     """Counties that figures single out, by FIPS code."""
 
-    lines: list[Fips] = Field(default=[], description="counties of county-lines")
-    panels: list[Fips] = Field(default=[], description="counties of county-panels")
+    lines: Counties = Field(default=[], description="counties of county-lines")
+    panels: Counties = Field(default=[], description="counties of county-panels")
     funnel: Fips | None = Field(default=None, description="county of funnel")
 
 
 class Study(Section):
     """A whole study file."""
 
-    title: str
+    title: Line
     description: str = ""
     data: Data = Data()
     priors: Priors
     other_priors: dict[str, Priors] = Field(
         default={}, description="sets to compare with; what one leaves out is as in priors"
+    )
+    calibration: Priors = Field(
+        default=Priors(), description="priors of calibration; what it leaves out is as in priors"
     )
     sampler: Sampler
     scores: Scores = Scores()
@@ -228,20 +283,31 @@ class Study(Section):
     def _comparable(cls, sets: dict[str, Priors], given: ValidationInfo) -> dict[str, Priors]:
         if OWN_PRIORS in sets:
             raise ValueError(f"a set cannot be called {OWN_PRIORS}, as tables call [priors]")
-        own = given.data.get("priors", Priors())
         for name, others in sets.items():
-            new = [parameter for parameter, p in others if p and not getattr(own, parameter)]
-            if new:
+            for new in others.beyond(given.data.get("priors", Priors())):
                 raise ValueError(
-                    f"{name}.{new[0]} has no prior in [priors] to be compared with; "
+                    f"{name}.{new} has no prior in [priors] to be compared with; "
                     "add one there or remove this one"
                 )
         return sets
+
+    @field_validator("calibration")
+    @classmethod
+    def _of_the_study(cls, calibration: Priors, given: ValidationInfo) -> Priors:
+        for new in calibration.beyond(given.data.get("priors", Priors())):
+            raise ValueError(
+                f"{new} has no prior in [priors] to be replaced; add one there or remove this one"
+            )
+        return calibration
 
     def all_other_priors(self) -> OtherPriors:
         """The other priors, completed by the study's own."""
         others = self.other_priors.items()
         return OtherPriors(sets={name: self.priors.replaced_by(some) for name, some in others})
+
+    def calibration_priors(self) -> Priors:
+        """The priors that programs are calibrated under, completed by the study's own."""
+        return self.priors.replaced_by(self.calibration)
 
     def with_seed(self, seed: int | str) -> "Study":
         """The same study with another seed.
@@ -252,8 +318,8 @@ class Study(Section):
             It is no seed.
         """
         try:
-            sampler = Sampler.model_validate(self.sampler.model_dump() | {"seed": seed})
-        except ValidationError:
+            sampler = Sampler.model_validate(self.sampler.model_dump() | {"seed": int(seed)})
+        except (ValueError, ValidationError):
             raise StudyError(f"SEED={seed}: give a whole number from 0 to 2147483647") from None
         return self.model_copy(update={"sampler": sampler})
 
@@ -268,11 +334,13 @@ def read_study(path: Path) -> Study:
     """
     path = Path(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.toml"))) or "none"
         raise StudyError(f"{path}: no such study; there are: {known}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise StudyError(f"{path}: not TOML: brackets are nested too deeply") from None
+    except ValueError as error:  # Not TOML, not UTF-8, or a number of thousands of digits.
         raise StudyError(f"{path}: not TOML: {error}") from None
     return _validated(Study, table, path)
 

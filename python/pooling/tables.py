@@ -5,7 +5,9 @@ checks run on whole columns; the line is looked up only after one has failed.
 """
 
 import csv
+import re
 import warnings
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,18 +21,33 @@ from pooling.errors import DataError
 
 HIGHEST_ACTIVITY = 100_000.0  # pCi/L; the highest ever measured in a house is near 3,500
 
-TEXT = ("state", "county")
+LOWEST_ACTIVITY = 1e-6  # pCi/L; less than this, but not 0, is a slip and no measurement
+LONGEST_NAME = 100  # characters
+
+TEXT = ("house_id", "state", "county")
+# What no name needs and XML or a terminal cannot show; a line end would break a name in two.
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 
 WHOLE = Check(
     lambda x: (x == x.round()) & (x.abs() < 1e9), error="is not a whole number; correct it"
 )
 ONCE = Check(lambda x: ~x.duplicated(), error="is there twice; remove or renumber one of the rows")
 CODE = Check(lambda x: x >= 1, error="is not a county code; give the FIPS code, like 27001")
+NAME = [
+    Check(
+        lambda x: ~x.isin([name for name in x.unique() if UNPRINTABLE.search(str(name))]),
+        error="has a line end or another control character; remove it",
+    ),
+    Check(
+        lambda x: ~x.isin([name for name in x.unique() if len(str(name)) > LONGEST_NAME]),
+        error=f"is longer than {LONGEST_NAME} characters; shorten it",
+    ),
+]
 
 HOUSES = DataFrameSchema(
     {
-        "house_id": Column(None, ONCE),
-        "state": Column(None),
+        "house_id": Column(None, [*NAME, ONCE]),
+        "state": Column(None, NAME),
         "county_fips": Column(float, [WHOLE, CODE]),
         "floor": Column(float, WHOLE),
         "activity": Column(
@@ -41,6 +58,10 @@ HOUSES = DataFrameSchema(
                     lambda x: x <= HIGHEST_ACTIVITY,
                     error=f"is above {HIGHEST_ACTIVITY:,.0f} pCi/L; correct it (the unit is pCi/L)",
                 ),
+                Check(
+                    lambda x: (x == 0) | (x >= LOWEST_ACTIVITY),
+                    error=f"is below {LOWEST_ACTIVITY:g} pCi/L, but not 0; correct it",
+                ),
             ],
         ),
     }
@@ -49,8 +70,8 @@ HOUSES = DataFrameSchema(
 COUNTIES = DataFrameSchema(
     {
         "county_fips": Column(float, [WHOLE, CODE, ONCE]),
-        "state": Column(None),
-        "county": Column(None),
+        "state": Column(None, NAME),
+        "county": Column(None, NAME),
         "lon": Column(
             float,
             Check.in_range(-180, 180, error="is no longitude; give degrees, east positive"),
@@ -63,10 +84,13 @@ COUNTIES = DataFrameSchema(
         ),
         "uranium": Column(
             float,
-            Check(
-                lambda x: (x > 0) & (x < float("inf")),
-                error="is not above 0 ppm; leave it blank where it was not measured",
-            ),
+            [
+                Check(
+                    lambda x: x > 0,
+                    error="is not above 0 ppm; leave it blank where it was not measured",
+                ),
+                Check.in_range(1e-6, 1e6, error="is no share in ppm; correct it or leave it blank"),
+            ],
             nullable=True,
         ),
     }
@@ -154,6 +178,7 @@ def _read(path: Path, schema: DataFrameSchema, given: Mapping[str, str], setting
     columns = {name: given.get(name, name) for name in schema.columns}
     try:
         header = _header(path)
+        _refuse_nul(path)
         blank = {
             name
             for name, column in schema.columns.items()
@@ -172,12 +197,14 @@ def _read(path: Path, schema: DataFrameSchema, given: Mapping[str, str], setting
 
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield each record that is not blank, the header first, with the line it begins on."""
+    last = deque([""], maxlen=1)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, skipinitialspace=True)
+        reader = csv.reader((last.append(line) or line for line in file), skipinitialspace=True)
         begins = 1
         try:
             for record in reader:
-                if len(record) > 1 or any(field.strip() for field in record):
+                # Two quotes alone are a field, as they are to pandas.
+                if len(record) > 1 or last[0].strip():
                     yield begins, record
                 begins = reader.line_num + 1
         except csv.Error:
@@ -193,9 +220,19 @@ def _header(path: Path) -> list[str]:
         raise DataError(
             f"{path}: no such table; correct data.houses or data.counties of the study"
         ) from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: is a folder; name the table in it") from None
     except StopIteration:
         raise DataError(f"{path}: the file is empty; it needs a header and rows") from None
     return [name.strip() for name in header]
+
+
+def _refuse_nul(path: Path) -> None:
+    # The readers disagree on what a NUL ends. UTF-16 is full of them.
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if b"\0" in line:
+                raise DataError(f"{path}: line {number}: a NUL byte; save the table as UTF-8 CSV")
 
 
 def _require(path: Path, header: list[str], columns: Mapping[str, str], setting: str) -> None:
@@ -221,6 +258,7 @@ def _parse(path: Path, header: list[str], text: list[str]) -> pd.DataFrame:
             raw = pd.read_csv(
                 path,
                 encoding="utf-8-sig",
+                compression=None,
                 index_col=False,
                 skipinitialspace=True,
                 keep_default_na=False,
@@ -263,6 +301,9 @@ def _not_utf8(path: Path) -> DataError:
 
 def _checked(table: Table, schema: DataFrameSchema) -> Table:
     rows = table.rows.copy(deep=False)
+    for name in TEXT:
+        if name in rows:
+            rows[name] = _names(rows[name])
     numbers = [name for name, column in schema.columns.items() if column.dtype is not None]
     for name in numbers:
         rows[name] = _numbers(table, name)
@@ -275,6 +316,17 @@ def _checked(table: Table, schema: DataFrameSchema) -> Table:
         raise found.error(error.schema.name, row, problem) from None
     whole = [name for name in ("county_fips", "floor") if name in rows]
     return Table(table.path, table.columns, rows.astype(dict.fromkeys(whole, "int64")))
+
+
+def _names(column: pd.Series) -> pd.Series:
+    """Text without blanks at its ends; whole numbers if every one is written as such."""
+    column = column.str.strip().replace("", np.nan)
+    try:
+        numbers = column.astype("int64")
+    except (ValueError, OverflowError):
+        return column
+    # 007 and 7 are two houses, and so are 1 and 1.0.
+    return numbers if (numbers.astype(str) == column).all() else column
 
 
 def _numbers(table: Table, name: str) -> pd.Series:

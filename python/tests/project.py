@@ -23,25 +23,29 @@ output=()
 reading=
 for word in "${{@:3}}"; do
     case $word in
-        -o | --coords | --estimates) reading=yes ;;
+        --kept) reading=folder ;;
+        -o | --coords | --estimates | --coverage) reading=yes ;;
         -*) reading= ;;
         *)
-            if [[ $reading ]]; then output+=("$word")
+            if [[ $reading == folder ]]; then reading=
+            elif [[ $reading ]]; then output+=("$word")
             elif [[ $word == */* && ! -e $word ]]; then echo "error: no $word yet" >&2; exit 1
             fi
             ;;
     esac
 done
-[[ $stage != pooling.results ]] || output=("${{output[0]}}/scores.csv")
+[[ $stage != pooling.results ]] || output=("${{output[0]}}"/{{models,scores}}.csv)
 echo "${{*:2}}" >> {log}
 [[ -z ${{LINGER:-}} ]] || sleep 0.0$((RANDOM % 9))
 if [[ ${{FAIL:-}} && "$*" == *$FAIL* ]]; then
     [[ -z ${{HALF:-}} ]] || echo half > "${{output[0]}}"
     exit 1
 fi
+run=$$-$RANDOM
 for file in "${{output[@]}}"; do
     [[ -d ${{file%/*}} ]] || mkdir -p "${{file%/*}}"
     echo "made by $stage" > "$file"
+    [[ -z ${{SEALS:-}} ]] || stat -c "$run %s %.9Y $file" "$file" | sed 's/\\.//' >> "$SEALS"
 done
 """
 
@@ -129,6 +133,11 @@ class Project:
         """What this run of make built: `stage`, or `stage model` for stages of one model."""
         return {label(words) for words in self.stages(*arguments, **variables)}
 
+    def edit_code(self, module: str) -> None:
+        """Add a constant that nothing uses to a module, `prepare` or `figures/trace`."""
+        with (self.folder / f"python/pooling/{module}.py").open("a") as file:
+            file.write("\n_EDITED = 1\n")
+
     def edit(self, name: str, old: str, new: str) -> None:
         """Replace text in one file."""
         path = self.folder / name
@@ -150,5 +159,6 @@ def label(words: list[str]) -> str:
         "score",
         "sensitivity",
         "other_priors",
+        "sbc",
     )
     return f"{stage} {model}" if of_one_model else stage

@@ -11,6 +11,7 @@ from programs import ROOT, cmdstan
 
 from pooling import compile as stage
 from pooling.errors import ProgramError
+from pooling.files import replacing
 
 
 @pytest.fixture
@@ -101,3 +102,25 @@ def test_program_is_compiled_under_its_own_name_with_its_includes(tmp_path, monk
     assert seen["force"] is True
     assert (seen["name"], seen["text"]) == ("pooled.stan", pooled())
     assert seen["include-paths"] == [str(ROOT / "stan")]
+
+
+def test_text_that_was_compiled_before_is_found_again(tmp_path, monkeypatch):
+    compiled = []
+
+    def pretend(program, cmdstan, executable):
+        compiled.append(program.read_text())
+        with replacing(executable) as draft:
+            draft.write_text(f"number {len(compiled)}")
+
+    monkeypatch.setattr(stage, "compile_program", pretend)
+    toolchain, program = tmp_path / "toolchain.json", tmp_path / "foo.stan"
+    toolchain.write_text(json.dumps({"cmdstan": str(cmdstan())}))
+    other = pooled().replace("sigma);\n}", "2 * sigma);\n}")
+    made = []
+    for text in (pooled(), other, "// a remark\n" + pooled()):
+        program.write_text(text)
+        arguments = [str(program), str(toolchain), "--kept", str(tmp_path / "kept")]
+        stage.main([*arguments, "-o", str(tmp_path / "foo")])
+        made.append((tmp_path / "foo").read_text())
+    assert made == ["number 1", "number 2", "number 1"]
+    assert compiled == [pooled(), other]

@@ -149,7 +149,10 @@ def test_y_rep_is_normal_about_the_mean_of_the_shipped_programs(runs):
 
 
 INFO = {
-    "inputs": {name: {} for name in ("N", "J", "county", "held_out", "prior_only", "pointwise")},
+    "inputs": {
+        name: {"dimensions": int(name == "county")}
+        for name in ("N", "J", "county", "held_out", "prior_only", "pointwise")
+    },
     "parameters": {"sigma": {"dimensions": 0}},
     "transformed parameters": {"alpha": {"dimensions": 1}, "beta": {"dimensions": 1}},
     "generated quantities": {"log_lik": {"dimensions": 1}, "y_rep": {"dimensions": 1}},
@@ -194,7 +197,7 @@ def test_data_that_nothing_provides_is_named():
 
 @pytest.mark.parametrize("switch", ["held_out", "prior_only", "pointwise"])
 def test_missing_switch_is_named(switch):
-    said = faults(inputs={name: {} for name in INFO["inputs"] if name != switch})
+    said = faults(inputs={k: v for k, v in INFO["inputs"].items() if k != switch})
     assert f"its data block lacks `{switch}`" in said
     assert said.count("  - ") == 1
 

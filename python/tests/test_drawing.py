@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from plotnine import aes, geom_line, geom_point, ggplot, labs
 
-from pooling.drawing import draw, save
+from pooling.drawing import draw, save, shortened
 from pooling.draws import write_fit
 from pooling.errors import NothingToShow
 
@@ -32,6 +32,12 @@ def test_a_figure_carries_its_description_but_no_date(tmp_path):
     assert "<dc:description>Two points, the second higher.</dc:description>" in text
     assert "<dc:date>" not in text
     assert b"A line that rises." in (tmp_path / "a.png").read_bytes()
+
+
+def test_places_in_an_svg_are_to_a_hundredth_and_nothing_else_is_shortened():
+    kept = 'height="7.123456" transform="scale(0.015625)" id="d.123456"'
+    long = f'<path d="M 1.239999 -2.5 \nL 3 0.004999 " x="10.987654" y="-0.127" {kept}/>'
+    assert shortened(long) == f'<path d="M 1.23 -2.5 \nL 3 0.00 " x="10.98" y="-0.12" {kept}/>'
 
 
 def test_the_size_in_pixels_is_inches_by_resolution(tmp_path):

@@ -61,6 +61,16 @@ def test_expected_is_intercept_plus_slope_on_the_first_floor(example_fit):
     assert expected.values[:7] == pytest.approx([1.2, 1.2, 0.7, 0.7, 1.8, 1.8, 2.1])
 
 
+def test_moments_of_houses_are_those_of_their_expected_draws(example_fit):
+    fit = example_fit("per_county")
+    moments, expected = fit.expected_moments, fit.expected().values
+    assert moments["mean"].to_numpy() == pytest.approx(expected.mean(axis=0))
+    assert moments["variance"].to_numpy() == pytest.approx(expected.var(axis=0, ddof=1))
+    # AITKIN's basement: draws 1.2 + 0.1 (-12, ..., 12) / 10, of which each chain has one set,
+    # so their squares about the mean are 2 * 2 * (1 + ... + 144) / 100^2.
+    assert moments["variance"][0] == pytest.approx(4 * 650 / 100**2 / 49)
+
+
 def test_pointwise_has_a_row_a_sample_and_a_column_a_house(example_fit):
     fit = example_fit()
     replicated = fit.pointwise("posterior_predictive")

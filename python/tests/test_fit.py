@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 from programs import executable, quick, tiny_coords, tiny_data
 
+from pooling import fit as stage
 from pooling.draws import open_fit
+from pooling.files import replacing
 from pooling.fit import as_tree, main
 from pooling.sampling import sample
 
@@ -176,6 +178,8 @@ def test_record_holds_what_repeats_the_fit(stored):
     record = json.loads((folder / "record.json").read_text())
     assert record["program"] == "data { int N; }\n"
     assert record["sampler"]["seed"] == 20060
+    by_house = {"county", "floor_measure", "log_radon"}
+    assert record["data"].keys() == tiny_data().keys() - by_house
     assert record["toolchain"]["version"] == "2.27.0"
     assert set(record["sha256"]) == set(files)
     assert record["sha256"]["data"] == hashlib.sha256(files["data"].read_bytes()).hexdigest()
@@ -185,3 +189,28 @@ def test_record_holds_what_repeats_the_fit(stored):
 
 def test_nothing_else_is_left_in_the_folder(stored):
     assert {path.name for path in stored[0].iterdir()} == {"fit.nc", "record.json"}
+
+
+def test_fit_that_was_made_before_is_found_again(stored, tmp_path, monkeypatch):
+    """Seeds are 1, 2, 1; the third fit is the first one, and its record too."""
+    _, files = stored
+    made = []
+
+    def pretend(inputs, settings, output):
+        made.append(settings.seed)
+        for path in (output, output.with_name("record.json")):
+            with replacing(path) as draft:
+                draft.write_text(f"{path.name} with seed {settings.seed}, number {len(made)}")
+
+    monkeypatch.setattr(stage, "fit", pretend)
+    order = ("essence", "data", "coords", "sampler", "toolchain")
+    output, sampler = tmp_path / "pooled/fit.nc", tmp_path / "sampler.json"
+    found = []
+    for seed in (1, 2, 1):
+        sampler.write_text(json.dumps(quick().model_dump() | {"seed": seed}))
+        inputs = [str(files[name]) if name != "sampler" else str(sampler) for name in order]
+        kept = ["--kept", str(tmp_path / "kept"), "-o", str(output)]
+        main([str(executable("pooled")), *inputs, *kept])
+        found.append((output.read_text(), output.with_name("record.json").read_text()))
+    assert made == [1, 2]
+    assert found[2] == found[0] != found[1]

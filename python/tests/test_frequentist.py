@@ -300,3 +300,13 @@ def test_file(tmp_path):
     assert list(found) == COLUMNS
     # A correlation with slopes that do not vary is the one thing that has no value.
     assert set(found.loc[found["value"].isna(), "parameter"]) == {"rho"}
+
+
+def test_reml_is_left_out_of_very_many_houses(monkeypatch):
+    data, coords = study_data("indiana")
+    monkeypatch.setattr(frequentist, "LARGEST", data["N"])
+    assert set(frequentist.estimate(data, coords)["formula"]) == {
+        "y ~ floor",
+        "y ~ floor + county",
+        "y ~ floor, by county",
+    }

@@ -169,8 +169,54 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
     ],
 )
 def test_edited_code_reruns_what_it_is_part_of(project, code, made):
-    (project.folder / f"python/pooling/{code}.py").touch()
+    project.edit_code(code)
     assert project.built("all") == made
+
+
+@pytest.mark.parametrize("code", ["fit", "prepare", "compile", "check", "figures/trace", "report"])
+def test_comment_in_code_reruns_nothing(project, code):
+    path = project.folder / f"python/pooling/{code}.py"
+    path.write_text("# a remark\n" + path.read_text())
+    assert project.built("all") == set()
+
+
+def test_code_that_is_not_python_is_named(project):
+    with (project.folder / "python/pooling/check.py").open("a") as file:
+        file.write("def half(:\n")
+    run = project.run("all")
+    assert run.returncode
+    assert "python/pooling/check.py:" in run.stderr
+    assert "not Python" in run.stderr
+
+
+CALIBRATED = {"calibration", "sbc_figures.sbc", "sbc_figures.sbc_coverage"}
+
+
+@pytest.fixture
+def calibrated(project):
+    """The project after `make sbc`, which is no part of `make all`."""
+    assert project.built("sbc") == of(MODELS, "sbc") | CALIBRATED
+    assert project.built("sbc", "all") == set()
+    return project
+
+
+def test_calibration_follows_what_it_is_made_of(calibrated):
+    assert calibrated.built("sbc", SIMS="10") == of(MODELS, "sbc") | CALIBRATED
+    assert calibrated.built("sbc", SIMS="10") == set()
+    narrow, wide = "mu_alpha    = { loc = 1, scale = 1 }", "mu_alpha    = { loc = 1, scale = 2 }"
+    calibrated.edit("data/studies/minnesota.toml", narrow, wide)
+    assert calibrated.built("sbc", SIMS="10") == of(MODELS, "sbc") | CALIBRATED
+    calibrated.edit("data/studies/minnesota.toml", "scale = 2 }", "scale = 1 }")
+    calibrated.edit_code("uniformity")
+    made = calibrated.built("sbc", SIMS="10")
+    assert made == of(MODELS, "sbc") | CALIBRATED
+    calibrated.edit_code("sbc_figures/sbc")
+    assert calibrated.built("sbc", SIMS="10") == {"sbc_figures.sbc"}
+
+
+def test_one_model_is_calibrated_alone(project):
+    assert project.built("pooled-sbc") == {"sbc pooled", "calibration"}
+    assert project.built("pooled-sbc") == set()
 
 
 def test_figures_that_read_left_out_houses_are_those_that_wait_for_them():
@@ -345,7 +391,7 @@ def test_failing_stage_leaves_nothing_half(project, failing, lost):
 def test_failing_stage_keeps_what_was_made_earlier(project, failing, code, pair):
     before = {path: path.stat().st_mtime_ns for path in project.folder.glob(pair)}
     assert len(before) >= 2
-    (project.folder / f"python/pooling/{code}.py").touch()
+    project.edit_code(code)
     for path in before:
         goal = str(path.relative_to(project.folder))
         project.stages(goal, fails=True, FAIL=f"pooling.{failing}")

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pooling import panels
 from pooling.panels import (
     arrange,
     by_model,
@@ -96,3 +97,16 @@ def test_the_same_rows_of_each_panel_are_drawn():
     drawn = rows[some_of_each(rows, "panel", 3)]
     assert drawn["county"].tolist() == 2 * [0, 2, 4]
     assert some_of_each(rows, "panel", 5).all()
+
+
+def test_houses_beyond_what_can_be_told_apart_are_thinned_evenly_county_by_county(monkeypatch):
+    monkeypatch.setattr(panels, "MOST_HOUSES", 4)
+    houses = pd.DataFrame({"county_fips": [1] * 8 + [2] * 3 + [3] * 6, "n": range(17)})
+    kept = panels.some_houses(houses)
+    # Of eight every second, of three all, and of six four.
+    assert kept["n"].tolist()[:7] == [0, 2, 4, 6, 8, 9, 10]
+    assert kept["county_fips"].value_counts().to_dict() == {1: 4, 2: 3, 3: 4}
+    assert panels.about_houses(kept["county_fips"]) == (
+        "houses, at most 4 of a county, evenly spaced"
+    )
+    assert panels.about_houses(houses["county_fips"][8:11]) == "houses"

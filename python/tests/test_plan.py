@@ -80,7 +80,7 @@ def test_second_run_writes_nothing(folder):
     [
         ("A study", "The study", {"trial/about.json"}),
         ("seed = 1", "seed = 2", {"trial/sampler.json"}),
-        ("upper = 100", "upper = 99", {"trial/priors.json"}),
+        ("upper = 100", "upper = 99", {"trial/priors.json", "trial/calibration.json"}),
         ("funnel = 27021", "funnel = 27035", {"trial/figures.json"}),
         ('["MN"]', '["MN", "WI"]', {"trial/data.json", "trial/chosen.json", "trial/plan.mk"}),
         (
@@ -185,11 +185,14 @@ def test_every_phony_target_is_reserved():
     assert set(line.split()[1:]) - {"FORCE"} <= plan.RESERVED
 
 
-@pytest.mark.parametrize("name", ["my houses.csv", "a:b.csv", "cost$.csv", "a#b.csv"])
+@pytest.mark.parametrize(
+    "name",
+    ["my houses.csv", "a:b.csv", "cost$.csv", "a#b.csv", "`touch x`.csv", "a'b.csv", "(a).csv"],
+)
 def test_table_needs_a_path_that_make_can_read(folder, name):
     (folder / "data" / name).touch()
     edit(folder, "[data]", f'[data]\nhouses = "../{name}"')
-    with pytest.raises(StudyError, match=r"trial\.toml: .*make cannot read a path with spaces"):
+    with pytest.raises(StudyError, match=r"trial\.toml: .*make cannot read this path"):
         run()
 
 
@@ -234,6 +237,15 @@ def test_study_to_which_no_program_applies_is_an_error(folder):
     (folder / "stan/pooled.stan").unlink()
     with pytest.raises(StudyError, match="no program applies"):
         run()
+
+
+def test_priors_of_calibration_are_completed_by_the_studys_own(folder):
+    run()
+    edit(folder, "[sampler]", "[calibration]\nsigma_alpha = { scale = 0.2 }\n[sampler]")
+    assert rewritten(folder) == {"trial/calibration.json"}
+    own = json.loads((folder / ".build/trial/priors.json").read_text())
+    instead = json.loads((folder / ".build/trial/calibration.json").read_text())
+    assert instead == own | {"sigma_alpha": {"scale": 0.2, "upper": math.inf}}
 
 
 def test_other_priors_are_completed_by_the_studys_own(folder):

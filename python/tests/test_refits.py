@@ -16,7 +16,7 @@ from programs import ROOT, cmdstan, executable, quick, tiny_data
 from scipy import integrate, stats
 
 from pooling import refits
-from pooling.errors import SamplingError
+from pooling.errors import DisturbedError, SamplingError
 from pooling.program import essence
 from pooling.refits import Program
 
@@ -122,7 +122,7 @@ def test_local_cluster_agrees_with_one_process(job, here, tmp_path):
 
 
 def test_finished_refits_are_never_repeated(job, tmp_path, monkeypatch):
-    done = {"elpd": [-1.0], "converged": [True]}
+    done = {"elpd": [-1.0], "mean": [0.5], "mcse": [0.1], "pit": [0.2], "converged": [True]}
 
     class OnlyFoldThree:
         """A client that refuses every fold but the one that is missing."""
@@ -155,6 +155,30 @@ def test_finished_refits_are_never_repeated(job, tmp_path, monkeypatch):
     monkeypatch.setattr(refits, "cluster", lambda _: pytest.fail("nothing is left to do"))
     assert refits.run_refits(**first, kept=tmp_path) == {"3": done}
     assert kept.exists()
+
+
+@pytest.mark.parametrize("content", ["", '{"elpd": [-1', "[]", "null", '{"elpd": [-1.0]'])
+def test_damaged_refit_counts_as_missing(tmp_path, content):
+    file = tmp_path / "refit.json"
+    file.write_text(content)
+    assert refits.read_kept(file) is None
+
+
+def test_finished_refit_is_read_back(tmp_path):
+    file = tmp_path / "refit.json"
+    scores = refits.stopped(2, "")
+    file.write_text(json.dumps(scores))
+    assert refits.read_kept(file).keys() == scores.keys()
+    assert refits.read_kept(tmp_path / "none.json") is None
+
+
+def test_killed_refit_is_not_tried_with_other_settings(job, monkeypatch):
+    def killed(*_, **__):
+        raise DisturbedError("chain 1 was killed")
+
+    monkeypatch.setattr(refits.sampling, "sample", killed)
+    with pytest.raises(DisturbedError):
+        refits.refit(job["program"], job["data"], [0], quick().model_dump())
 
 
 def test_holding_out_moves_one_house_to_the_end():

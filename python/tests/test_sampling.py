@@ -6,7 +6,7 @@ from programs import executable, quick, tiny_data
 
 from pooling import sampling
 from pooling.draws import Start
-from pooling.errors import SamplingError
+from pooling.errors import DisturbedError, SamplingError
 from pooling.sampling import sample
 
 
@@ -28,6 +28,18 @@ def test_chains_differ():
     both = draws(quick())
     assert both.shape[:2] == (100, 2)
     assert not np.array_equal(both[:, 0], both[:, 1])
+
+
+def test_every_so_many_draws_are_kept_with_so_many_digits():
+    # Without replications, which take random numbers from the chain that made them.
+    settings = quick(prior_draws=120, pointwise=False)
+    options = {"prior_only": True, "progress": False}
+    every = sample(executable("pooled"), tiny_data(), settings, **options)
+    fifth = sample(executable("pooled"), tiny_data(), settings, **options, thin=5, digits=9)
+    means = every.draws_pd()["mu_alpha"].to_numpy().reshape(2, 120)[:, ::5].ravel()
+    kept = fifth.draws_pd()["mu_alpha"].to_numpy()
+    assert kept == pytest.approx(means, rel=1e-5)
+    assert (kept != means).any(), "more digits"
 
 
 def test_settings_reach_the_sampler():
@@ -123,3 +135,71 @@ def test_failure_of_the_prior_says_so():
             prior_only=True,
             progress=False,
         )
+
+
+def disturbed(folder, times, what):
+    """A program whose second chain does `what` to itself when it is started, so many times."""
+    wrapper = folder / "pooled"
+    wrapper.write_text(
+        f"""#!/bin/bash
+        if [[ " $* " == *" id=2 "* && $(ls {folder} | grep -c started) -lt {times} ]]; then
+            touch {folder}/started.$$
+            {what}
+        fi
+        exec {executable("pooled")} "$@"
+        """
+    )
+    wrapper.chmod(0o755)
+    return wrapper
+
+
+def sample_disturbed(program):
+    return sample(program, tiny_data(), quick(), progress=False).draws()
+
+
+@pytest.mark.parametrize("what", ["kill -KILL $$", "kill -TERM $$", "kill -STOP $$"])
+def test_chain_that_was_killed_or_hangs_is_tried_again(tmp_path, monkeypatch, what):
+    monkeypatch.setenv("STALL", "2")
+    found = sample_disturbed(disturbed(tmp_path, 1, what))
+    assert np.array_equal(found, draws(quick())), "the same seed, the same draws"
+    assert len(list(tmp_path.glob("started.*"))) == 1
+
+
+def test_chain_that_is_killed_again_is_named(tmp_path):
+    with pytest.raises(DisturbedError) as caught:
+        sample_disturbed(disturbed(tmp_path, 9, "kill -KILL $$"))
+    assert str(caught.value) == (
+        "pooled: sampling its posterior failed: chain 2 was killed by SIGKILL, perhaps because "
+        "memory ran out; run make again"
+    )
+    assert len(list(tmp_path.glob("started.*"))) == 2
+
+
+def test_chain_that_hangs_again_is_one_error(tmp_path, monkeypatch):
+    monkeypatch.setenv("STALL", "1")
+    with pytest.raises(DisturbedError, match="used no processor time for 1 seconds"):
+        sample_disturbed(disturbed(tmp_path, 9, "kill -STOP $$"))
+
+
+def test_programs_own_end_is_not_a_disturbance(tmp_path):
+    with pytest.raises(SamplingError) as caught:
+        sample_disturbed(disturbed(tmp_path, 9, "exit 3"))
+    assert not isinstance(caught.value, DisturbedError)
+
+
+def test_draws_that_are_cut_short_are_no_draws(tmp_path):
+    program = disturbed(tmp_path, 9, "")
+    text = program.read_text().replace("exec ", "").rstrip()
+    cut = """
+        for word; do [[ $word != file=*.csv ]] || output=${word#file=}; done
+        [[ ! ${output:-} || ! -e $output ]] || truncate -s -300 "$output"
+        """
+    program.write_text(text + cut)
+    with pytest.raises(DisturbedError, match="their draws are not complete"):
+        sample_disturbed(program)
+
+
+def test_stall_that_is_no_number_is_refused(monkeypatch):
+    monkeypatch.setenv("STALL", "soon")
+    with pytest.raises(SamplingError, match="STALL=soon: give a number of seconds"):
+        draws(quick())

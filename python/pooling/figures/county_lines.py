@@ -31,7 +31,16 @@ from plotnine import (
 
 from pooling.drawing import draw
 from pooling.draws import Fit, chosen_counties
-from pooling.panels import MARKERS_Y, caption, reach, side, spread_out, strip
+from pooling.panels import (
+    MARKERS_Y,
+    about_houses,
+    caption,
+    reach,
+    side,
+    some_houses,
+    spread_out,
+    strip,
+)
 from pooling.study import Figures
 from pooling.theme import DATA, label_colours, story_order, theme_pooling
 
@@ -102,6 +111,7 @@ def _lines(fit: Fit, counties: pd.DataFrame) -> pd.DataFrame:
 
 def _houses(fit: Fit, counties: pd.DataFrame) -> pd.DataFrame:
     houses = fit.houses[fit.houses["county_fips"].isin(counties["county_fips"])]
+    houses = some_houses(houses)
     shift = np.random.default_rng(1).uniform(-0.07, 0.07, len(houses))
     return pd.DataFrame(
         {
@@ -159,9 +169,10 @@ def plot(frame: pd.DataFrame) -> ggplot:
 
 def _caption(frame: pd.DataFrame, inches: float) -> str:
     drawn = frame.loc[frame["kind"] == "draw", "draw"].nunique()
+    houses = frame[(frame["kind"] == "house") & (frame["row"] == frame["row"].iloc[0])]
     text = (
         f"Study {frame['study'].iloc[0]}. Thin: {drawn} posterior draws, evenly spaced; thick: "
-        "posterior mean; points: houses."
+        f"posterior mean; points: {about_houses(houses['county'])}."
     )
     unidentified = frame.loc[~frame["identified"], "county"].unique()
     if len(unidentified):

@@ -30,7 +30,15 @@ from plotnine import (
 
 from pooling.drawing import draw
 from pooling.draws import Fit, chosen_counties
-from pooling.panels import BESIDE, MARKERS_Y, caption, reach, side
+from pooling.panels import (
+    BESIDE,
+    MARKERS_Y,
+    about_houses,
+    caption,
+    reach,
+    side,
+    some_houses,
+)
 from pooling.study import Figures
 from pooling.theme import DATA, label_colours, story_order, theme_pooling
 
@@ -64,7 +72,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     houses = fits[0].houses[["county_fips", "floor", "log_radon"]]
     shift = np.random.default_rng(1).uniform(-0.07, 0.07, len(houses))
     houses = houses.assign(kind="house", floor=houses["floor"] + shift)
-    parts.append(houses[houses["county_fips"].isin(codes)])
+    parts.append(some_houses(houses[houses["county_fips"].isin(codes)]))
     table = pd.concat(parts, ignore_index=True)
     named = dict(zip(codes, panels, strict=True))
     table["panel"] = pd.Categorical(table["county_fips"].map(named), panels, ordered=True)
@@ -136,9 +144,11 @@ def _segments(lines: pd.DataFrame, colours: dict[str, str]) -> list[geom_segment
 
 
 def _caption(frame: pd.DataFrame, inches: float) -> str:
+    houses = frame[frame["kind"] == "house"]
     text = (
         f"Study {frame['study'].iloc[0]}. Lines: posterior means, thinner for later models so that "
-        "lines at one place are all seen; points: houses, counted as basement + first floor."
+        f"lines at one place are all seen; points: {about_houses(houses['panel'])}; counted as "
+        "basement + first floor."
     )
     if not frame["identified"].all():
         text += (

@@ -80,8 +80,12 @@ def frame(fits: Sequence[Fit], figures: Figures, frequentist: pd.DataFrame) -> p
         No model of the study has a twin with estimates.
     """
     shared = frequentist[frequentist["parameter"].isin([*PARAMETERS])]
-    models = shared["models"].fillna("").str.split()
-    parts = [_paired(fit, shared[[fit.model in own for own in models]]) for fit in fits]
+    models = shared["models"].fillna("").astype(str).str.split()
+    # As booleans even where there is no row: an empty list would choose columns.
+    parts = [
+        _paired(fit, shared[np.array([fit.model in names for names in models], dtype=bool)])
+        for fit in fits
+    ]
     rows = pd.concat(parts, ignore_index=True)
     if rows.empty:
         raise NothingToShow(

@@ -72,7 +72,7 @@ def frame(
     """
     first, last = _roles(fits, from_model, to_model)
     counties = first.counties
-    start = first.effects().mean("sample")
+    start = _means(first)
     table = pd.DataFrame(
         {
             "study": first.study,
@@ -90,7 +90,7 @@ def frame(
     table.insert(2, "name", table["county"].where(highlighted, ""))
     parts = []
     for fit in last:
-        end = fit.effects().mean("sample")
+        end = _means(fit)
         to = {"model": fit.model, "label": fit.label}
         to |= {"intercept_to": end["alpha"], "slope_to": end["beta"]}
         parts.append(table.assign(**to, has_end=table["identified"] | _pools(fit)))
@@ -124,6 +124,11 @@ def _role(fits: Sequence[Fit], model: str, setting: str) -> Fit:
             return fit
     known = ", ".join(fit.model for fit in fits)
     raise StudyError(f"shrinkage: no fit of model {model!r}; choose {setting}= one of {known}")
+
+
+def _means(fit: Fit) -> dict[str, np.ndarray]:
+    """Posterior mean of each county's `alpha` and `beta`, (county,)."""
+    return {name: draws.values.mean(axis=0) for name, draws in fit.effects().items()}
 
 
 def _pools(fit: Fit) -> bool:

@@ -1,0 +1,90 @@
+"""Read a netCDF-4 file group by group, through HDF5.
+
+xarray's own reader opens every variable of every group, a quarter of a second of a
+fit. Here a group is opened when it is first asked for, and a variable is read
+whenever its values are, and never kept: thirteen fits are not in memory together.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import h5py
+import numpy as np
+import xarray as xr
+from xarray.backends import BackendArray
+from xarray.core import indexing
+
+
+class Groups:
+    """The groups of a file by name, with what is used of an xarray DataTree.
+
+    Parameters
+    ----------
+    path
+        A netCDF-4 file, as xarray writes it.
+
+    Attributes
+    ----------
+    attrs
+        The file's own attributes.
+    children
+        Names of the groups.
+
+    Raises
+    ------
+    OSError
+        The file is missing or damaged.
+    """
+
+    def __init__(self, path: Path):
+        self._file = h5py.File(path, "r")
+        # Those that begin so are the format's own.
+        self.attrs = {k: v for k, v in self._file.attrs.items() if not k.startswith("_")}
+        self.children = tuple(self._file)
+        self._open = cache(self._dataset)
+
+    def __getitem__(self, name: str) -> xr.DataTree:
+        """A group; its variables are read when their values are asked for.
+
+        Raises
+        ------
+        KeyError
+            The file has no such group.
+        """
+        return xr.DataTree(self._open(name), name=name)
+
+    def _dataset(self, name: str) -> xr.Dataset:
+        group = self._file[name]
+        # A dimension without coordinates is a dataset too, one that says so in its name.
+        kept = {
+            key: values
+            for key, values in group.items()
+            if not _text(values.attrs.get("NAME", "")).startswith("This is a netCDF dimension but")
+        }
+        return xr.Dataset({key: _variable(key, values) for key, values in kept.items()})
+
+
+def _variable(name: str, values: h5py.Dataset) -> xr.Variable:
+    dims = [str(scale[0].name).rpartition("/")[2] if len(scale) else name for scale in values.dims]
+    return xr.Variable(dims, indexing.LazilyIndexedArray(_Values(values)))
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+class _Values(BackendArray):
+    """Values of a variable where they are stored, with netCDF's text and xarray's truth values."""
+
+    def __init__(self, stored: h5py.Dataset):
+        truth = _text(stored.attrs.get("dtype", "")) == "bool"
+        self._stored = stored.asstr() if h5py.check_string_dtype(stored.dtype) else stored
+        self.shape = stored.shape
+        self.dtype = np.dtype(bool) if truth else stored.dtype
+
+    def __getitem__(self, key: indexing.ExplicitIndexer) -> np.ndarray:
+        support = indexing.IndexingSupport.OUTER_1VECTOR
+        return indexing.explicit_indexing_adapter(key, self.shape, support, self._read)
+
+    def _read(self, key: tuple) -> np.ndarray:
+        return np.asarray(self._stored[key]).astype(self.dtype, copy=False)

@@ -1,0 +1,141 @@
+"""Faults, small and quick: a project whose stages are stubs is disturbed, and made again."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from project import Project, copy_project, fake_cmdstan, without_make
+
+MODELS = ("pooled", "per_county")
+FIGURES = ("funnel", "states")
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project of two models and two figures in which everything was made."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    copy_project(folder)
+    for path in folder.glob("python/pooling/figures/[a-z]*.py"):
+        if path.stem not in FIGURES:
+            path.unlink()
+    for path in folder.glob("stan/*.stan"):
+        if path.stem not in MODELS:
+            path.unlink()
+    study = folder / "data/studies/minnesota.toml"
+    text = study.read_text()
+    study.write_text(text.replace("hierarchical_centered =", "pooled ="))
+    project = Project(folder).with_stub(fake_cmdstan(tmp_path / "cmdstan"))
+    project.built("all")
+    return project
+
+
+def contents(project):
+    """What is in the project's results and executables, by path."""
+    parts = ("data/fits", "data/prepared", "reports/minnesota", "stan")
+    files = (path for part in parts for path in (project.folder / part).rglob("*"))
+    return {path: path.read_bytes() for path in files if path.is_file()}
+
+
+def test_what_was_damaged_is_made_again_and_nothing_else(project):
+    before = contents(project)
+    cut, emptied, gone = (
+        project.folder / name
+        for name in (
+            "reports/minnesota/figures/funnel.svg",
+            "stan/pooled",
+            "reports/minnesota/tables/models.csv",
+        )
+    )
+    changed = cut.stat().st_mtime_ns
+    cut.write_bytes(cut.read_bytes()[:3])
+    os.utime(cut, ns=(changed, changed))
+    emptied.write_bytes(b"")
+    gone.unlink()
+    made = project.built("all")
+    assert {"figures.funnel", "compile pooled", "fit pooled", "results", "report"} <= made
+    assert "fit per_county" not in made
+    assert contents(project) == before
+    assert project.built("all") == set()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"PROGRAMS := po", b"\0\0\n", b"PROGRAMS := a\n  garbage"]
+)
+def test_damaged_plan_is_made_again(project, content):
+    before = contents(project)
+    (project.folder / ".build/minnesota/plan.mk").write_bytes(content)
+    run = project.run("all")
+    assert run.returncode == 0, run.stderr
+    assert contents(project) == before
+
+
+def test_damage_is_reported_once(project):
+    (project.folder / "reports/minnesota/index.html").write_text("damaged")
+    said = [project.run("all").stdout for _ in range(2)]
+    line = "damaged  reports/minnesota/index.html: changed since it was made; make it again\n"
+    assert line in said[0]
+    assert "damaged" not in said[1]
+
+
+def start(project):
+    variables = {"CONDA_DEFAULT_ENV": "radon-pooling", "LINGER": "yes"} | project.variables
+    return subprocess.Popen(
+        ["make", "all"],
+        cwd=project.folder,
+        env=without_make(variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def test_kills_at_random_moments_lose_nothing(project):
+    before, chance = contents(project), random.Random(20061)
+    for path in before:
+        if path.suffix != ".stan" and "functions" not in path.parts and path.suffix != ".md":
+            path.unlink()
+    killed = 0
+    for _ in range(6):
+        run = start(project)
+        time.sleep(chance.uniform(0.2, 1.5))
+        if run.poll() is None:
+            os.killpg(run.pid, signal.SIGKILL)
+            killed += 1
+        run.communicate()
+    assert killed, "make was faster than the kills"
+    project.stages("all")
+    assert contents(project) == before
+    assert project.built("all") == set()
+
+
+def test_two_makes_at_once_make_the_same(project):
+    before = contents(project)
+    for path in project.folder.glob("data/fits/minnesota/*/*"):
+        path.unlink()
+    runs = [start(project), start(project)]
+    said = [run.communicate()[0] for run in runs]
+    assert [run.returncode for run in runs] == [0, 0], said
+    assert contents(project) == before
+    assert project.built("all") == set()
+
+
+def test_nothing_is_made_again_after_the_clock_was_set_back(project):
+    day = 24 * 3600 * 10**9
+    for path in project.folder.rglob("*"):
+        if path.is_file():
+            changed = path.stat().st_mtime_ns + day
+            os.utime(path, ns=(changed, changed))
+    seals = project.folder / ".build/seals"
+    lines = [line.split(" ", 3) for line in seals.read_text().splitlines()]
+    seals.write_text("".join(f"{a} {b} {int(c) + day} {d}\n" for a, b, c, d in lines))
+    (project.folder / ".build/seen.json").unlink()
+    assert project.built("all") == set()
+    results = project.folder.glob("data/fits/*/*/*")
+    assert max(path.stat().st_mtime for path in results) < time.time()
+    (project.folder / "data/counties.csv").touch()
+    assert "prepare" in project.built("all")
