@@ -17,7 +17,8 @@ ifeq ($(filter -j%,$(MAKEFLAGS)),)
 MAKEFLAGS   += -j$(shell env -u OMP_NUM_THREADS -u OMP_THREAD_LIMIT nproc 2>/dev/null || echo 2)
 endif
 .DELETE_ON_ERROR:
-.PHONY: help all report tables figures fits scores sbc test stress lint clean FORCE bench bench-engines bench-growth bench-workflow
+.PHONY: help all report tables figures fits scores sbc test stress lint clean FORCE
+.PHONY: bench bench-engines bench-growth bench-workflow
 
 # What is given becomes part of commands: nothing in it may be one, for make or for the shell.
 commands := $$ ` ' " \ ; & | < > ( ) { } [ ] * ? ! ~ % \#

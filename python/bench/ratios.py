@@ -84,7 +84,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
     """Data sets side by side, kinds of time one above the other."""
     said = [f"{ratio:.3g}" for ratio in frame["ratio"]]
     rows = frame.assign(
-        gate=np.where(frame["passed"], "passes the gate", "fails it"),
+        gate=np.where(frame["passed"], "passes the gate", "fails the gate"),
         whose=np.where(frame["ours"], "this project's programs", "peers"),
         said=said,
     )
@@ -97,7 +97,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + scale_y_discrete(expand=(0, 0.5, 0, 0.9))
         + scale_x_log10(expand=(0.12, 0), labels=lambda at: [f"{x:g}" for x in at])
         + scale_color_manual({"this project's programs": VERMILION, "peers": BLUE})
-        + scale_shape_manual({"passes the gate": "o", "fails it": "x"})
+        + scale_shape_manual({"passes the gate": "o", "fails the gate": "x"})
         + labs(
             x=f"times as fast as {REFERENCE}'s best parameterisation, log axis",
             y="",

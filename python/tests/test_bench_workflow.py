@@ -29,7 +29,7 @@ def test_ratio_is_of_what_cannot_be_avoided():
 @pytest.mark.parametrize("model", EDITED)
 def test_edit_changes_one_line_of_the_likelihood_alone(model):
     source = (ROOT / "stan" / f"{model}.stan").read_text()
-    lines = zip(source.splitlines(), edited(source).splitlines(), strict=True)
+    lines = zip(source.splitlines(), edited(source, 1.01).splitlines(), strict=True)
     ((old, new),) = [pair for pair in lines if pair[0] != pair[1]]
     assert new == old.replace("sigma);", "1.01 * sigma);")
     assert "~" in old
@@ -37,7 +37,7 @@ def test_edit_changes_one_line_of_the_likelihood_alone(model):
 
 def test_edit_without_a_likelihood_is_an_error():
     with pytest.raises(PoolingError, match=r"correct bench\.workflow"):
-        edited("model {\n  y ~ normal(mu, sigma);\n}\n")
+        edited("model {\n  y ~ normal(mu, sigma);\n}\n", 1.01)
 
 
 def test_a_remark_in_front_leaves_the_essence(tmp_path):
