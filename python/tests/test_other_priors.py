@@ -13,10 +13,9 @@ from pooling.draws import open_fit, write_fit
 from pooling.errors import SamplingError
 from pooling.fit import as_tree
 from pooling.sampling import sample
-from pooling.study import LocationScale, OtherPriors, Priors, Spread
+from pooling.study import LocationScale, OtherPriors, Priors
 
 NARROW = WEAK.replaced_by(Priors(mu_beta=LocationScale(loc=3, scale=0.001)))
-STOPPED = WEAK.replaced_by(Priors(sigma=Spread(upper=1e-300)))
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +78,13 @@ def test_a_set_that_fails_the_gate_is_flagged(pooled):
     assert table[table["priors"] == "study"]["passed"].all()
 
 
-def test_a_set_that_cannot_be_sampled_is_named(pooled):
-    with pytest.raises(
-        SamplingError, match=r"under \[other_priors\.impossible\]: pooled: sampling"
-    ):
-        run(pooled, {"impossible": STOPPED})
+def test_a_set_that_cannot_be_sampled_is_named(pooled, monkeypatch):
+    def stopped(*_, **__):
+        raise SamplingError("pooled: sampling its posterior failed")
+
+    monkeypatch.setattr(other_priors, "sample", stopped)
+    with pytest.raises(SamplingError, match=r"under \[other_priors\.narrow\]: pooled: sampling"):
+        run(pooled, {"narrow": NARROW})
 
 
 def test_without_other_priors_the_table_is_empty(pooled):
@@ -92,9 +93,10 @@ def test_without_other_priors_the_table_is_empty(pooled):
     assert list(table) == other_priors.COLUMNS
 
 
-def test_without_population_parameters_nothing_is_sampled(tmp_path):
+def test_without_population_parameters_nothing_is_sampled(tmp_path, monkeypatch):
+    monkeypatch.setattr(other_priors, "sample", lambda *_, **__: pytest.fail("sampled"))
     write_fit(build_fit("per_county").tree, tmp_path / "fit.nc")
-    assert run(tmp_path, {"impossible": STOPPED}).empty
+    assert run(tmp_path, {"narrow": NARROW}).empty
 
 
 def test_a_parameter_that_does_not_vary_has_no_shift():
