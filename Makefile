@@ -132,35 +132,35 @@ $(fits)/%/fit.nc: $(code)/fit.py stan/% .build/programs/%.essence $(prepared).js
 	$(say)
 	$(run) $(given) --kept $(@D)/kept -o $@
 
-$(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/check.py $(fits)/%/fit.nc $(plan)/models.json $(plan)/sampler.json $(code)/draws.py
+$(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/check.py $(fits)/%/fit.nc $(plan)/models.json $(plan)/sampler.json $(code)/draws.py $(code)/netcdf.py
 	$(say)
 	$(run) $(given) -o $(@D)/diagnostics.json --estimates $(@D)/estimates.csv
 
 # Refits without some houses; finished ones are kept in $(fits)/<model>/refits.
 on = $(SCHEDULER:%=--scheduler %)
-$(fits)/%/loo.csv: $(code)/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(addprefix $(code)/,refits.py sampling.py draws.py)
+$(fits)/%/loo.csv: $(code)/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(addprefix $(code)/,refits.py sampling.py draws.py netcdf.py)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
 
-$(fits)/%/left_out.csv: $(code)/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(plan)/schemes $(addprefix $(code)/,refits.py sampling.py draws.py)
+$(fits)/%/left_out.csv: $(code)/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(plan)/schemes $(addprefix $(code)/,refits.py sampling.py draws.py netcdf.py)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json %/schemes,$(given)) --schemes $(SCHEMES) $(on) -o $@
 
-$(fits)/%/scores.csv: $(code)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(addprefix $(code)/,draws.py standard_errors.py)
+$(fits)/%/scores.csv: $(code)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(addprefix $(code)/,draws.py netcdf.py standard_errors.py)
 	$(say)
 	$(run) $(given) -o $@
 
-$(fits)/%/sensitivity.csv: $(code)/sensitivity.py .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json .build/packages.json $(code)/draws.py
+$(fits)/%/sensitivity.csv: $(code)/sensitivity.py .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json .build/packages.json $(code)/draws.py $(code)/netcdf.py
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
-$(fits)/%/other_priors.csv: $(code)/other_priors.py stan/% $(prepared).json $(plan)/sampler.json $(plan)/other_priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json $(addprefix $(code)/,sampling.py check.py draws.py)
+$(fits)/%/other_priors.csv: $(code)/other_priors.py stan/% $(prepared).json $(plan)/sampler.json $(plan)/other_priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json $(addprefix $(code)/,sampling.py check.py draws.py netcdf.py)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
 # Figures: code, the study's section, the models; shrinkage may be asked for two models.
 # Only some wait for more than the fits: refits without some houses, or under other priors.
-drawn_by := $(addprefix $(code)/,densities.py drawing.py draws.py panels.py soil.py standard_errors.py theme.py)
+drawn_by := $(addprefix $(code)/,densities.py drawing.py draws.py netcdf.py panels.py soil.py standard_errors.py theme.py)
 $(foreach name,county_means coverage loo_pit model_comparison pareto_k,$(eval waits_$(name) := loo left_out))
 waits_other_priors := other_priors
 shown     = $(if $(and $(TO),$(filter shrinkage,$1)),$(FROM) $(TO),$(MODELS))
@@ -214,7 +214,7 @@ endef
 $(foreach name,sbc sbc_coverage,$(eval $(call sbc_figure,$(name))))
 
 # Report.
-$(reports)/tables/scores.csv: $(code)/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(code)/,draws.py check.py score.py sensitivity.py)
+$(reports)/tables/scores.csv: $(code)/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(code)/,draws.py netcdf.py check.py score.py sensitivity.py)
 	$(say)
 	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
 
@@ -222,7 +222,7 @@ $(reports)/tables/frequentist.csv: $(code)/frequentist.py $(prepared).json $(pre
 	$(say)
 	$(run) $(given) -o $@
 
-$(reports)/tables/published.csv: $(code)/published.py data/published.csv $(prepared).json $(prepared).coords.json $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(plan)/chosen.json $(code)/draws.py
+$(reports)/tables/published.csv: $(code)/published.py data/published.csv $(prepared).json $(prepared).coords.json $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(plan)/chosen.json $(code)/draws.py $(code)/netcdf.py
 	$(say)
 	$(run) $(given) -o $@
 

@@ -42,9 +42,7 @@ def replacing(target: Path, *, sealed: bool = True) -> Iterator[Path]:
         The disk is full or does not let us write.
     """
     target = Path(target)
-    # The number of the process tells a draft that is being written from one that was left.
-    name = f".{target.stem}.{os.getpid()}-{secrets.token_hex(4)}{target.suffix}"
-    draft = target.with_name(name)
+    draft = draft_of(target)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield draft
@@ -58,6 +56,14 @@ def replacing(target: Path, *, sealed: bool = True) -> Iterator[Path]:
     finally:
         if draft.exists():
             draft.unlink()
+
+
+def draft_of(target: Path) -> Path:
+    """A path beside `target` for what will replace it.
+
+    The number of the process tells a draft that is being written from one that was left.
+    """
+    return target.with_name(f".{target.stem}.{os.getpid()}-{secrets.token_hex(4)}{target.suffix}")
 
 
 def storage_trouble(error: Exception, draft: Path, target: Path) -> str | None:
@@ -111,7 +117,7 @@ def sweep(folder: Path) -> None:
     for path in folder.glob(".*"):
         draft = DRAFT.fullmatch(path.name)
         if draft and not _runs(int(draft["process"])):
-            path.unlink(missing_ok=True)
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def _runs(process: int) -> bool:

@@ -8,12 +8,11 @@ used.
 
 import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from pooling.files import replacing
+from pooling.files import draft_of, replacing, sweep
 
 SUMS = "SHA256SUMS"
 
@@ -67,7 +66,8 @@ def restore(folder: Path, name: str, outputs: Sequence[Path]) -> bool:
 def keep(folder: Path, name: str, outputs: Sequence[Path], most: int) -> None:
     """Keep a result's files, and of all results in `folder` the `most` last used."""
     folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".{name}.{secrets.token_hex(4)}"
+    sweep(folder)
+    draft = draft_of(folder / name)
     try:
         draft.mkdir()
         for output in outputs:

@@ -172,5 +172,5 @@ def cases() -> list[Case]:
             Tables(f"{header}\n{first}\n", data={"unmeasured_counties": True}),
         ),
         edge("names of shell, formulas and emoji", Tables(counties=hostile)),
-        edge("5,000 counties", many_counties(5000), mixed=False),
+        edge("2,000 counties", many_counties(2000), mixed=False),
     ]

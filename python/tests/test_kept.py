@@ -1,6 +1,8 @@
 """Results that are kept by what they were made from."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -77,3 +79,14 @@ def test_two_that_keep_the_same_result_agree(tmp_path, result):
         keep(tmp_path / "kept", "first", [result], most=3)
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["first"]
     assert restore(tmp_path / "kept", "first", [result])
+
+
+def test_what_a_killed_process_left_is_swept_up(tmp_path, result):
+    ended = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True
+    )
+    left = tmp_path / "kept" / f".first.{int(ended.stdout)}-0123abcd"
+    left.mkdir(parents=True)
+    (left / "result.txt").touch()
+    keep(tmp_path / "kept", "second", [result], most=3)
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["second"]
