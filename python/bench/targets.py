@@ -76,9 +76,10 @@ def ratio_to(rows: pd.DataFrame, engine: str, column: str = "ess_per_s") -> tupl
     """
     ours = best(rows[rows["engine"] == OURS], column)
     theirs = best(rows[rows["engine"] == engine], column)
+    gated = theirs is not None and bool(theirs["passed"])
     if ours is None or theirs is None or not ours["passed"]:
-        return np.nan, False
-    return float(ours[column] / theirs[column]), bool(theirs["passed"])
+        return np.nan, gated
+    return float(ours[column] / theirs[column]), gated
 
 
 def engine_targets(table: pd.DataFrame) -> list[Target]:

@@ -143,7 +143,7 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("--environments", type=Path, required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--limit", type=float, default=120, help="seconds a run, with compiling")
-    parser.add_argument("--slow", type=float, default=45, help="of sampling: one seed is enough")
+    parser.add_argument("--slow", type=float, default=30, help="of sampling: one seed is enough")
     parser.add_argument("--engines", nargs="+", default=["cmdstan", *PEERS])
     forms = ["marginal", "noncentered", "centered"]
     parser.add_argument("--parameterisations", nargs="+", default=forms)
