@@ -9,6 +9,7 @@ Fits are kept by what they depend on: one that was made before is not made again
 import hashlib
 import json
 import platform
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -114,8 +115,12 @@ def fit(inputs: dict[str, Path], settings: Sampler, output: Path) -> None:
     data = read_data(inputs["data"])
     coords = json.loads(inputs["coords"].read_text(encoding="utf-8"))
     executable = inputs["executable"].resolve()
-    posterior = sample(executable, data, settings)
-    prior = sample(executable, data, settings, prior_only=True)
+    # At the same time, so that the draws of one are read while the other is sampled.
+    with ThreadPoolExecutor(1) as beside:
+        alone = {"prior_only": True, "progress": False}
+        coming = beside.submit(sample, executable, data, settings, **alone)
+        posterior = sample(executable, data, settings)
+        prior = coming.result()
     tree = as_tree(posterior, prior, data, coords)
     tree.attrs.update(model=executable.name, study=coords["study"], response=coords["response"])
     recorded = {name: path for name, path in inputs.items() if name != "executable"}

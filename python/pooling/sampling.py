@@ -19,8 +19,8 @@ from pooling.errors import DisturbedError, SamplingError
 from pooling.files import is_full
 from pooling.study import Sampler
 
-# From outside; other signals are the program's own doing.
-KILLS = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGPIPE}
+# From outside; other signals are the program's own doing, or a person's at the terminal.
+KILLS = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE}
 
 
 def sample(
