@@ -5,6 +5,7 @@
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 from programs import ROOT, cmdstan
@@ -88,7 +89,10 @@ def test_program_is_compiled_under_its_own_name_with_its_includes(tmp_path, monk
     seen = {}
 
     def fake(path, force, stanc_options):
-        seen.update(name=path.name, text=path.read_text(), force=force, **stanc_options)
+        [beside] = stanc_options["include-paths"]
+        includes = sorted(Path(beside).glob("functions/*.stanfunctions"))
+        seen.update(name=path.name, text=path.read_text(), force=force)
+        seen["includes"] = {path.name: path.read_text() for path in includes}
         made = path.with_suffix("")
         made.write_bytes(b"\x7fELF")
         return str(made)
@@ -101,7 +105,8 @@ def test_program_is_compiled_under_its_own_name_with_its_includes(tmp_path, monk
     # make decides what is out of date, so the compiler must not.
     assert seen["force"] is True
     assert (seen["name"], seen["text"]) == ("pooled.stan", pooled())
-    assert seen["include-paths"] == [str(ROOT / "stan")]
+    functions = (ROOT / "stan/functions").glob("*.stanfunctions")
+    assert seen["includes"] == {path.name: path.read_text() for path in functions}
 
 
 def test_text_that_was_compiled_before_is_found_again(tmp_path, monkeypatch):
