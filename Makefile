@@ -22,7 +22,7 @@ endif
 
 # What is given becomes part of commands: nothing in it may be one, for make or for the shell.
 commands := $$ ` ' " \ ; & | < > ( ) { } [ ] * ? ! ~ % \#
-$(foreach name,STUDY FROM TO SEED SCHEDULER,$(foreach mark,$(commands),$(if $(findstring $(mark),$(value $(name))),\
+$(foreach name,STUDY FROM TO SEED SCHEDULER STALL SIMS,$(foreach mark,$(commands),$(if $(findstring $(mark),$(value $(name))),\
   $(error error: $(name)=$(value $(name)): holds $(mark); give a name or a number))))
 ifneq ($(words $(STUDY))$(findstring /,$(STUDY))$(findstring :,$(STUDY))$(filter .%,$(STUDY)),1)
 $(error error: STUDY="$(STUDY)": give the name of one study, as in data/studies/<study>.toml)
@@ -122,7 +122,7 @@ $(prepared).json $(prepared).coords.json &: $(code)/prepare.py $(plan)/data.json
 # Programs: the essence changes when the meaning does.
 $(PROGRAMS:%=stan/%): stan/%: $(code)/compile.py .build/programs/%.essence .build/toolchain.json $(code)/contract.py
 	$(say)
-	$(run) $@.stan .build/toolchain.json --kept .build/executables/$* -o $@
+	$(run) $@.stan .build/programs/$*.essence .build/toolchain.json --kept .build/executables/$* -o $@
 
 # Fits. The first rule names their files, so that make never counts them as
 # intermediate: one that was deleted is made again.
@@ -138,19 +138,19 @@ $(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/check.py $(fits)/%/f
 
 # Refits without some houses; finished ones are kept in $(fits)/<model>/refits.
 on = $(SCHEDULER:%=--scheduler %)
-$(fits)/%/loo.csv: $(code)/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(addprefix $(code)/,refits.py sampling.py draws.py netcdf.py)
+$(fits)/%/loo.csv: $(code)/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,refits.py check.py sampling.py draws.py netcdf.py)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
 
-$(fits)/%/left_out.csv: $(code)/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json $(fits)/%/diagnostics.json $(plan)/schemes $(addprefix $(code)/,refits.py sampling.py draws.py netcdf.py)
+$(fits)/%/left_out.csv: $(code)/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(plan)/schemes $(addprefix $(code)/,refits.py check.py sampling.py draws.py netcdf.py)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json %/schemes,$(given)) --schemes $(SCHEMES) $(on) -o $@
 
-$(fits)/%/scores.csv: $(code)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(addprefix $(code)/,draws.py netcdf.py standard_errors.py)
+$(fits)/%/scores.csv: $(code)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(addprefix $(code)/,check.py draws.py netcdf.py standard_errors.py)
 	$(say)
 	$(run) $(given) -o $@
 
-$(fits)/%/sensitivity.csv: $(code)/sensitivity.py .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json .build/packages.json $(code)/draws.py $(code)/netcdf.py
+$(fits)/%/sensitivity.csv: $(code)/sensitivity.py .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json .build/packages.json $(addprefix $(code)/,check.py draws.py netcdf.py program.py)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
@@ -160,7 +160,7 @@ $(fits)/%/other_priors.csv: $(code)/other_priors.py stan/% $(prepared).json $(pl
 
 # Figures: code, the study's section, the models; shrinkage may be asked for two models.
 # Only some wait for more than the fits: refits without some houses, or under other priors.
-drawn_by := $(addprefix $(code)/,densities.py drawing.py draws.py netcdf.py panels.py soil.py standard_errors.py theme.py)
+drawn_by := $(addprefix $(code)/,check.py densities.py drawing.py draws.py netcdf.py panels.py soil.py standard_errors.py theme.py)
 $(foreach name,county_means coverage loo_pit model_comparison pareto_k,$(eval waits_$(name) := loo left_out))
 waits_other_priors := other_priors
 shown     = $(if $(and $(TO),$(filter shrinkage,$1)),$(FROM) $(TO),$(MODELS))
@@ -194,15 +194,15 @@ $(simulated) $(simulated:.nc=.csv):
 $(plan)/sims: FORCE
 	@[[ "$$(cat $@ 2>/dev/null)" = '$(SIMS)' ]] || echo '$(SIMS)' > $@
 
-$(fits)/%/sbc.nc: $(code)/sbc.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json $(plan)/calibration.json $(plan)/models.json .build/toolchain.json $(plan)/sims $(addprefix $(code)/,refits.py sampling.py)
+$(fits)/%/sbc.nc: $(code)/sbc.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json $(plan)/calibration.json $(plan)/models.json .build/toolchain.json .build/packages.json $(plan)/sims $(addprefix $(code)/,refits.py check.py sampling.py)
 	$(say)
 	$(run) $(filter-out %/sims,$(given)) --sims '$(SIMS)' $(on) -o $@
 
-$(fits)/%/sbc.csv $(fits)/%/sbc_coverage.csv: $(code)/calibration.py $(fits)/%/sbc.nc $(code)/uniformity.py
+$(fits)/%/sbc.csv $(fits)/%/sbc_coverage.csv: $(code)/calibration.py $(fits)/%/sbc.nc $(code)/uniformity.py $(code)/theme.py
 	$(say)
 	$(run) $(given) -o $(@D)/sbc.csv --coverage $(@D)/sbc_coverage.csv
 
-$(sbc_tables) &: $(code)/calibration.py $(simulated) $(code)/uniformity.py $(plan)/chosen.json
+$(sbc_tables) &: $(code)/calibration.py $(simulated) $(code)/uniformity.py $(code)/theme.py $(plan)/chosen.json
 	$(say)
 	$(run) $(given) -o $(@D)/sbc.csv --coverage $(@D)/sbc_coverage.csv
 
@@ -227,7 +227,7 @@ $(reports)/tables/published.csv: $(code)/published.py data/published.csv $(prepa
 	$(run) $(given) -o $@
 
 listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
-$(reports)/index.html: $(code)/report.py reports/report.html.jinja reports/report.css $(plan)/about.json $(tables) $(pictures) $(listings) $(plan)/figures.json $(code)/facts.py
+$(reports)/index.html: $(code)/report.py reports/report.html.jinja reports/report.css $(plan)/about.json $(tables) $(pictures) $(listings) $(plan)/figures.json $(addprefix $(code)/,draws.py facts.py sensitivity.py)
 	$(say)
 	$(run) reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables --highlight $(plan)/figures.json --figures $(figure_files) --programs $(listings) -o $@
 

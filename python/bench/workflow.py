@@ -25,7 +25,6 @@ from pathlib import Path
 import pandas as pd
 
 from bench.engines.cmdstan import compile_seconds, sample
-from bench.exchange import CORES
 from bench.large import Truth, simulate, write_study
 from bench.processes import Cost, cost
 from bench.targets import Target, announce
@@ -103,7 +102,9 @@ def fresh(checkout: Checkout) -> Iterator[dict]:
     checkout.make(".build/toolchain.json")  # brings the environment up to date, too
     found = checkout.make("all")
     yield memory_row("minnesota", "make all", found)
-    yield ratio_row("make all, nothing made", found.seconds, found.work_seconds / CORES, FRESH)
+    yield ratio_row(
+        "make all, nothing made", found.seconds, found.work_seconds / os.cpu_count(), FRESH
+    )
 
 
 def second(checkout: Checkout) -> Iterator[dict]:

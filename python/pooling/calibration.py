@@ -29,6 +29,7 @@ from pooling.errors import DataError
 from pooling.files import replacing
 from pooling.theme import story_order
 
+MOST_STOPPED = 0.01  # of simulations that have no ranks; no verdict on a program with more
 ERROR_RATE = 0.01  # of one wrong verdict in a table of programs that are right
 NOMINAL = (0.5, 0.9)
 SIZES = (0, 2, 5, 10, 25)  # largest number of houses of each class of counties but the last
@@ -123,6 +124,9 @@ def verdicts(programs: Sequence[xr.Dataset]) -> pd.DataFrame:
     """The table of all programs, columns `COLUMNS`, with a verdict on each judged parameter."""
     table = pd.concat([uniform(found) for found in programs], ignore_index=True)
     judged = table.pop("judged").to_numpy(dtype=bool)
+    # Simulations without ranks are the hard ones: the others are a selection.
+    share = table["stopped"] / (table["sims"] + table["stopped"])
+    judged = judged & (share <= MOST_STOPPED).to_numpy()
     adjusted = np.full(len(table), np.nan)
     if judged.any():
         adjusted[judged] = multipletests(table["p_value"][judged], method="holm")[1]

@@ -1,6 +1,6 @@
 """Check a program's contract and compile it.
 
-`python -m pooling.compile stan/M.stan TOOLCHAIN.json [--kept FOLDER] -o stan/M`
+`python -m pooling.compile stan/M.stan ESSENCE TOOLCHAIN.json [--kept FOLDER] -o stan/M`
 
 Executables are kept by the essence of their program, the toolchain and the contract: a
 text that was compiled before is not compiled again.
@@ -30,13 +30,21 @@ def stanc(cmdstan: Path) -> Path:
     return cmdstan / "bin" / "stanc"
 
 
-def compile_program(program: Path, cmdstan: Path, executable: Path) -> None:
+def compile_program(
+    program: Path, cmdstan: Path, executable: Path, expected: str | None = None
+) -> None:
     """Compile a program; includes are looked up beside it.
+
+    Parameters
+    ----------
+    expected
+        Essence that the program must have, so that the executable is what others take
+        it for; by default any.
 
     Raises
     ------
     ProgramError
-        It breaks the contract, or does not compile.
+        It does not compile, or was edited since its essence was written.
     """
     # CmdStan's makefile must not share the job server or the flags of ours.
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
@@ -45,6 +53,8 @@ def compile_program(program: Path, cmdstan: Path, executable: Path) -> None:
     cmdstanpy.set_cmdstan_path(str(cmdstan))
     with tempfile.TemporaryDirectory() as scratch, replacing(executable) as draft:
         copy = _copy(program, Path(scratch))
+        if expected not in (None, essence(copy, Path(scratch))):
+            raise ProgramError(f"{program}: was edited while make ran; run make again")
         try:
             made = cmdstanpy.compile_stan_file(
                 copy, force=True, stanc_options={"include-paths": [scratch]}
@@ -58,7 +68,8 @@ def compile_program(program: Path, cmdstan: Path, executable: Path) -> None:
 def _copy(program: Path, scratch: Path) -> Path:
     """Copy a program and what it may include: CmdStan's makefile takes no path with a blank."""
     for source in program.parent.rglob("*.*"):
-        if source.is_file():
+        # Hidden files are drafts of other processes, which may go at any time.
+        if source.is_file() and not source.name.startswith("."):
             copy = scratch / source.relative_to(program.parent)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, copy)
@@ -67,18 +78,19 @@ def _copy(program: Path, scratch: Path) -> Path:
 
 def main(arguments: list[str] | None) -> None:
     """Compile one program, or find its executable among those that are kept."""
-    parser = cli.stage(__doc__, "program", "toolchain")
+    parser = cli.stage(__doc__, "program", "essence", "toolchain")
     parser.add_argument("--kept", type=Path, help="folder of earlier executables; none: keep none")
     given = parser.parse_args(arguments)
-    tools = given.toolchain.read_text(encoding="utf-8")
-    cmdstan, beside = Path(json.loads(tools)["cmdstan"]), given.program.parent
+    text, tools = (path.read_text(encoding="utf-8") for path in (given.essence, given.toolchain))
+    cmdstan = Path(json.loads(tools)["cmdstan"])
 
     def make() -> None:
-        check_contract(program_info(stanc(cmdstan), given.program, beside), given.program)
-        compile_program(given.program, cmdstan, given.output)
+        info = program_info(stanc(cmdstan), given.program, given.program.parent)
+        check_contract(info, given.program)
+        compile_program(given.program, cmdstan, given.output, text.strip())
 
     checks = [meaning(Path(module)) for module in (__file__, contract.__file__)]
-    name = key([essence(given.program, beside), tools, *checks])
+    name = key([text, tools, *checks])
     made_once(make, given.kept, name, [given.output], KEPT)
 
 

@@ -93,8 +93,11 @@ def _publish(draft: Path, target: Path, seals: str | None) -> None:
         made = draft.stat()
         line = f"{_this_run()} {made.st_size} {made.st_mtime_ns} {os.path.relpath(target)}\n"
         draft.replace(target)
-        with Path(seals).open("a", encoding="utf-8") as log:
-            log.write(line)
+        # In a line of its own even after one that was cut short.
+        with Path(seals).open("a+b") as log:
+            log.seek(max(0, log.tell() - 1))
+            cut = log.read(1) not in (b"", b"\n")
+            log.write(("\n" * cut + line).encode())
 
 
 @cache
@@ -104,10 +107,10 @@ def _this_run() -> str:
 
 
 @contextmanager
-def alone(seals: Path) -> Iterator[None]:
-    """Wait until no other process seals or heals; the lock goes with the process."""
-    seals.parent.mkdir(parents=True, exist_ok=True)
-    with seals.with_suffix(".lock").open("w") as lock:
+def alone(place: Path) -> Iterator[None]:
+    """Wait until no other process works on a file or folder; the lock goes with the process."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

@@ -20,12 +20,12 @@ import xarray as xr
 from arviz_base import from_cmdstanpy
 from cmdstanpy import CmdStanMCMC, disable_logging
 
-from pooling import cli, draws, kept, sampling
+from pooling import cli, kept, sampling
 from pooling.code import meaning
 from pooling.draws import BY_HOUSE, write_fit
 from pooling.files import replacing
 from pooling.sampling import sample
-from pooling.study import Sampler, read_section
+from pooling.study import Sampler
 
 POINTWISE = ("log_lik", "y_rep")
 PACKAGES = ("cmdstanpy", "numpy", "xarray", "arviz-base", "h5netcdf")
@@ -33,21 +33,16 @@ RECORD = "record.json"
 KEPT = 3  # fits of each model: the present one and those before it
 
 
-def read_data(path: Path) -> dict:
-    """Stan data as `prepare` wrote it."""
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def as_tree(posterior: CmdStanMCMC, prior: CmdStanMCMC, data: dict, coords: dict) -> xr.DataTree:
     """Posterior, prior and data as one DataTree; see `pooling.draws` for its groups."""
     county, house = coords["county_fips"], coords["house_id"]
     states = sorted(set(coords["state"]))  # in the order of their numbers, 1..S
     # A variable of length 0 has no column, so cmdstanpy does not know it.
-    kept = [name for name in POINTWISE if name in posterior.metadata.stan_vars]
+    by_house = [name for name in POINTWISE if name in posterior.metadata.stan_vars]
     dims = {"log_radon": ["house"], "house_county": ["house"], "floor_measure": ["house"]}
     dims |= {name: ["county"] for name in ("county_name", "state_name", "houses")}
     dims |= {"first_floor_houses": ["county"], "log_uranium": ["county"]}
-    dims |= {name: ["house"] for name in kept}
+    dims |= {name: ["house"] for name in by_house}
     for name, value in posterior.stan_variables().items():
         if "_state" in name and value.shape[1:] == (len(states),):
             dims[name] = ["state"]
@@ -55,10 +50,10 @@ def as_tree(posterior: CmdStanMCMC, prior: CmdStanMCMC, data: dict, coords: dict
             dims[name] = ["county"]
     tree = from_cmdstanpy(
         posterior=posterior,
-        posterior_predictive=["y_rep"] if kept else None,
-        log_likelihood=["log_lik"] if kept else None,
+        posterior_predictive=["y_rep"] if by_house else None,
+        log_likelihood=["log_lik"] if by_house else None,
         prior=prior,
-        prior_predictive=["y_rep"] if kept else None,
+        prior_predictive=["y_rep"] if by_house else None,
         observed_data={"log_radon": np.asarray(data["log_radon"])},
         constant_data=_constants(data, coords),
         coords={"county": county, "house": house, "state": states},
@@ -89,20 +84,23 @@ def _constants(data: dict, coords: dict) -> dict[str, np.ndarray]:
     return constants
 
 
-def record(inputs: dict[str, Path], settings: Sampler, data: dict) -> dict:
+def record(contents: dict[str, bytes], data: dict) -> dict:
     """Everything that is needed to repeat a fit: texts, hashes, versions, machine, time.
 
     Of the data, what has a number a house is in the fit itself; `pooling.verify` puts
     both together.
+
+    Parameters
+    ----------
+    contents
+        Of the inputs, as they were when sampling began, by name.
     """
     return {
-        "program": inputs["essence"].read_text(encoding="utf-8"),
-        "sha256": {
-            name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in inputs.items()
-        },
+        "program": contents["essence"].decode(),
+        "sha256": {name: hashlib.sha256(text).hexdigest() for name, text in contents.items()},
         "data": {name: value for name, value in data.items() if name not in BY_HOUSE},
-        "sampler": settings.model_dump(),
-        "toolchain": json.loads(inputs["toolchain"].read_text(encoding="utf-8")),
+        "sampler": json.loads(contents["sampler"]),
+        "toolchain": json.loads(contents["toolchain"]),
         "packages": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "machine": {"system": platform.platform(), "processor": platform.machine()},
@@ -110,11 +108,10 @@ def record(inputs: dict[str, Path], settings: Sampler, data: dict) -> dict:
     }
 
 
-def fit(inputs: dict[str, Path], settings: Sampler, output: Path) -> None:
+def fit(executable: Path, contents: dict[str, bytes], output: Path) -> None:
     """Sample posterior and prior, and write the fit to `output` and its record beside it."""
-    data = read_data(inputs["data"])
-    coords = json.loads(inputs["coords"].read_text(encoding="utf-8"))
-    executable = inputs["executable"].resolve()
+    data, coords = json.loads(contents["data"]), json.loads(contents["coords"])
+    settings = Sampler.model_validate_json(contents["sampler"])
     # At the same time, so that the draws of one are read while the other is sampled.
     with ThreadPoolExecutor(1) as beside:
         alone = {"prior_only": True, "progress": False}
@@ -123,38 +120,36 @@ def fit(inputs: dict[str, Path], settings: Sampler, output: Path) -> None:
         prior = coming.result()
     tree = as_tree(posterior, prior, data, coords)
     tree.attrs.update(model=executable.name, study=coords["study"], response=coords["response"])
-    recorded = {name: path for name, path in inputs.items() if name != "executable"}
-    about = json.dumps(record(recorded, settings, data), indent=1) + "\n"
+    about = json.dumps(record(contents, data), indent=1) + "\n"
     with replacing(output.with_name(RECORD)) as draft:
         draft.write_text(about, encoding="utf-8")
     # Last, because make takes it for both.
     write_fit(tree, output)
 
 
-def depends_on(inputs: dict[str, Path]) -> str:
+def depends_on(model: str, contents: dict[str, bytes]) -> str:
     """Key of a fit: its model, the contents of its inputs, the packages, and this code.
 
     The executable is what its essence and the toolchain make of it.
     """
-    contents = [path.read_bytes() for name, path in inputs.items() if name != "executable"]
-    code = [meaning(Path(module.__file__)) for module in (draws, sampling)]
+    code = [meaning(Path(module)) for module in (__file__, sampling.__file__)]
     versions = json.dumps({name: version(name) for name in PACKAGES})
-    model = inputs["executable"].name
-    return kept.key([model, *contents, *code, meaning(Path(__file__)), versions])
+    return kept.key([model, *contents.values(), *code, versions])
 
 
 def main(arguments: list[str] | None) -> None:
     """Fit one model to one study, or find the fit among those that are kept."""
-    names = ("executable", "essence", "data", "coords", "sampler", "toolchain")
-    parser = cli.stage(__doc__, *names)
+    names = ("essence", "data", "coords", "sampler", "toolchain")
+    parser = cli.stage(__doc__, "executable", *names)
     parser.add_argument("--kept", type=Path, help="folder of earlier fits; none: keep none")
     given = parser.parse_args(arguments)
     disable_logging()
-    inputs = {name: getattr(given, name) for name in names}
-    settings = read_section(Sampler, given.sampler)
+    # Read once: what is edited from now on is another fit's.
+    contents = {name: getattr(given, name).read_bytes() for name in names}
+    executable = given.executable.resolve()
     outputs = [given.output.with_name(RECORD), given.output]
-    make = partial(fit, inputs, settings, given.output)
-    kept.made_once(make, given.kept, depends_on(inputs), outputs, KEPT)
+    make = partial(fit, executable, contents, given.output)
+    kept.made_once(make, given.kept, depends_on(executable.name, contents), outputs, KEPT)
 
 
 if __name__ == "__main__":

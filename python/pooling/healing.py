@@ -16,6 +16,7 @@ import json
 import os
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,8 +71,10 @@ def heal(seals: Path, sources: Iterable[Path]) -> list[str]:
             write_seals(seals, kept)
         newest = max((seal.state[1] for seal in kept.values()), default=0)
         for path in edited:
+            # Times of files of somebody else's cannot be changed.
             if path.stat().st_mtime_ns <= newest:
-                os.utime(path)
+                with suppress(PermissionError):
+                    os.utime(path)
         remember(seals.with_name(SEEN), sources)
     return messages
 
@@ -80,7 +83,9 @@ def read_seals(seals: Path) -> dict[Path, Seal]:
     """The last seal of each file; lines that were cut short are passed over."""
     found = {}
     if seals.is_file():
-        for line in seals.read_text(encoding="utf-8", errors="replace").splitlines():
+        # What follows the last line's end was cut short, perhaps in the middle of a name.
+        lines = seals.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
+        for line in lines:
             words = line.split(" ", 3)
             if len(words) == 4 and words[1].isdecimal() and words[2].isdecimal():
                 found[Path(words[3])] = Seal(words[0], (int(words[1]), int(words[2])))
@@ -118,7 +123,7 @@ def remove_damaged(recorded: dict[Path, Seal]) -> tuple[dict[Path, Seal], list[s
         if recorded[path].run in there
     ]
     for path, seal in recorded.items():
-        if seal.run in broken and states[path]:
+        if seal.run in broken and path.is_file():
             path.unlink(missing_ok=True)
     whole = {path: seal for path, seal in recorded.items() if seal.run not in broken}
     return whole, messages
@@ -156,26 +161,28 @@ def bring_back(paths: Iterable[Path]) -> dict[Path, int]:
     new = {old: latest + step * place for place, old in enumerate(ahead, start=1)}
     moved = {path: new[changed] for path, changed in times.items() if changed in new}
     for path, changed in moved.items():
-        os.utime(path, ns=(changed, changed))
+        with suppress(PermissionError):
+            os.utime(path, ns=(changed, changed))
     return moved
 
 
 def edited_sources(seen: Path, sources: list[Path]) -> list[Path]:
     """Sources that are not as they were at the last look; not those that are new."""
-    before = _read_seen(seen)
+    before = read_seen(seen)
     return [p for p in sources if tuple(before.get(str(p), ())) not in ((), state(p))]
 
 
 def remember(seen: Path, sources: list[Path]) -> None:
     """Record what the sources are like now, beside others that were looked at earlier."""
-    before = _read_seen(seen)
+    before = read_seen(seen)
     after = before | {str(path): list(state(path) or ()) for path in sources}
     if after != before:
         with replacing(seen, sealed=False) as draft:
             draft.write_text(json.dumps(after, indent=1) + "\n", encoding="utf-8")
 
 
-def _read_seen(seen: Path) -> dict[str, list[int]]:
+def read_seen(seen: Path) -> dict[str, list[int]]:
+    """What a look wrote down; nothing if that is damaged."""
     try:
         found = json.loads(seen.read_bytes())
     except (FileNotFoundError, ValueError):

@@ -10,9 +10,10 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from pooling.files import draft_of, replacing, sweep
+from pooling.files import alone, draft_of, replacing, sweep
 
 SUMS = "SHA256SUMS"
 
@@ -29,12 +30,19 @@ def key(parts: Iterable[str | bytes]) -> str:
 def made_once(
     make: Callable[[], None], folder: Path | None, name: str, outputs: Sequence[Path], most: int
 ) -> None:
-    """Restore result `name`, or `make` its outputs and keep them; without a folder just make."""
+    """Restore result `name`, or `make` its outputs and keep them; without a folder just make.
+
+    Another process that wants the same outputs waits. A result that cannot be kept, on
+    a full disk, is a result all the same.
+    """
     if folder is None:
         make()
-    elif not restore(folder, name, outputs):
-        make()
-        keep(folder, name, outputs, most)
+        return
+    with alone(folder):
+        if not restore(folder, name, outputs):
+            make()
+            with suppress(OSError):
+                keep(folder, name, outputs, most)
 
 
 def restore(folder: Path, name: str, outputs: Sequence[Path]) -> bool:
@@ -74,11 +82,8 @@ def keep(folder: Path, name: str, outputs: Sequence[Path], most: int) -> None:
             _link(output, draft / output.name)
         sums = "".join(f"{_digest(output)}\n" for output in outputs)
         (draft / SUMS).write_text(sums, encoding="utf-8")
-        # Another make may keep the same result at the same time; either's will do.
-        if not (folder / name).exists():
-            draft.rename(folder / name)
-    except FileExistsError:
-        pass
+        shutil.rmtree(folder / name, ignore_errors=True)
+        draft.rename(folder / name)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     results = sorted(folder.glob("[!.]*"), key=lambda path: path.stat().st_mtime, reverse=True)

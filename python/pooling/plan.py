@@ -21,7 +21,7 @@ from pooling.code import meaning
 from pooling.contract import INPUTS, OPTIONAL, PRIORS
 from pooling.errors import ProgramError, StudyError
 from pooling.files import write_if_changed
-from pooling.healing import heal
+from pooling.healing import heal, read_seen
 from pooling.program import declared_data, essence
 from pooling.study import Study, read_study
 
@@ -150,7 +150,7 @@ def write_meanings(package: Path, folder: Path) -> None:
     all of them takes longer than the rest of a plan.
     """
     seen = folder / "seen.json"
-    before = json.loads(seen.read_text(encoding="utf-8")) if seen.is_file() else {}
+    before = read_seen(seen)
     now = {}
     for path in sorted(package.glob("**/*.py")):
         name = path.relative_to(package).as_posix()

@@ -23,7 +23,7 @@ from dask.distributed import Client, LocalCluster, as_completed
 from scipy.special import logsumexp
 from tqdm import tqdm
 
-from pooling import sampling
+from pooling import check, sampling
 from pooling.check import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from pooling.cmdstan import locate
 from pooling.code import meaning
@@ -296,7 +296,7 @@ def _files(
     kept: Path,
 ) -> dict[str, Path]:
     """Where the result of each job is kept: a name made of all that it depends on."""
-    modules = dict.fromkeys((__file__, sampling.__file__, inspect.getfile(work)))
+    modules = dict.fromkeys((__file__, sampling.__file__, check.__file__, inspect.getfile(work)))
     code = [meaning(Path(module)) for module in modules]
     about = json.dumps(
         [asdict(replace(program, executable=None)), data, settings.model_dump(), code],

@@ -1,5 +1,6 @@
 """Run CmdStan's NUTS on a compiled program."""
 
+import math
 import os
 import re
 import signal
@@ -129,9 +130,12 @@ def patience() -> float:
     """Seconds without processor time after which a chain hangs: the variable STALL."""
     given = os.environ.get("STALL") or "600"
     try:
-        return float(given)
+        seconds = float(given)
     except ValueError:
-        raise SamplingError(f"STALL={given}: give a number of seconds") from None
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise SamplingError(f"STALL={given}: give a number of seconds above 0")
+    return seconds
 
 
 @contextmanager
@@ -156,7 +160,7 @@ def _watch(folder: Path, limit: float, over: threading.Event, hung: list[int]) -
     pause = min(5.0, limit / 4)
     used: dict[int, tuple[float, float]] = {}  # of each chain: processor time, idle since
     while not over.wait(pause):
-        for chain in psutil.Process().children():
+        for chain in _children():
             with suppress(psutil.Error):
                 if not any(str(folder) in word for word in chain.cmdline()):
                     continue
@@ -166,6 +170,13 @@ def _watch(folder: Path, limit: float, over: threading.Event, hung: list[int]) -
                 if used[chain.pid][1] >= limit:
                     hung.append(chain.pid)
                     chain.kill()
+
+
+def _children() -> list[psutil.Process]:
+    try:
+        return psutil.Process().children()
+    except psutil.Error:
+        return []
 
 
 def _last_words(folder: Path) -> str:

@@ -50,13 +50,15 @@ def p_value(statistics: np.ndarray, simulations: int, last: int) -> np.ndarray:
     number = np.arange(simulations + 1)
     left, drawn = simulations - number[:, None], number - number[:, None]
     ways = gammaln(left + 1) - gammaln(drawn + 1) - gammaln(left - drawn + 1)
+    # Tails that mirror each other are equal but for rounding.
+    above = statistics[:, None] * (1 + 1e-9)
     paths = np.zeros((statistics.size, simulations + 1))
     paths[:, 0] = 1.0
     for k in range(last):
         share = 1 / (last + 1 - k)
         # The binomial probability of each step; below 0 there are no ways.
         step = np.exp(ways + xlogy(drawn, share) + xlog1py(left - drawn, -share))
-        paths = (paths @ step) * (tail[k] > statistics[:, None])
+        paths = (paths @ step) * (tail[k] > above)
     return np.maximum(0.0, 1 - paths.sum(axis=1))
 
 
@@ -74,5 +76,5 @@ def band(level: float, simulations: int, last: int) -> tuple[np.ndarray, np.ndar
         rare = p_value(candidates[tried], simulations, last) <= 1 - level
         low = tried[rare].max(initial=low)
         high = tried[~rare].min(initial=high)
-    inside = tail > candidates[low]
+    inside = tail > candidates[low] * (1 + 1e-9)
     return inside.argmax(axis=1), simulations - inside[:, ::-1].argmax(axis=1)

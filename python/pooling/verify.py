@@ -36,7 +36,7 @@ from pooling.study import Sampler
 
 FALSE_ALARMS = 0.01  # share of comparisons of equal posteriors that disagree
 COLUMNS = ["model", "toolchain", "draws", "parameters", "largest", "at", "limit", "verdict"]
-AGREE = ("identical", "agrees", "not comparable")
+ACCEPTED = ("identical", "agrees", "not comparable")
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def compare(stored: xr.Dataset, again: xr.Dataset, converged: bool = True) -> di
         verdict: identical, agrees, disagrees, or not comparable, which are draws of a
         fit that did not converge, since it has no trustworthy error.
     """
-    if all(np.array_equal(stored[name], again[name]) for name in stored.data_vars):
+    if all(np.array_equal(stored[name], again[name], equal_nan=True) for name in stored.data_vars):
         number = sum(int(np.prod(v.shape[2:])) for v in stored.data_vars.values())
         found = {"draws": "identical", "parameters": number, "largest": 0.0, "at": ""}
         return found | {"limit": limit(number), "verdict": "identical"}
@@ -200,7 +200,7 @@ def main(arguments: list[str] | None) -> None:
     with replacing(given.output, sealed=False) as draft:
         table.to_csv(draft, index=False, float_format="%.4g", lineterminator="\n")
     print(table.to_string(index=False, float_format="{:.2f}".format))
-    sys.exit(0 if table["verdict"].isin(AGREE).all() else 1)
+    sys.exit(0 if table["verdict"].isin(ACCEPTED).all() else 1)
 
 
 if __name__ == "__main__":

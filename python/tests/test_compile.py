@@ -13,6 +13,17 @@ from programs import ROOT, cmdstan
 from pooling import compile as stage
 from pooling.errors import ProgramError
 from pooling.files import replacing
+from pooling.program import essence
+
+
+def written(program: Path) -> Path:
+    """File with a program's essence, as `plan` writes it; nothing where an include is missing."""
+    path = program.with_suffix(".essence")
+    try:
+        path.write_text(essence(program, program.parent) + "\n", encoding="utf-8")
+    except ProgramError:
+        path.write_text("")
+    return path
 
 
 @pytest.fixture
@@ -26,10 +37,11 @@ def attempt(tmp_path):
     def run(text: str) -> str:
         program.write_text(text, encoding="utf-8")
         with pytest.raises(ProgramError) as caught:
-            stage.main([str(program), str(toolchain), "-o", str(executable)])
+            stage.main([str(program), str(written(program)), str(toolchain), "-o", str(executable)])
         assert executable.read_text() == "from before"
         assert {path.name for path in tmp_path.iterdir()} == {
             "foo.stan",
+            "foo.essence",
             "foo",
             "toolchain.json",
         }
@@ -112,7 +124,7 @@ def test_program_is_compiled_under_its_own_name_with_its_includes(tmp_path, monk
 def test_text_that_was_compiled_before_is_found_again(tmp_path, monkeypatch):
     compiled = []
 
-    def pretend(program, cmdstan, executable):
+    def pretend(program, cmdstan, executable, expected):
         compiled.append(program.read_text())
         with replacing(executable) as draft:
             draft.write_text(f"number {len(compiled)}")
@@ -124,8 +136,18 @@ def test_text_that_was_compiled_before_is_found_again(tmp_path, monkeypatch):
     made = []
     for text in (pooled(), other, "// a remark\n" + pooled()):
         program.write_text(text)
-        arguments = [str(program), str(toolchain), "--kept", str(tmp_path / "kept")]
-        stage.main([*arguments, "-o", str(tmp_path / "foo")])
+        inputs = [str(program), str(written(program)), str(toolchain)]
+        stage.main([*inputs, "--kept", str(tmp_path / "kept"), "-o", str(tmp_path / "foo")])
         made.append((tmp_path / "foo").read_text())
     assert made == ["number 1", "number 2", "number 1"]
     assert compiled == [pooled(), other]
+
+
+def test_program_that_was_edited_while_make_ran_is_not_taken_for_the_planned_one(tmp_path):
+    program = tmp_path / "foo.stan"
+    program.write_text(pooled())
+    planned = essence(program, tmp_path)
+    program.write_text(pooled().replace("sigma);\n}", "2 * sigma);\n}"))
+    with pytest.raises(ProgramError, match=r"foo\.stan: was edited while make ran; run make again"):
+        stage.compile_program(program, cmdstan(), tmp_path / "foo", planned)
+    assert not (tmp_path / "foo").exists()

@@ -196,11 +196,12 @@ def test_fit_that_was_made_before_is_found_again(stored, tmp_path, monkeypatch):
     _, files = stored
     made = []
 
-    def pretend(inputs, settings, output):
-        made.append(settings.seed)
+    def pretend(executable, contents, output):
+        seed = json.loads(contents["sampler"])["seed"]
+        made.append(seed)
         for path in (output, output.with_name("record.json")):
             with replacing(path) as draft:
-                draft.write_text(f"{path.name} with seed {settings.seed}, number {len(made)}")
+                draft.write_text(f"{path.name} with seed {seed}, number {len(made)}")
 
     monkeypatch.setattr(stage, "fit", pretend)
     order = ("essence", "data", "coords", "sampler", "toolchain")
