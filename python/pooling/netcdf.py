@@ -2,7 +2,7 @@
 
 xarray's own reader opens every variable of every group, a quarter of a second of a
 fit. Here a group is opened when it is first asked for, and a variable is read
-whenever its values are, and never kept: thirteen fits are not in memory together.
+whenever its values are: draws are never kept, so thirteen fits are not in memory together.
 """
 
 from functools import cache
