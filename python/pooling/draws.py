@@ -266,6 +266,11 @@ def log_activity(activity: float, response: str) -> float:
     return math.log(activity + ZERO if response == "log(x + 0.1)" else activity or ZERO)
 
 
+def in_interval(pit: np.ndarray, probability: float) -> np.ndarray:
+    """Whether the central interval of this probability holds a value, from its `pit`; (house,)."""
+    return np.abs(np.asarray(pit) - 0.5) <= probability / 2
+
+
 def activity(log_radon: np.ndarray, response: str) -> np.ndarray:
     """Activity (pCi/L, from 0) of these responses; infinite above the largest float."""
     with np.errstate(over="ignore"):

@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 
 from pooling import cli
 from pooling.check import MAX_PARETO_K
-from pooling.draws import LEFT_OUT, Fit, open_fit
+from pooling.draws import LEFT_OUT, Fit, in_interval, open_fit
 from pooling.errors import DataError
 from pooling.files import replacing
 from pooling.standard_errors import (
@@ -93,7 +93,7 @@ def out_of_sample(fit: Fit, scheme: str, rows: pd.DataFrame) -> dict[str, Score]
         each = np.arange(means.size)
         scores[f"rmse_county_means_{scheme}"] = (*root_mean_square(means**2, each), means.size)
     for share in COVERAGE:
-        inside = (rows["pit"] - 0.5).abs().to_numpy() <= share / 200
+        inside = in_interval(rows["pit"], share / 100)
         scores[f"coverage_{share}_{scheme}"] = (*mean(inside.astype(float), group), n)
     return scores
 

@@ -231,8 +231,11 @@ class Sampler(Section):
         short = {"warmup": warmup, "draws": min(self.draws, 500)}
         long = {"warmup": warmup, "draws": min(self.draws, 2000)}
         careful = {"draws": min(self.draws, 1000), "adapt_delta": 0.99}
-        runs = (self.model_copy(update=change) for change in (short, long, careful))
-        return next(runs), next(runs), next(runs)
+        return (
+            self.model_copy(update=short),
+            self.model_copy(update=long),
+            self.model_copy(update=careful),
+        )
 
 
 class Scores(Section):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pooling.draws import chosen_counties, open_fit, write_fit
+from pooling.draws import chosen_counties, in_interval, open_fit, write_fit
 from pooling.errors import DataError, StudyError
 
 
@@ -176,3 +176,9 @@ def test_a_start_is_the_mean_adaptation_and_the_last_draw_of_each_chain(example_
         assert set(inits) == set(posterior.data_vars)
         assert inits["sigma"] == posterior["sigma"].values[chain, -1]
         assert inits["alpha"] == posterior["alpha"].values[chain, -1].tolist()
+
+
+def test_central_interval_of_a_probability():
+    """That of 90% leaves out 5% on either side."""
+    pit = np.array([0.04, 0.05, 0.5, 0.95, 0.96, np.nan])
+    assert in_interval(pit, 0.9).tolist() == [False, True, True, True, False, False]

@@ -28,7 +28,7 @@ from plotnine import (
 )
 
 from pooling.drawing import draw
-from pooling.draws import Fit
+from pooling.draws import Fit, in_interval
 from pooling.errors import NothingToShow
 from pooling.panels import SCHEME_TITLES, by_model, caption, strip
 from pooling.standard_errors import drawn_together, mean
@@ -83,7 +83,7 @@ def _covered(fit: Fit, scheme: str, nominal: float) -> dict[str, object]:
     known = pit.notna().to_numpy()
     if not known.any():
         return about | {"share": np.nan, "se": np.nan, "houses": 0}
-    inside = ((pit[known] - 0.5).abs() <= nominal / 2).to_numpy(float)
+    inside = in_interval(pit[known], nominal).astype(float)
     share, se = mean(inside, drawn_together(fit, scheme)[known])
     return about | {"share": share, "se": se, "houses": inside.size}
 
