@@ -100,7 +100,7 @@ def test_makes_own_flags_do_not_reach_cmdstan(attempt, monkeypatch):
 def test_program_is_compiled_under_its_own_name_with_its_includes(tmp_path, monkeypatch):
     seen = {}
 
-    def fake(path, force, stanc_options):
+    def fake(path, force, stanc_options, cpp_options):
         [beside] = stanc_options["include-paths"]
         includes = sorted(Path(beside).glob("functions/*.stanfunctions"))
         seen.update(name=path.name, text=path.read_text(), force=force)
