@@ -161,12 +161,13 @@ class Fit:
     def population(self, group: str = "posterior") -> dict[str, np.ndarray]:
         """Draws of every parameter that is one number, in the program's order, each (sample,).
 
-        Samples are in order of chain, then draw.
+        Samples are in order of chain, then draw. What the sampler moves in place of a
+        parameter, by its name with `_free`, is left out.
         """
         return {
             name: values.transpose("chain", "draw").values.ravel()
             for name, values in self.tree[group].to_dataset().items()
-            if set(values.dims) == {"chain", "draw"}
+            if set(values.dims) == {"chain", "draw"} and not name.endswith("_free")
         }
 
     @cached_property

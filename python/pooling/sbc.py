@@ -91,7 +91,8 @@ def ranked_draws(run: CmdStanMCMC, counties: int) -> dict[str, np.ndarray]:
     return {
         name: draws
         for name, draws in run.stan_variables().items()
-        if draws.ndim == 1 or (name in BY_COUNTY and draws.shape[1:] == (counties,))
+        if (draws.ndim == 1 and not name.endswith("_free"))
+        or (name in BY_COUNTY and draws.shape[1:] == (counties,))
     }
 
 

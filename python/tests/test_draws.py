@@ -182,3 +182,12 @@ def test_central_interval_of_a_probability():
     """That of 90% leaves out 5% on either side."""
     pit = np.array([0.04, 0.05, 0.5, 0.95, 0.96, np.nan])
     assert in_interval(pit, 0.9).tolist() == [False, True, True, True, False, False]
+
+
+def test_what_the_sampler_moves_in_the_place_of_a_parameter_is_no_parameter(example_fit):
+    fit = example_fit()
+    names = list(fit.population())
+    posterior = fit.tree["posterior"].to_dataset()
+    fit.tree["posterior"] = posterior.assign(sigma_free=30 * np.log(posterior["sigma"]))
+    assert list(fit.population()) == names
+    assert "sigma" in names

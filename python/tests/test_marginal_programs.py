@@ -128,6 +128,8 @@ def log_prior(population: Population) -> np.ndarray:
     for name, values in population.draws.items():
         flat = values.reshape(DRAWS, -1)
         prior = getattr(PRIORS, name, None)
+        if name == "sigma_free":
+            continue  # k log(sigma), so the derivative below, but for the constant k
         if name.endswith(("_tilde", "_free")):
             terms = stats.norm.logpdf(flat, *scale_of(name, population.draws))
         elif name in ("alpha", "beta") or prior is None:

@@ -90,7 +90,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
 def _parameters(fit: Fit) -> Iterator[tuple[str, xr.DataArray]]:
     """Parameters to show, as (chain, draw) or (chain, draw, county)."""
     posterior = fit.tree["posterior"].to_dataset()
-    scalars = [name for name, values in posterior.items() if values.dims == ("chain", "draw")]
+    scalars = fit.population()
     known = [name for name in POPULATION if name in scalars]
     for name in (*known, *(name for name in scalars if name not in known)):
         yield name, posterior[name]
