@@ -10,8 +10,9 @@
  * Given the spreads everything is normal, so a county enters by the counts, means and
  * squares of its houses on each floor, however many they are, and alpha and beta are
  * drawn exactly afterwards. README.md derives it. Two million houses take no longer than
- * a thousand: the sampler moves in log(sigma) stretched to the width of its posterior,
- * for it would take tiny steps if one parameter were known far better than the others.
+ * a thousand: the sampler moves in log(sigma) from a first guess, stretched to the width
+ * of its posterior, for it would take tiny steps if one parameter were known far better
+ * than the others.
  */
 functions {
   #include functions/county_marginal.stanfunctions
@@ -46,6 +47,8 @@ transformed data {
   real squares = sum(within_squares(head(log_radon, n), head(county, n), head(floor_measure, n), J));
   matrix[J, 4] counts = count_products(houses);
   matrix[J, 12] means = mean_squares(mean_y, houses);
+  int cells = size(occupied(to_vector(houses)));                  // Floors of counties that have houses
+  real sigma_hat = squares > 0 ? sqrt(squares / (n - cells)) : 1; // Spread within them, log pCi/L
   real k = sqrt(2 * n + 1);                     // n houses tell log(sigma) to about 1 / k
 }
 parameters {
@@ -53,10 +56,10 @@ parameters {
   real mu_beta;                                             // Mean floor effect, log pCi/L
   real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha; // Spread of basement levels between counties
   real<lower=0, upper=prior_sigma_beta_upper> sigma_beta;   // Spread of floor effects between counties
-  real<upper=k * log(prior_sigma_upper)> sigma_free;        // k log(sigma): as wide however many houses
+  real<upper=k * log(prior_sigma_upper / sigma_hat)> sigma_free; // k log(sigma / sigma_hat), as wide for any n
 }
 transformed parameters {
-  real<lower=0> sigma = exp(sigma_free / k);                // Spread between houses, log pCi/L
+  real<lower=0> sigma = sigma_hat * exp(sigma_free / k);    // Spread between houses, log pCi/L
 }
 model {
   // Prior model: the study's scales; with (0, 10) and 1 they say
