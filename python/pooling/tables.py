@@ -203,8 +203,8 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
         begins = 1
         try:
             for record in reader:
-                # Two quotes alone are a field, as they are to pandas.
-                if len(record) > 1 or last[0].strip():
+                # As pandas has it: two quotes alone are a field, and so is a vertical tab.
+                if len(record) > 1 or last[0].strip(" \t\r\n"):
                     yield begins, record
                 begins = reader.line_num + 1
         except csv.Error:

@@ -45,7 +45,8 @@ def contract(tried: str, wanted: str, text: str | bytes, name: str = "pooled") -
         toolchain = json.dumps({"cmdstan": str(locate())})
         program, executable = f"stan/{name}.stan", f"stan/{name}"
         written(folder, {program: text, executable: MADE, "toolchain.json": toolchain})
-        command = (program, "toolchain.json", "-o", executable)
+        written(folder, {"planned.essence": "any, since it is refused before it is compared"})
+        command = (program, "planned.essence", "toolchain.json", "-o", executable)
         message = refused(folder, wanted, compiling.main, *command)
         assert message.startswith(program), f"said: {message}"
         return " ".join(message.split())

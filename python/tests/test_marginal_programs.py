@@ -129,7 +129,7 @@ def log_prior(population: Population) -> np.ndarray:
         flat = values.reshape(DRAWS, -1)
         prior = getattr(PRIORS, name, None)
         if name == "sigma_free":
-            continue  # k log(sigma) but for a constant, so the derivative below, but for the constant k
+            continue  # k log(sigma) but for a constant; what it adds to the density is below
         if name.endswith(("_tilde", "_free")):
             terms = stats.norm.logpdf(flat, *scale_of(name, population.draws))
         elif name in ("alpha", "beta") or prior is None:
