@@ -50,7 +50,7 @@ export MPLCONFIGDIR := .build/matplotlib
 
 # What was made, as it was, so that damage is seen; what make itself compares by time.
 seals   := .build/seals
-sources := $(wildcard $(package)/*.py $(package)/*/*.py data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/report.*)
+sources := $(wildcard $(package)/environment.py requirements.lock data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/report.*)
 
 # A stage is `python -m pooling.<stage> INPUTS... -o OUTPUT`; modules among the
 # prerequisites are code, not inputs.
@@ -128,7 +128,7 @@ $(PROGRAMS:%=stan/%): stan/%: $(code)/compile.py .build/programs/%.essence .buil
 # intermediate: one that was deleted is made again.
 $(foreach file,fit.nc diagnostics.json estimates.csv loo.csv left_out.csv scores.csv sensitivity.csv other_priors.csv,$(PROGRAMS:%=$(fits)/%/$(file))):
 
-$(fits)/%/fit.nc: $(code)/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(code)/sampling.py
+$(fits)/%/fit.nc: $(code)/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(addprefix $(code)/,chains.py sampling.py)
 	$(say)
 	$(run) $(given) --kept $(@D)/kept -o $@
 

@@ -33,6 +33,7 @@ MOST_STOPPED = 0.01  # of simulations that have no ranks; no verdict on a progra
 ERROR_RATE = 0.01  # of one wrong verdict in a table of programs that are right
 NOMINAL = (0.5, 0.9)
 SIZES = (0, 2, 5, 10, 25)  # largest number of houses of each class of counties but the last
+WIDTH, ACROSS = 11, 4  # of a figure: inches, panels
 ABOUT = ("runs", "failed", "stopped")  # simulations, beside their ranks
 COLUMNS = [
     *("model", "parameter", "county_fips", "county", "houses", "sims", "ranks"),
@@ -165,6 +166,13 @@ def covered(found: xr.Dataset) -> pd.DataFrame:
     table = pd.DataFrame(rows).assign(sims=done.sizes["simulation"])
     table.insert(0, "model", found.attrs["model"])
     return table
+
+
+def grid(panels: int, height: float) -> tuple[int, tuple[float, float]]:
+    """Columns of a figure of so many panels, each `height` inches high, and its size (inches)."""
+    columns = min(ACROSS, panels)
+    width = WIDTH if columns > 1 else WIDTH / 2
+    return columns, (width, -(-panels // columns) * height + 1.6)
 
 
 def draw(

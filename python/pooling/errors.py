@@ -29,7 +29,7 @@ class SamplingError(PoolingError):
     """The sampler did not finish."""
 
 
-class DisturbedError(SamplingError):
+class DisturbedError(PoolingError):
     """The sampler was stopped from outside: killed, hanging, or without room for its draws."""
 
 

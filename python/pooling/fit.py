@@ -17,10 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
-from arviz_base import from_cmdstanpy
-from cmdstanpy import CmdStanMCMC, disable_logging
+from arviz_base import from_dict
+from cmdstanpy import disable_logging
 
-from pooling import cli, kept, sampling
+from pooling import chains, cli, kept, sampling
+from pooling.chains import Chains, read_chains
 from pooling.code import meaning
 from pooling.draws import BY_HOUSE, write_fit
 from pooling.files import replacing
@@ -33,41 +34,50 @@ RECORD = "record.json"
 KEPT = 3  # fits of each model: the present one and those before it
 
 
-def as_tree(posterior: CmdStanMCMC, prior: CmdStanMCMC, data: dict, coords: dict) -> xr.DataTree:
+def as_tree(posterior: Chains, prior: Chains, data: dict, coords: dict) -> xr.DataTree:
     """Posterior, prior and data as one DataTree; see `pooling.draws` for its groups."""
     county, house = coords["county_fips"], coords["house_id"]
     states = sorted(set(coords["state"]))  # in the order of their numbers, 1..S
-    # A variable of length 0 has no column, so cmdstanpy does not know it.
-    by_house = [name for name in POINTWISE if name in posterior.metadata.stan_vars]
-    dims = {"log_radon": ["house"], "house_county": ["house"], "floor_measure": ["house"]}
+    dims = {name: ["house"] for name in ("log_radon", "house_county", "floor_measure", *POINTWISE)}
     dims |= {name: ["county"] for name in ("county_name", "state_name", "houses")}
     dims |= {"first_floor_houses": ["county"], "log_uranium": ["county"]}
-    dims |= {name: ["house"] for name in by_house}
-    for name, value in posterior.stan_variables().items():
-        if "_state" in name and value.shape[1:] == (len(states),):
+    for name, value in posterior.variables.items():
+        if "_state" in name and value.shape[2:] == (len(states),):
             dims[name] = ["state"]
-        elif name not in POINTWISE and value.shape[1:] == (len(county),):
+        elif name not in POINTWISE and value.shape[2:] == (len(county),):
             dims[name] = ["county"]
-    tree = from_cmdstanpy(
-        posterior=posterior,
-        posterior_predictive=["y_rep"] if by_house else None,
-        log_likelihood=["log_lik"] if by_house else None,
-        prior=prior,
-        prior_predictive=["y_rep"] if by_house else None,
-        observed_data={"log_radon": np.asarray(data["log_radon"])},
-        constant_data=_constants(data, coords),
+    groups = {
+        "posterior": _parameters(posterior),
+        "posterior_predictive": _only("y_rep", posterior),
+        "log_likelihood": _only("log_lik", posterior),
+        "sample_stats": posterior.statistics,
+        "prior": _parameters(prior),
+        "prior_predictive": _only("y_rep", prior),
+        "sample_stats_prior": prior.statistics,
+        "observed_data": {"log_radon": np.asarray(data["log_radon"])},
+        "constant_data": _constants(data, coords),
+    }
+    tree = from_dict(
+        {name: group for name, group in groups.items() if group},
         coords={"county": county, "house": house, "state": states},
         dims=dims,
     )
     tree["adaptation"] = xr.Dataset(
         {
-            "step_size": ("chain", posterior.step_size),
-            "inv_metric": (("chain", "unconstrained"), posterior.metric),
+            "step_size": ("chain", posterior.statistics["step_size"][:, -1]),
+            "inv_metric": (("chain", "unconstrained"), posterior.inv_metric),
         }
     )
-    for group in ("posterior", "prior"):
-        tree[group] = tree[group].to_dataset().drop_vars(POINTWISE, errors="ignore")
     return tree
+
+
+def _parameters(chains: Chains) -> dict[str, np.ndarray]:
+    return {name: value for name, value in chains.variables.items() if name not in POINTWISE}
+
+
+def _only(name: str, chains: Chains) -> dict[str, np.ndarray]:
+    # Without `pointwise` it has no columns.
+    return {name: chains.variables[name]} if name in chains.variables else {}
 
 
 def _constants(data: dict, coords: dict) -> dict[str, np.ndarray]:
@@ -114,9 +124,11 @@ def fit(executable: Path, contents: dict[str, bytes], output: Path) -> None:
     settings = Sampler.model_validate_json(contents["sampler"])
     # At the same time, so that the draws of one are read while the other is sampled.
     with ThreadPoolExecutor(1) as beside:
-        alone = {"prior_only": True, "progress": False}
+        read = partial(read_chains, single=POINTWISE)
+        # Log densities of houses that had no say are no use.
+        alone = {"prior_only": True, "progress": False, "take": partial(read, without=["log_lik"])}
         coming = beside.submit(sample, executable, data, settings, **alone)
-        posterior = sample(executable, data, settings)
+        posterior = sample(executable, data, settings, take=read)
         prior = coming.result()
     tree = as_tree(posterior, prior, data, coords)
     tree.attrs.update(model=executable.name, study=coords["study"], response=coords["response"])
@@ -132,7 +144,7 @@ def depends_on(model: str, contents: dict[str, bytes]) -> str:
 
     The executable is what its essence and the toolchain make of it.
     """
-    code = [meaning(Path(module)) for module in (__file__, sampling.__file__)]
+    code = [meaning(Path(module)) for module in (__file__, chains.__file__, sampling.__file__)]
     versions = json.dumps({name: version(name) for name in PACKAGES})
     return kept.key([model, *contents.values(), *code, versions])
 

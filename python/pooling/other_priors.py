@@ -17,7 +17,7 @@ from cmdstanpy import disable_logging
 from pooling import cli
 from pooling.check import diagnose, summarize
 from pooling.draws import Fit, open_fit
-from pooling.errors import SamplingError
+from pooling.errors import DisturbedError, SamplingError
 from pooling.files import replacing
 from pooling.sampling import sample
 from pooling.study import OWN_PRIORS, OtherPriors, Priors, Sampler, read_section
@@ -54,8 +54,8 @@ def under(name: str, priors: Priors, executable: Path, data: dict, settings: Sam
     quiet = settings.model_copy(update={"pointwise": False})
     try:
         run = sample(executable, data | priors.scales(), quiet)
-    except SamplingError as error:
-        raise SamplingError(f"under [other_priors.{name}]: {error}") from None
+    except (SamplingError, DisturbedError) as error:
+        raise type(error)(f"under [other_priors.{name}]: {error}") from None
     tree = from_cmdstanpy(posterior=run)
     table = summarize(tree["posterior"].to_dataset())
     table["label"] = table["variable"] + table["element"].map(lambda at: f"[{at}]" if at else "")

@@ -29,7 +29,7 @@ from pooling.cmdstan import locate
 from pooling.code import meaning
 from pooling.compile import compile_program
 from pooling.draws import BY_HOUSE, Fit, Start
-from pooling.errors import DisturbedError, SamplingError, SetupError
+from pooling.errors import SamplingError, SetupError
 from pooling.files import replacing, sweep
 from pooling.study import Sampler
 
@@ -173,9 +173,6 @@ def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dic
         alone = {"start": start, "parallel_chains": 1, "progress": False}
         try:
             run = sampling.sample(executable, without, effort, **alone)
-        except DisturbedError:
-            # Says nothing about the refit: dask tries the same again.
-            raise
         except SamplingError as error:
             scores, efforts = stopped(len(houses), str(error)), efforts[-1:]
             continue

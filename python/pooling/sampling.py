@@ -7,10 +7,11 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from typing import TypeVar
 
 import psutil
 from cmdstanpy import CmdStanMCMC, CmdStanModel
@@ -22,6 +23,14 @@ from pooling.study import Sampler
 
 # From outside; other signals are the program's own doing, or a person's at the terminal.
 KILLS = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE}
+
+Taken = TypeVar("Taken")
+
+
+def in_memory(run: CmdStanMCMC) -> CmdStanMCMC:
+    """The run with its draws, which need no files any more."""
+    run.draws()
+    return run
 
 
 def sample(
@@ -35,7 +44,8 @@ def sample(
     progress: bool | None = None,
     thin: int = 1,
     digits: int | None = None,
-) -> CmdStanMCMC:
+    take: Callable[[CmdStanMCMC], Taken] = in_memory,
+) -> Taken:
     """Draw from a program's posterior, or from its prior alone.
 
     Chains, seeds and draws come from the settings, never from the machine.
@@ -55,6 +65,8 @@ def sample(
         Only every so many draws is kept, or made into replications.
     digits
         Significant digits of the draws; by default CmdStan's own six.
+    take
+        What to take from the run before its CSV files go; by default itself and its draws.
 
     Raises
     ------
@@ -82,20 +94,18 @@ def sample(
     }
     what = f"{executable.name}: sampling its {'prior' if prior_only else 'posterior'} failed"
     try:
-        return _run(executable, options, what)
+        return _run(executable, options, take, what)
     except DisturbedError:
         # The same seed gives the same draws.
-        return _run(executable, options, what)
+        return _run(executable, options, take, what)
 
 
-def _run(executable: Path, options: dict, what: str) -> CmdStanMCMC:
-    """Run the chains once and read their draws."""
+def _run(executable: Path, options: dict, take: Callable[[CmdStanMCMC], Taken], what: str) -> Taken:
+    """Run the chains once and take what is wanted of them."""
     with tempfile.TemporaryDirectory() as name, kill_hanging(Path(name)) as hung:
         folder = Path(name)
         try:
-            run = CmdStanModel(exe_file=executable).sample(output_dir=folder, **options)
-            # Read while the files are there; the draws stay in memory.
-            run.draws()
+            return take(CmdStanModel(exe_file=executable).sample(output_dir=folder, **options))
         except (RuntimeError, ValueError, OSError) as error:
             if reason := _disturbance(error, folder, hung):
                 raise DisturbedError(f"{what}: {reason}") from None
@@ -103,7 +113,6 @@ def _run(executable: Path, options: dict, what: str) -> CmdStanMCMC:
                 raise
             said = _last_words(folder) or str(error)
             raise SamplingError(f"{what}\n{said}") from None
-    return run
 
 
 def _disturbance(error: Exception, folder: Path, hung: list[int]) -> str | None:

@@ -27,7 +27,7 @@ from cmdstanpy import CmdStanMCMC, disable_logging
 from pooling import cli, sampling
 from pooling.check import MIN_E_BFMI
 from pooling.draws import ENGINE
-from pooling.errors import DiagnosticsError, DisturbedError, SamplingError, StudyError
+from pooling.errors import DiagnosticsError, SamplingError, StudyError
 from pooling.files import replacing
 from pooling.refits import Program, compiled, read_program, run_jobs
 from pooling.study import Models, Priors, Sampler, read_section
@@ -171,8 +171,6 @@ def simulate(program: Program, data: dict, truth: dict, sampler: dict) -> dict:
         settings = own.model_copy(update=effort | care)
         try:
             run = sampling.sample(executable, made, settings, parallel_chains=1, progress=False)
-        except DisturbedError:
-            raise
         except SamplingError as error:
             # The ranks of a first run that only failed its checks are better than none.
             found = found if "ranks" in found else {"stopped": str(error), "failed": []}

@@ -8,6 +8,7 @@ import pytest
 from programs import executable, quick, tiny_coords, tiny_data
 
 from pooling import fit as stage
+from pooling.chains import read_chains
 from pooling.draws import open_fit
 from pooling.files import replacing
 from pooling.fit import as_tree, main
@@ -29,28 +30,40 @@ POINTWISE = {"posterior_predictive", "log_likelihood", "prior_predictive"}
 
 
 @pytest.fixture(scope="module")
-def runs():
+def chains():
     """Posterior and prior of `per_county`: its sigma is by county, its sizes are 5 and 10."""
-    program, settings = executable("per_county"), quick(draws=110)
+    return read("per_county", quick(draws=110))
+
+
+def read(program, settings):
+    """Posterior and prior of a program."""
     return [
-        sample(program, tiny_data(), settings, prior_only=prior, progress=False)
+        sample(
+            executable(program),
+            tiny_data(),
+            settings,
+            prior_only=prior,
+            progress=False,
+            take=read_chains,
+        )
         for prior in (False, True)
     ]
 
 
 @pytest.fixture(scope="module")
-def tree(runs):
-    return as_tree(*runs, tiny_data(), tiny_coords())
+def tree(chains):
+    return as_tree(*chains, tiny_data(), tiny_coords())
 
 
 def test_groups_are_arvizs(tree):
     assert set(tree.children) == GROUPS
 
 
-def test_adaptation_is_kept_for_refits(tree, runs):
-    posterior, _ = runs
+def test_adaptation_is_kept_for_refits(tree, chains):
+    posterior, _ = chains
     kept = tree["adaptation"]
-    np.testing.assert_array_equal(kept["step_size"], posterior.step_size)
+    np.testing.assert_array_equal(kept["step_size"], posterior.statistics["step_size"][:, 0])
+    np.testing.assert_array_equal(kept["inv_metric"], posterior.inv_metric)
     assert kept["inv_metric"].dims == ("chain", "unconstrained")
     # per_county samples the spreads of its five counties and nothing else.
     assert kept["inv_metric"].shape == (2, 5)
@@ -80,19 +93,17 @@ def test_posterior_and_prior_have_their_own_number_of_draws(tree):
     assert tree["sample_stats_prior"].sizes["draw"] == 100
 
 
-def test_draws_stay_with_their_chain_and_county(tree, runs):
-    # draws() is (draw, chain, column).
-    raw, columns = runs[0].draws(), runs[0].column_names
+def test_draws_stay_with_their_chain_and_county(tree, chains):
+    raw = chains[0].variables
     stored = tree["posterior"]["beta"].sel(chain=1, county=27005).values
-    assert np.array_equal(stored, raw[:, 1, columns.index("beta[3]")])
+    assert np.array_equal(stored, raw["beta"][1, :, 2])
     replicated = tree["posterior_predictive"]["y_rep"].sel(chain=0, house=507).values
-    assert np.array_equal(replicated, raw[:, 0, columns.index("y_rep[7]")])
+    assert np.array_equal(replicated, raw["y_rep"][0, :, 6])
 
 
-def test_prior_group_holds_the_priors_draws(tree, runs):
-    raw, columns = runs[1].draws(), runs[1].column_names
+def test_prior_group_holds_the_priors_draws(tree, chains):
     stored = tree["prior"]["alpha"].sel(chain=0, county=27001).values
-    assert np.array_equal(stored, raw[:, 0, columns.index("alpha[1]")])
+    assert np.array_equal(stored, chains[1].variables["alpha"][0, :, 0])
 
 
 def test_sampler_statistics_have_the_names_the_gate_reads(tree):
@@ -112,9 +123,8 @@ def test_data_are_kept_by_house_and_county(tree):
     assert constants["log_uranium"].sel(county=38003).item() == 0.0
 
 
-def test_sigma_of_all_counties_has_no_county(tmp_path):
-    run = sample(executable("pooled"), tiny_data(), quick(), progress=False)
-    tree = as_tree(run, run, tiny_data(), tiny_coords())
+def test_sigma_of_all_counties_has_no_county():
+    tree = as_tree(*read("pooled", quick()), tiny_data(), tiny_coords())
     assert tree["posterior"]["sigma"].dims == ("chain", "draw")
 
 
@@ -124,23 +134,19 @@ def test_effects_of_states_have_their_names(state):
     names = ["AZ", "IN", "MI", "MN", "ND"]
     data = tiny_data(S=max(state), state=state)
     coords = tiny_coords() | {"state": [names[s - 1] for s in state]}
-    run = sample(executable("hierarchical_states"), data, quick(), progress=False)
-    posterior = as_tree(run, run, data, coords)["posterior"]
+    program = executable("hierarchical_states")
+    chains = sample(program, data, quick(), progress=False, take=read_chains)
+    posterior = as_tree(chains, chains, data, coords)["posterior"]
     assert posterior["alpha"].dims == ("chain", "draw", "county")
     for name in ("mu_alpha_state", "mu_beta_state"):
         assert posterior[name].dims == ("chain", "draw", "state")
         last = posterior[name].sel(state=names[max(state) - 1]).values
-        assert np.array_equal(last, run.draws_xr([name])[name].values[..., -1])
+        assert np.array_equal(last, chains.variables[name][..., -1])
     assert posterior["sigma_alpha_state"].dims == ("chain", "draw")
 
 
 def test_without_pointwise_output_there_are_no_groups_by_house():
-    settings = quick(pointwise=False)
-    runs = [
-        sample(executable("pooled"), tiny_data(), settings, prior_only=prior, progress=False)
-        for prior in (False, True)
-    ]
-    tree = as_tree(*runs, tiny_data(), tiny_coords())
+    tree = as_tree(*read("pooled", quick(pointwise=False)), tiny_data(), tiny_coords())
     assert set(tree.children) == GROUPS - POINTWISE
 
 

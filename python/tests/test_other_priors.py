@@ -9,6 +9,7 @@ from conftest import build_fit
 from programs import WEAK, executable, quick, tiny_coords, tiny_data
 
 from pooling import other_priors
+from pooling.chains import read_chains
 from pooling.draws import open_fit, write_fit
 from pooling.errors import SamplingError
 from pooling.fit import as_tree
@@ -23,11 +24,11 @@ def pooled(tmp_path_factory):
     """Folder of a fit of `pooled` to the tiny data, which passed."""
     folder = tmp_path_factory.mktemp("pooled")
     program, settings = executable("pooled"), quick(draws=400)
-    runs = [
-        sample(program, tiny_data(), settings, prior_only=prior, progress=False)
-        for prior in (False, True)
+    chains = [
+        sample(program, tiny_data(), settings, prior_only=p, progress=False, take=read_chains)
+        for p in (False, True)
     ]
-    tree = as_tree(*runs, tiny_data(), tiny_coords())
+    tree = as_tree(*chains, tiny_data(), tiny_coords())
     tree.attrs.update(model="pooled", study="tiny", response="log(x + 0.1)")
     write_fit(tree, folder / "fit.nc")
     passed = {"passed": True, "posterior": {"checks": {"r_hat": True}}}

@@ -12,6 +12,7 @@ import statsmodels.formula.api as smf
 from programs import ROOT, executable, study_data
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
+from pooling.chains import read_chains
 from pooling.check import gate
 from pooling.draws import Fit
 from pooling.fit import as_tree
@@ -110,8 +111,8 @@ def fit(stem: str, study: str, **changes: object) -> tuple[Fit, dict, pd.DataFra
     data, coords = study_data(study)
     settings = read_study(ROOT / "data" / "studies" / f"{study}.toml").sampler
     settings = settings.model_copy(update={"pointwise": False} | changes)
-    run = sample(executable(stem), data, settings, progress=False)
-    tree = as_tree(run, run, data, coords)
+    chains = sample(executable(stem), data, settings, progress=False, take=read_chains)
+    tree = as_tree(chains, chains, data, coords)
     tree.attrs.update(model=stem, study=study, response=coords["response"])
     found, estimates = gate(Fit(tree, {}), {}, settings.max_treedepth)
     return Fit(tree, found), found, estimates.set_index(["parameter", "county"])

@@ -27,7 +27,7 @@ from plotnine import (
 )
 
 from pooling import uniformity
-from pooling.calibration import draw, judged_ranks, label, verdicts
+from pooling.calibration import draw, grid, judged_ranks, label, verdicts
 from pooling.panels import caption, strip
 from pooling.theme import BLUE, FAINT, GREEN, ORANGE, PURPLE, VERMILION, theme_pooling
 
@@ -39,7 +39,6 @@ KINDS = {
     "sigma of three counties": PURPLE,
     "not calibrated": VERMILION,
 }
-WIDTH, COLUMNS = 11, 4
 
 
 def frame(programs: Sequence[xr.Dataset]) -> pd.DataFrame:
@@ -107,9 +106,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         .groupby([wrong["label"], wrong["parameter"]], observed=True)
         .idxmax()
     ]
-    panels = frame["label"].cat.categories.size
-    columns = min(COLUMNS, panels)
-    width = WIDTH if columns > 1 else WIDTH / 2
+    columns, size = grid(frame["label"].cat.categories.size, 2.2)
     return (
         ggplot(frame, aes("at"))
         + geom_ribbon(aes(ymin="low", ymax="high"), bands, fill=FAINT)
@@ -123,11 +120,11 @@ def plot(frame: pd.DataFrame) -> ggplot:
             x="rank of the truth, as a share of all ranks",
             y="share below, less uniform",
             title="Calibration: ranks of the truth among draws of the posterior",
-            caption=_about(frame, width),
+            caption=_about(frame, size[0]),
         )
         + theme_pooling()
         + theme(
-            figure_size=(width, -(-panels // columns) * 2.2 + 1.6),
+            figure_size=size,
             plot_title_position="plot",
             plot_caption_position="plot",
         )

@@ -26,12 +26,11 @@ from plotnine import (
     theme,
 )
 
-from pooling.calibration import NOMINAL, covered, draw, label
+from pooling.calibration import NOMINAL, covered, draw, grid, label
 from pooling.panels import caption, strip
 from pooling.theme import BLUE, MUTED, ORANGE, theme_pooling
 
 COLOURS = {"alpha": BLUE, "beta": ORANGE}
-WIDTH, COLUMNS = 11, 4
 
 
 def frame(programs: Sequence[xr.Dataset]) -> pd.DataFrame:
@@ -57,9 +56,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
     }
     rows = frame.assign(group=frame["parameter"] + frame["nominal"].astype(str), **ends)
     lines = rows.dropna(subset=["se"])
-    panels = frame["label"].cat.categories.size
-    columns = min(COLUMNS, panels)
-    width = WIDTH if columns > 1 else WIDTH / 2
+    columns, size = grid(frame["label"].cat.categories.size, 2.4)
     beside = position_dodge(0.5)
     return (
         ggplot(rows, aes("class", "share", color="parameter", group="parameter"))
@@ -74,11 +71,11 @@ def plot(frame: pd.DataFrame) -> ggplot:
             x="houses of the county",
             y="truths within",
             title="Coverage of county effects by 50% and 90% intervals, by number of houses",
-            caption=_about(frame, width),
+            caption=_about(frame, size[0]),
         )
         + theme_pooling()
         + theme(
-            figure_size=(width, -(-panels // columns) * 2.4 + 1.6),
+            figure_size=size,
             plot_title_position="plot",
             plot_caption_position="plot",
             axis_text_x=element_text(rotation=45, ha="right"),

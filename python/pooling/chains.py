@@ -1,0 +1,88 @@
+"""Draws of a run, read from CmdStan's CSV files at once.
+
+cmdstanpy reads each file when sampling ends, to check it, and again for the draws. With
+thousands of columns that second reading takes three times as long as this one.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from cmdstanpy import CmdStanMCMC
+from stanio import parse_header
+
+STATISTICS = {  # CmdStan's columns: ArviZ's names and types
+    "lp__": ("lp", float),
+    "accept_stat__": ("acceptance_rate", float),
+    "stepsize__": ("step_size", float),
+    "treedepth__": ("tree_depth", int),
+    "n_leapfrog__": ("n_steps", int),
+    "divergent__": ("diverging", bool),
+    "energy__": ("energy", float),
+}
+METRIC = b"# Diagonal elements of inverse mass matrix"
+
+
+@dataclass(frozen=True)
+class Chains:
+    """Draws of all chains of a run.
+
+    Attributes
+    ----------
+    variables
+        Each variable of the program that is not empty, (chain, draw, ...).
+    statistics
+        What the sampler says of each draw, by ArviZ's names, (chain, draw).
+    inv_metric
+        Diagonal of the inverse metric that each chain adapted, (chain, parameter),
+        parameters unconstrained.
+    """
+
+    variables: dict[str, np.ndarray]
+    statistics: dict[str, np.ndarray]
+    inv_metric: np.ndarray
+
+
+def read_chains(
+    run: CmdStanMCMC, *, single: Collection[str] = (), without: Collection[str] = ()
+) -> Chains:
+    """Read the files of a run while they are there; cmdstanpy has checked their shapes.
+
+    Parameters
+    ----------
+    single
+        Variables in single precision, which holds the six digits that CmdStan writes.
+    without
+        Variables to leave out.
+    """
+    header = run.metadata.cmdstan_config["raw_header"].split(",")
+    columns = [name for name in header if name.partition(".")[0] not in without]
+    layout = parse_header(",".join(columns))
+    shape = (run.chains, run.num_draws_sampling)
+    draws = {
+        name: np.empty((*shape, *variable.dimensions), np.float32 if name in single else float)
+        for name, variable in layout.items()
+    }
+    files = [Path(file) for file in run.runset.csv_files]
+    for chain, file in enumerate(files):
+        table = pl.read_csv(
+            file, comment_prefix="#", columns=columns, schema=dict.fromkeys(header, pl.Float64)
+        ).to_numpy()
+        for name, variable in layout.items():
+            draws[name][chain] = variable.extract_reshape(table)
+    return Chains(
+        {name: values for name, values in draws.items() if name not in STATISTICS},
+        {ours: draws[name].astype(kind) for name, (ours, kind) in STATISTICS.items()},
+        np.array([_inv_metric(file) for file in files]),
+    )
+
+
+def _inv_metric(file: Path) -> list[float]:
+    """Of one chain; it stands in the comments before the draws."""
+    with file.open("rb") as lines:
+        for line in lines:
+            if line.startswith(METRIC):
+                return [float(number) for number in next(lines).lstrip(b"# ").split(b",")]
+    return []
