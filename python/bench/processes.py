@@ -82,8 +82,15 @@ def cost(
     environment: Mapping[str, str],
     programs: Collection[str] = (),
 ) -> Cost:
-    """Run a command in a folder and say what it cost; `programs` are names of samplers."""
-    names = {name[:NAME_LENGTH] for name in (*COMPILERS, *programs)}
+    """Run a command in a folder and say what it cost.
+
+    Parameters
+    ----------
+    programs
+        Names of samplers, whose and the compilers' processor seconds are added up, which
+        takes some of the machine's own; by default nothing is.
+    """
+    names = {name[:NAME_LENGTH] for name in (*COMPILERS, *programs)} if programs else set()
     with tempfile.TemporaryFile("w+") as output:
         begun = time.perf_counter()
         process = subprocess.Popen(
@@ -98,7 +105,7 @@ def cost(
         watch, ended = Watch(process.pid, names), threading.Event()
 
         def keep_looking() -> None:
-            while not ended.wait(INTERVAL):
+            while names and not ended.wait(INTERVAL):
                 watch.look()
 
         looking = threading.Thread(target=keep_looking)

@@ -60,8 +60,13 @@ class Checkout:
         if Path(".venv").exists():
             (self.folder / ".venv").symlink_to(Path(".venv").resolve())
 
-    def make(self, *arguments: str) -> Cost:
+    def make(self, *arguments: str, watched: bool = False) -> Cost:
         """Run make.
+
+        Parameters
+        ----------
+        watched
+            Whether to add up the work of compilers and samplers.
 
         Raises
         ------
@@ -71,7 +76,7 @@ class Checkout:
         handed_down = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "STUDY", "PYTHON")
         kept = {name: value for name, value in os.environ.items() if name not in handed_down}
         kept |= {"CMDSTAN": str(self.cmdstan)}
-        programs = [path.stem for path in self.folder.glob("stan/*.stan")]
+        programs = [path.stem for path in self.folder.glob("stan/*.stan")] if watched else []
         print("make", *arguments, file=sys.stderr, flush=True)
         found = cost(["make", *arguments], self.folder, kept, programs)
         if found.code:
@@ -100,7 +105,7 @@ def fresh(checkout: Checkout) -> Iterator[dict]:
     """`make all` with nothing made; what cannot be avoided is work that all cores share."""
     checkout.create()
     checkout.make(".build/toolchain.json")  # brings the environment up to date, too
-    found = checkout.make("all")
+    found = checkout.make("all", watched=True)
     yield memory_row("minnesota", "make all", found)
     yield ratio_row(
         "make all, nothing made", found.seconds, found.work_seconds / os.cpu_count(), FRESH

@@ -51,7 +51,7 @@ def test_own_process_is_in_proc_as_the_kernel_writes_it():
 def costly(tmp_path_factory):
     script = "x = bytearray(200_000_000); x[::4096] = b'1' * len(x[::4096]); print('said')"
     command = ["bash", "-c", f'{sys.executable} -c "{script}"; exit 3']
-    return cost(command, tmp_path_factory.mktemp("cost"), os.environ)
+    return cost(command, tmp_path_factory.mktemp("cost"), os.environ, ["sampler"])
 
 
 def test_cost_has_the_exit_code_and_what_was_printed(costly):
