@@ -1,6 +1,6 @@
 """Programs recover what made their data, and every prior is the one that is stated.
 
-Here 40 counties have ten houses each. `make sbc` has the counties of a study.
+Forty counties have ten houses each, but at the end, where houses are those of Minnesota.
 """
 
 from collections.abc import Sequence
@@ -249,3 +249,43 @@ def test_county_without_a_house_is_predicted_by_its_population(program):
         # Independent of everything else: standard normal over the draws.
         assert abs(z.mean()) < 4 / np.sqrt(z.size)
         assert abs((z**2).mean() - 1) < 4 * np.sqrt(2 / z.size)
+
+
+@pytest.fixture(scope="module")
+def surveys():
+    """Twenty surveys of Minnesota's own houses with other radon: draws and truths of each."""
+    data, _ = study_data("minnesota")
+    county, floor = np.array(data["county"]) - 1, np.array(data["floor_measure"])
+    found = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        truth: dict = dict(POPULATION)
+        for name in ("alpha", "beta"):
+            truth[name] = rng.normal(truth[f"mu_{name}"], truth[f"sigma_{name}"], data["J"])
+        mean = truth["alpha"][county] + truth["beta"][county] * floor
+        radon = {"log_radon": rng.normal(mean, truth["sigma"]).tolist()}
+        settings = quick(warmup=300, draws=400, pointwise=False)
+        run = sample(executable("hierarchical_marginal"), data | radon, settings, progress=False)
+        found.append((run, truth))
+    return np.bincount(county, minlength=data["J"]), found
+
+
+def test_minnesotas_design_tells_the_population(surveys):
+    _, found = surveys
+    for name, true in POPULATION.items():
+        means = np.array([run.stan_variable(name).mean() for run, _ in found])
+        spread = np.mean([run.stan_variable(name).std() for run, _ in found])
+        # Means of twenty surveys scatter about the truth as wide as each posterior, and
+        # their mean a twentieth of that variance; the prior moves it by next to nothing.
+        assert abs(means.mean() - true) < 4 * spread / np.sqrt(len(found)), name
+        assert 0.5 < means.std(ddof=1) / spread < 1.7, name
+
+
+@pytest.mark.parametrize(("least", "most"), [(1, 3), (4, 10), (11, 200)])
+def test_minnesotas_intervals_cover_in_counties_of_every_size(surveys, least, most):
+    houses, found = surveys
+    some = (houses >= least) & (houses <= most)
+    shares = np.concatenate([ranks(run, truth, ["alpha"])[some] for run, truth in found])
+    for probability in (0.5, 0.9):
+        margin = 4 * np.sqrt(probability * (1 - probability) / shares.size)
+        assert abs(within(shares, probability) / shares.size - probability) < margin
