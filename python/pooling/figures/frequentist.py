@@ -90,7 +90,8 @@ def frame(fits: Sequence[Fit], figures: Figures, frequentist: pd.DataFrame) -> p
     if rows.empty:
         raise NothingToShow(
             "no model of this study has a least squares or REML fit of the same parameters; "
-            "add pooled or hierarchical_noncentered to models.use"
+            "add pooled or hierarchical_noncentered to models.use; of a very large study REML is "
+            "left out"
         )
     known = [name for name in PARAMETERS if (rows["parameter"] == name).any()]
     label = by_model(rows["label"], fits).cat.remove_unused_categories()
