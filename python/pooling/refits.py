@@ -11,9 +11,10 @@ import inspect
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import arviz_stats
@@ -221,58 +222,100 @@ def run_refits(
         A refit failed on every worker that tried it, or CmdStan gave up all of
         them; finished ones are kept.
     """
-    scores = run_jobs(refit, program, data, folds, settings, kept, scheduler, title="refits")
+    scores = run_batch(Batch(refit, program, data, folds, settings, "refits"), kept, scheduler)
     if folds and all("stopped" in found for found in scores.values()):
         fold = next(iter(folds))
         raise SamplingError(f"{program.name} without {fold}: {scores[fold]['stopped']}")
     return scores
 
 
-def run_jobs(
-    work: Work,
-    program: Program,
-    data: dict,
-    jobs: dict[str, list | dict],
-    settings: Sampler,
-    kept: Path,
-    scheduler: str | None = None,
-    *,
-    title: str,
-) -> dict[str, dict]:
-    """What `work` finds in each job; those already in the folder `kept` are read from there.
+@dataclass(frozen=True)
+class Batch:
+    """Many jobs for one program that have all but a little in common.
 
-    Parameters
+    Attributes
     ----------
     work
         A function of a module: `work(program, data, job, settings)` on whichever machine
-        it runs. What it returns is kept as JSON, unless it has `stopped`: what stopped
-        may do better next time.
+        it runs.
     data
         What all jobs share.
     jobs
         What each has of its own, as JSON could hold it, by name.
+    settings
+        Of the sampler; `work` gets them as a dict.
     title
         What the jobs are, for the progress bar and for errors.
+    """
+
+    work: Work
+    program: Program
+    data: dict
+    jobs: dict[str, list | dict]
+    settings: Sampler
+    title: str
+
+    def keys(self) -> dict[str, str]:
+        """A key for each job, made of all that its result depends on."""
+        modules = (__file__, sampling.__file__, check.__file__, inspect.getfile(self.work))
+        code = [meaning(Path(module)) for module in dict.fromkeys(modules)]
+        program = asdict(replace(self.program, executable=None))
+        about = [program, self.data, self.settings.model_dump(), code]
+        start = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+        keys = {}
+        for name, job in self.jobs.items():
+            key = start.copy()
+            key.update(json.dumps(job).encode())
+            keys[name] = key.hexdigest()[:20]
+        return keys
+
+    def results(self, names: Collection[str], scheduler: str | None) -> Iterator[tuple[str, dict]]:
+        """Names and results of some of the jobs, in the order in which they are finished.
+
+        Raises
+        ------
+        SamplingError
+            A job failed on every worker that tried it, or dask gave it up.
+        """
+        program = replace(self.program, executable=None) if scheduler else self.program
+        settings = self.settings.model_dump()
+        about = f"{self.title} of {program.name}"
+        with cluster(scheduler) as client:
+            [data] = client.scatter([self.data], broadcast=True)
+            submit = partial(client.submit, self.work, program, data, pure=False, retries=2)
+            asked = {submit(self.jobs[name], settings): name for name in names}
+            for job in tqdm(as_completed(asked), total=len(asked), desc=about, disable=None):
+                if job.status == "error":
+                    raise SamplingError(f"{about}: {asked[job]}: {job.exception()}")
+                if job.status != "finished":
+                    reason = "dask lost it, perhaps while the machine slept; run make again"
+                    raise SamplingError(f"{about}: {asked[job]}: {reason}")
+                yield asked[job], job.result()
+
+
+def run_batch(batch: Batch, kept: Path, scheduler: str | None = None) -> dict[str, dict]:
+    """What is found in each job; what the folder `kept` has is read from there.
+
+    Results are kept as JSON, unless they have `stopped`: what stopped may do better
+    next time.
 
     Raises
     ------
     SamplingError
-        A job failed on every worker that tried it; finished ones are kept.
+        As `Batch.results`; finished jobs are kept.
     """
     kept.mkdir(parents=True, exist_ok=True)
     sweep(kept)
-    files = _files(work, program, data, jobs, settings, kept)
+    files = {name: kept / f"{key}.json" for name, key in batch.keys().items()}
     results = {name: found for name, file in files.items() if (found := read_kept(file))}
-    missing = {name: job for name, job in jobs.items() if name not in results}
+    missing = [name for name in files if name not in results]
     if missing:
-        if scheduler:
-            program = replace(program, executable=None)
-        for name, found in _computed(work, program, data, missing, settings, scheduler, title):
+        for name, found in batch.results(missing, scheduler):
             results[name] = found
             if "stopped" not in found:
                 with replacing(files[name], sealed=False) as draft:
                     draft.write_text(json.dumps(found), encoding="utf-8")
-    return {name: results[name] for name in jobs}
+    return {name: results[name] for name in files}
 
 
 def read_kept(file: Path) -> dict | None:
@@ -282,52 +325,3 @@ def read_kept(file: Path) -> dict | None:
     except (FileNotFoundError, ValueError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def _files(
-    work: Work,
-    program: Program,
-    data: dict,
-    jobs: dict[str, list | dict],
-    settings: Sampler,
-    kept: Path,
-) -> dict[str, Path]:
-    """Where the result of each job is kept: a name made of all that it depends on."""
-    modules = dict.fromkeys((__file__, sampling.__file__, check.__file__, inspect.getfile(work)))
-    code = [meaning(Path(module)) for module in modules]
-    about = json.dumps(
-        [asdict(replace(program, executable=None)), data, settings.model_dump(), code],
-        sort_keys=True,
-    )
-    start = hashlib.sha256(about.encode())
-    files = {}
-    for name, job in jobs.items():
-        key = start.copy()
-        key.update(json.dumps(job).encode())
-        files[name] = kept / f"{key.hexdigest()[:20]}.json"
-    return files
-
-
-def _computed(
-    work: Work,
-    program: Program,
-    data: dict,
-    jobs: dict[str, list | dict],
-    settings: Sampler,
-    scheduler: str | None,
-    title: str,
-) -> Iterator[tuple[str, dict]]:
-    """Each job's name and result, in the order in which they are finished."""
-    sampler = settings.model_dump()
-    with cluster(scheduler) as client:
-        [whole] = client.scatter([data], broadcast=True)
-        names = {
-            client.submit(work, program, whole, job, sampler, pure=False, retries=2): name
-            for name, job in jobs.items()
-        }
-        done = as_completed(names)
-        for job in tqdm(done, total=len(names), desc=f"{title} of {program.name}", disable=None):
-            if job.status == "error":
-                name, error = names[job], job.exception()
-                raise SamplingError(f"{title} of {program.name}: {name}: {error}")
-            yield names[job], job.result()

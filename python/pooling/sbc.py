@@ -29,7 +29,7 @@ from pooling.check import MIN_E_BFMI
 from pooling.draws import ENGINE
 from pooling.errors import DiagnosticsError, SamplingError, StudyError
 from pooling.files import replacing
-from pooling.refits import Program, compiled, read_program, run_jobs
+from pooling.refits import Batch, Program, compiled, read_program, run_batch
 from pooling.study import Models, Priors, Sampler, read_section
 
 DRAWS = 99  # that a truth is ranked among, so that it has one of 100 ranks
@@ -252,8 +252,8 @@ def main(arguments: list[str] | None) -> None:
     if wrong and model not in allowed:
         raise DiagnosticsError(f"the prior of {model} gives no truths: {wrong}; {REMEDY}")
     jobs = {f"simulation {i + 1}": truth for i, truth in enumerate(truths)}
-    kept, about = given.output.with_name("sbc"), {"title": "simulations"}
-    found = run_jobs(simulate, program, data, jobs, settings, kept, given.scheduler, **about)
+    batch = Batch(simulate, program, data, jobs, settings, "simulations")
+    found = run_batch(batch, given.output.with_name("sbc"), given.scheduler)
     table = dataset(model, list(found.values()), data, coords)
     table.attrs.update(
         model=model,

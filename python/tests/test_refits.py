@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -155,6 +157,16 @@ def test_finished_refits_are_never_repeated(job, tmp_path, monkeypatch):
     monkeypatch.setattr(refits, "cluster", lambda _: pytest.fail("nothing is left to do"))
     assert refits.run_refits(**first, kept=tmp_path) == {"3": done}
     assert kept.exists()
+
+
+def test_refit_that_dask_gives_up_is_one_error(job, tmp_path, monkeypatch):
+    gone = Mock(status="cancelled")
+    client = SimpleNamespace(scatter=lambda data, **_: data, submit=lambda *_, **__: gone)
+    monkeypatch.setattr(refits, "cluster", lambda _: nullcontext(client))
+    monkeypatch.setattr(refits, "as_completed", list)
+    with pytest.raises(SamplingError, match="refits of pooled: 3: dask lost it"):
+        refits.run_refits(**job | {"folds": {"3": COUNTIES["3"]}}, kept=tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("content", ["", '{"elpd": [-1', "[]", "null", '{"elpd": [-1.0]'])

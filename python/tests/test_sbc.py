@@ -12,7 +12,7 @@ from pooling import calibration, refits, sbc
 from pooling.compile import compile_program
 from pooling.errors import DiagnosticsError, SamplingError, StudyError
 from pooling.program import essence
-from pooling.refits import Program, run_jobs
+from pooling.refits import Batch, Program, run_batch
 
 SETTINGS = quick(adapt_delta=0.9)
 SIMS = 40
@@ -194,7 +194,7 @@ def test_more_simulations_begin_with_the_same_truths(truths):
 def verdict(program: Program, data: dict, truths: list[dict], kept: Path):
     """The table of a real calibration."""
     jobs = {f"simulation {i}": truth for i, truth in enumerate(truths)}
-    results = run_jobs(sbc.simulate, program, data, jobs, SETTINGS, kept, title="simulations")
+    results = run_batch(Batch(sbc.simulate, program, data, jobs, SETTINGS, "simulations"), kept)
     found = sbc.dataset(program.name, list(results.values()), data, tiny_coords())
     found.attrs = {"model": program.name, "study": "tiny", "draws": 99, "allowed_to_fail": ""}
     table = calibration.verdicts([found])
