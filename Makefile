@@ -108,8 +108,9 @@ $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
 .venv/ready: $(package)/environment.py requirements.lock
 	@$(PYTHON3) $^ -o $@
 
-.build/toolchain.json: $(code)/cmdstan.py | $(environment)
-	$(run) -o $@
+# Once it is there, `plan` brings it up to date: its time is that of its content.
+.build/toolchain.json: | $(environment)
+	@$(PYTHON) -m pooling.cmdstan -o $@
 
 $(plan)/plan.mk: FORCE | $(environment)
 	@$(PYTHON) -m pooling.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) --arrows "$(FROM) $(TO)" --seals $(seals) --sources $(sources) $(HOUSES) $(COUNTIES) -o $@

@@ -367,5 +367,7 @@ def write_fit(tree: xr.DataTree, path: Path) -> None:
         for group in ("posterior_predictive", "prior_predictive", "log_likelihood")
         if group in tree.children
     }
+    # Made in memory: HDF5 crashes when the disk is full, and writing bytes is an error.
+    content = tree.to_netcdf(engine=ENGINE, encoding=encoding)
     with replacing(path) as draft:
-        tree.to_netcdf(draft, engine=ENGINE, encoding=encoding)
+        draft.write_bytes(content)

@@ -28,6 +28,7 @@ from stress.case import Case
 
 SEED = 20061  # of what is random here
 KILLS = 50
+KEPT = {"kept", "refits"}  # folders of fits and refits, of earlier texts and data too
 MODELS = ("pooled", "hierarchical_marginal")
 FIGURES = ("caterpillar", "data_overview", "model_comparison")
 COUNTIES = (27001, 27005, 27009, 27015, 27021, 27023, 27035, 27047)
@@ -171,9 +172,9 @@ class Undisturbed:
 
 
 def results(folder: Path) -> dict[Path, Path]:
-    """Result files by their path in the project; copies that are kept are no results."""
+    """Result files by their path in the project; what is only kept for later is no result."""
     found = (path for part in COMPARED for path in (folder / part).rglob("*") if path.is_file())
-    return {path.relative_to(folder): path for path in found if "kept" not in path.parts}
+    return {path.relative_to(folder): path for path in found if not KEPT & set(path.parts)}
 
 
 def same(one: Path, other: Path) -> bool:
@@ -226,7 +227,7 @@ def damage(
 
 
 def damaged_refits(undisturbed: Undisturbed) -> Callable[[Path], str]:
-    """A case: refits that are read again, since the table that they end in was deleted."""
+    """A case: refits that are read again, since the tables that they end in were deleted."""
 
     def run(folder: Path) -> str:
         project = undisturbed.copied(folder)
@@ -235,9 +236,13 @@ def damaged_refits(undisturbed: Undisturbed) -> Callable[[Path], str]:
         cut(one)
         empty(other)
         times = {path: path.stat().st_mtime_ns for path in rest}
-        (fit / "left_out.csv").unlink()
+        for table in ("loo.csv", "left_out.csv"):
+            (fit / table).unlink()
         finish(project)
         undisturbed.compare(project)
+        for path in (one, other):
+            there = undisturbed.folder / path.relative_to(project)
+            assert path.read_bytes() == there.read_bytes(), f"{path.name} different"
         assert times == {path: path.stat().st_mtime_ns for path in rest}, "others made again"
         return "same results; the other refits were kept"
 
