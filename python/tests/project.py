@@ -42,6 +42,8 @@ if [[ ${{FAIL:-}} && "$*" == *$FAIL* ]]; then
     exit 1
 fi
 run=$$-$RANDOM
+# As in the package, a file and its seal come together, whoever else makes it.
+[[ -z ${{SEALS:-}} ]] || {{ exec 9> "$SEALS.lock"; flock 9; }}
 for file in "${{output[@]}}"; do
     [[ -d ${{file%/*}} ]] || mkdir -p "${{file%/*}}"
     echo "made by $stage" > "$file"
