@@ -26,8 +26,8 @@ class Cost:
     seconds
         From start to exit.
     work_seconds
-        Processor seconds of compilers and samplers. A process is seen at most `INTERVAL`
-        before its end, so they are a little more than this.
+        Processor seconds of compilers and samplers, 0 where nobody asked for them. A process
+        is seen at most `INTERVAL` before its end, so they are a little more than this.
     peak_bytes
         Resident memory of the largest process.
     output

@@ -68,13 +68,14 @@ def under(name: str, priors: Priors, executable: Path, data: dict, settings: Sam
 
 
 def beside(own_rows: pd.DataFrame, others: list[pd.DataFrame], model: str) -> pd.DataFrame:
-    """One table, columns `COLUMNS`, the study's own priors first.
+    """One table, columns `COLUMNS`, the study's own priors first, of the parameters that it has.
 
     `shift` is the difference to the mean under the study's priors in standard
     deviations under these; missing where it does not vary.
     """
-    table = pd.concat([own_rows, *others], ignore_index=True)
     reference = own_rows.set_index("parameter")
+    shared = [rows[rows["parameter"].isin(reference.index)] for rows in others]
+    table = pd.concat([own_rows, *shared], ignore_index=True)
     mean, sd = (table["parameter"].map(reference[name]) for name in ("mean", "sd"))
     shift = ((table["mean"] - mean) / sd).where(sd > 0)
     return table.assign(model=model, shift=shift)[COLUMNS]

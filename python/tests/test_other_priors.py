@@ -106,3 +106,12 @@ def test_a_parameter_that_does_not_vary_has_no_shift():
     table = other_priors.beside(own, [own.assign(priors="wide", mean=2.0, sd=1.0)], "foo")
     assert table["shift"].isna().all()
     assert table["model"].tolist() == ["foo", "foo"]
+
+
+def test_what_the_sampler_moves_instead_of_a_parameter_is_left_out():
+    """`Fit.population` leaves sigma_free out of the study's own rows."""
+    numbers = dict.fromkeys(other_priors.NUMBERS, 1.0) | {"passed": True, "failed": ""}
+    own = pd.DataFrame([{"parameter": "sigma", "priors": "study"} | numbers])
+    wide = [{"parameter": name, "priors": "wide"} | numbers for name in ("sigma", "sigma_free")]
+    table = other_priors.beside(own, [pd.DataFrame(wide)], "foo")
+    assert table[["priors", "parameter"]].values.tolist() == [["study", "sigma"], ["wide", "sigma"]]
