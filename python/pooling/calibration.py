@@ -24,9 +24,9 @@ from statsmodels.stats.multitest import multipletests
 
 from pooling import cli, uniformity
 from pooling.drawing import save
-from pooling.draws import ENGINE
 from pooling.errors import DataError
 from pooling.files import replacing
+from pooling.netcdf import ENGINE
 from pooling.theme import story_order
 
 MOST_STOPPED = 0.01  # of simulations that have no ranks; no verdict on a program with more

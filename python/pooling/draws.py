@@ -22,10 +22,8 @@ import pandas as pd
 import xarray as xr
 
 from pooling.errors import DataError, StudyError
-from pooling.files import replacing
-from pooling.netcdf import Groups
+from pooling.netcdf import Groups, write_netcdf
 
-ENGINE = "h5netcdf"
 BY_HOUSE = ("county", "floor_measure", "log_radon")  # Stan data with a number a house
 ACTION_LEVEL = 4.0  # pCi/L: at or above it the US EPA says to fix the home
 LEFT_OUT = {
@@ -367,7 +365,4 @@ def write_fit(tree: xr.DataTree, path: Path) -> None:
         for group in ("posterior_predictive", "prior_predictive", "log_likelihood")
         if group in tree.children
     }
-    # Made in memory: HDF5 crashes when the disk is full, and writing bytes is an error.
-    content = tree.to_netcdf(engine=ENGINE, encoding=encoding)
-    with replacing(path) as draft:
-        draft.write_bytes(content)
+    write_netcdf(tree, path, encoding)

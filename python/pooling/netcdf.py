@@ -1,10 +1,11 @@
-"""Read a netCDF-4 file group by group, through HDF5.
+"""Write a netCDF-4 file all or nothing, and read one group by group, through HDF5.
 
 xarray's own reader opens every variable of every group, a quarter of a second of a
 fit. Here a group is opened when it is first asked for, and a variable is read
 whenever its values are: draws are never kept, so thirteen fits are not in memory together.
 """
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,31 @@ import numpy as np
 import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
+
+from pooling.files import replacing
+
+ENGINE = "h5netcdf"
+
+
+def write_netcdf(
+    data: xr.Dataset | xr.DataTree, path: Path, encoding: Mapping[str, dict] | None = None
+) -> None:
+    """Store data; what was at the path stays until the new file is whole.
+
+    Parameters
+    ----------
+    encoding
+        By variable or, of a tree, by group, as xarray's `to_netcdf` takes it.
+
+    Raises
+    ------
+    OSError
+        There is no room, or the folder takes no file.
+    """
+    # Made in memory: HDF5 crashes when the disk is full, and writing bytes is an error.
+    content = data.to_netcdf(engine=ENGINE, encoding=encoding)
+    with replacing(path) as draft:
+        draft.write_bytes(content)
 
 
 class Groups:

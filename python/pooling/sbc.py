@@ -26,9 +26,8 @@ from cmdstanpy import CmdStanMCMC, disable_logging
 
 from pooling import cli, sampling
 from pooling.check import MIN_E_BFMI
-from pooling.draws import ENGINE
 from pooling.errors import DiagnosticsError, SamplingError, StudyError
-from pooling.files import replacing
+from pooling.netcdf import write_netcdf
 from pooling.refits import Batch, Program, compiled, read_program, run_batch
 from pooling.study import Models, Priors, Sampler, read_section
 
@@ -262,8 +261,7 @@ def main(arguments: list[str] | None) -> None:
         allowed_to_fail=allowed.get(model, ""),
         truths=wrong,
     )
-    with replacing(given.output) as draft:
-        table.to_netcdf(draft, engine=ENGINE)
+    write_netcdf(table, given.output)
 
 
 if __name__ == "__main__":

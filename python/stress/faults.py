@@ -22,7 +22,7 @@ import psutil
 import xarray as xr
 from project import ROOT, copy_project, without_make
 
-from pooling.draws import ENGINE
+from pooling.netcdf import ENGINE
 from pooling.program import essence
 from stress.case import Case
 
