@@ -32,8 +32,8 @@ def write_netcdf(
 
     Raises
     ------
-    OSError
-        There is no room, or the folder takes no file.
+    StorageError
+        The disk is full or does not let us write.
     """
     # Made in memory: HDF5 crashes when the disk is full, and writing bytes is an error.
     content = data.to_netcdf(engine=ENGINE, encoding=encoding)
