@@ -129,7 +129,7 @@ def compiled(program: Program) -> Path:
     Raises
     ------
     SetupError
-        This machine has no CmdStan.
+        This machine has no CmdStan, or the folder for executables belongs to somebody else.
     """
     if program.executable:
         return program.executable
@@ -139,8 +139,10 @@ def compiled(program: Program) -> Path:
     key = hashlib.sha256(f"{cmdstan} {program.essence}".encode()).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"pooling-{os.getuid()}"
     executable = folder / key / program.name
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():  # everybody may write beside it
+        raise SetupError(f"{folder} belongs to another user; remove it or set TMPDIR")
     if not executable.exists():
-        folder.mkdir(mode=0o700, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             source = Path(scratch) / f"{program.name}.stan"
             source.write_text(program.essence, encoding="utf-8")

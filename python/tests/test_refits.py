@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from unittest.mock import Mock
@@ -18,7 +19,7 @@ from programs import ROOT, cmdstan, executable, quick, tiny_data
 from scipy import integrate, stats
 
 from pooling import refits
-from pooling.errors import DisturbedError, SamplingError
+from pooling.errors import DisturbedError, SamplingError, SetupError
 from pooling.program import essence
 from pooling.refits import Program
 
@@ -53,6 +54,16 @@ def here(job) -> dict[str, dict]:
         fold: refits.refit(job["program"], job["data"], houses, sampler)
         for fold, houses in job["folds"].items()
     }
+
+
+def test_a_worker_takes_no_executable_from_a_folder_of_somebody_else(job, monkeypatch, tmp_path):
+    """What was compiled is kept where other users of a machine may have been first."""
+    somebody = os.getuid() + 1
+    monkeypatch.setattr(refits.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(refits.os, "getuid", lambda: somebody)
+    (tmp_path / f"pooling-{somebody}").mkdir()
+    with pytest.raises(SetupError, match="belongs to another user"):
+        refits.compiled(replace(job["program"], executable=None))
 
 
 def start(*arguments: str, folder: Path) -> subprocess.Popen:
