@@ -9,13 +9,14 @@
  *
  * Given the spreads everything is normal, so a county enters by the counts, means and
  * squares of its houses on each floor, however many they are, and alpha and beta are
- * drawn exactly afterwards. README.md derives it. Two million houses take no longer than
- * a thousand: the sampler moves in log(sigma) from a first guess, stretched to the width
- * of its posterior, for it would take tiny steps if one parameter were known far better
- * than the others.
+ * drawn exactly afterwards. README.md derives it. The sampler moves in numbers, `_free`,
+ * in which the posterior is near normal and as wide whatever the survey: log(sigma) from a
+ * first guess, stretched to what that many houses tell of it, and spreads between counties
+ * on a scale that is linear where they are not next to nothing.
  */
 functions {
   #include functions/county_marginal.stanfunctions
+  #include functions/spread.stanfunctions
 }
 data {
   int<lower=0> N;                               // Houses
@@ -50,15 +51,22 @@ transformed data {
   int cells = size(occupied(to_vector(houses)));                  // Floors of counties that have houses
   real sigma_hat = squares > 0 ? sqrt(squares / (n - cells)) : 1; // Spread within them, log pCi/L
   real k = sqrt(2 * n + 1);                     // n houses tell log(sigma) to about 1 / k
+  // J counties tell a spread between them to about this; few leave it to the prior, log pCi/L
+  real told = n && J > 4 ? sigma_hat / sqrt(J) : positive_infinity();
+  real unit_alpha = fmin(told, fmin(prior_sigma_alpha_scale, prior_sigma_alpha_upper));
+  real unit_beta = fmin(told, fmin(prior_sigma_beta_scale, prior_sigma_beta_upper));
 }
 parameters {
   real mu_alpha;                                            // Mean basement level, log pCi/L
   real mu_beta;                                             // Mean floor effect, log pCi/L
-  real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha; // Spread of basement levels between counties
-  real<lower=0, upper=prior_sigma_beta_upper> sigma_beta;   // Spread of floor effects between counties
+  real sigma_alpha_free;                                    // sigma_alpha, in units of unit_alpha if large
+  real sigma_beta_free;                                     // sigma_beta, in units of unit_beta if large
   real<upper=k * log(prior_sigma_upper / sigma_hat)> sigma_free; // k log(sigma / sigma_hat), as wide for any n
 }
 transformed parameters {
+  // Spreads of basement levels and of floor effects between counties, log pCi/L
+  real<lower=0> sigma_alpha = spread(sigma_alpha_free, unit_alpha, prior_sigma_alpha_upper);
+  real<lower=0> sigma_beta = spread(sigma_beta_free, unit_beta, prior_sigma_beta_upper);
   real<lower=0> sigma = sigma_hat * exp(sigma_free / k);    // Spread between houses, log pCi/L
 }
 model {
@@ -68,7 +76,10 @@ model {
   sigma_alpha / prior_sigma_alpha_scale ~ std_normal();         // 0 <~ sigma_alpha <~ 2.6
   sigma_beta / prior_sigma_beta_scale ~ std_normal();           // 0 <~ sigma_beta <~ 2.6
   sigma / prior_sigma_scale ~ std_normal();                     // 0 <~ sigma <~ 2.6
-  target += sigma_free / k;                                     // d sigma = sigma / k d sigma_free
+  // These are priors of spreads, and the sampler moves in other numbers
+  target += spread_log_slope(sigma_alpha_free, unit_alpha, prior_sigma_alpha_upper)
+            + spread_log_slope(sigma_beta_free, unit_beta, prior_sigma_beta_upper)
+            + sigma_free / k;                                   // d sigma = sigma / k d sigma_free
 
   // Observational model, with the population of alpha and beta in it
   means ~ population_marginal(counts, squares, mu_alpha, mu_beta, sigma_alpha, sigma_beta, sigma);

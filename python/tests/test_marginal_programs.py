@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 import pytest
 from cmdstanpy import CmdStanModel
 from programs import ROOT, SHIPPED, executable, tiny_data
-from scipy import stats
+from scipy import special, stats
 
+from pooling.draws import BY_HOUSE
 from pooling.study import Lkj, LocationScale, Priors, Spread
 
 FUNCTIONS = "functions/county_marginal.stanfunctions"
@@ -85,6 +87,14 @@ class Population:
         """Spread of houses in each county (draw, county)."""
         return np.broadcast_to(self.draws["sigma"].reshape(DRAWS, -1), (DRAWS, self.data["J"]))
 
+    @cached_property
+    def unit(self) -> float:
+        """Spread of houses about the mean of their floor and county, by the root of counties."""
+        houses = pd.DataFrame({name: self.data[name] for name in BY_HOUSE})
+        floors = houses.groupby(["county", "floor_measure"])["log_radon"]
+        within = (houses["log_radon"] - floors.transform("mean")) ** 2
+        return np.sqrt(within.sum() / (len(houses) - floors.ngroups) / self.data["J"])
+
     def county(self, j: int) -> tuple[np.ndarray, np.ndarray]:
         """Design (house, 2) and response of the houses of a county, from 0."""
         own = np.array(self.data["county"]) == j + 1
@@ -128,14 +138,18 @@ def log_prior(population: Population) -> np.ndarray:
     for name, values in population.draws.items():
         flat = values.reshape(DRAWS, -1)
         prior = getattr(PRIORS, name, None)
-        if name == "sigma_free":
-            continue  # k log(sigma) but for a constant; what it adds to the density is below
+        if name.startswith("sigma") and name.endswith("_free"):
+            continue  # the same number seen otherwise; what it adds to the density is below
         if name.endswith(("_tilde", "_free")):
             terms = stats.norm.logpdf(flat, *scale_of(name, population.draws))
         elif name in ("alpha", "beta") or prior is None:
             continue
         elif isinstance(prior, LocationScale):
             terms = stats.norm.logpdf(flat, prior.loc, prior.scale)
+        elif isinstance(prior, Spread) and name != "sigma" and f"{name}_free" in population.draws:
+            free = population.draws[f"{name}_free"]
+            slope = special.expit(free) - special.expit(free - prior.upper / population.unit)
+            terms = (-0.5 * (values / prior.scale) ** 2 + np.log(slope))[:, None]
         elif isinstance(prior, Spread):
             # With the derivative of x = U / (1 + exp(-u)), or of exp(u) where U is infinite.
             terms = -0.5 * (flat / prior.scale) ** 2 + np.log(flat) + np.log1p(-flat / prior.upper)

@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from cmdstanpy import CmdStanModel
 from programs import ROOT, cmdstan
-from scipy import stats
+from scipy import integrate, special, stats
 
 from pooling.compile import compile_program
 
 PROGRAM = """
 functions {
   #include functions/county_marginal.stanfunctions
+  #include functions/spread.stanfunctions
 }
 data {
   int N;
@@ -33,6 +34,10 @@ data {
   array[K] real sigma_beta;
   array[K] real rho;
   array[K] vector[J] sigma;
+  int M;
+  array[M] real free;
+  array[M] real unit;
+  array[M] real upper;
 }
 transformed data {
   array[size(occupied(cell_counts(county, floor_measure, J)[, 1]))] int filled
@@ -47,6 +52,12 @@ generated quantities {
   vector[K] lp_common;
   vector[K] lp_population;
   array[K] matrix[J, 2] effects;
+  vector[M] spreads;
+  vector[M] log_slopes;
+  for (i in 1 : M) {
+    spreads[i] = spread(free[i], unit[i], upper[i]);
+    log_slopes[i] = spread_log_slope(free[i], unit[i], upper[i]);
+  }
   for (k in 1 : K) {
     lp[k] = county_marginal_lpdf(mean_y | houses, squares, mu_alpha[k], mu_beta[k],
                                  sigma_alpha[k], sigma_beta[k], sigma[k]);
@@ -86,6 +97,10 @@ SETTINGS = {
     ],
 }
 K = len(SETTINGS["sigma_alpha"])
+# Without a bound, with a far one, a near one and one within a unit, at the middle and the ends.
+FREE = np.array([-30.0, -3, 0, 2, 40, -3, 0, 9, 40, -2, 1, 5, -1, 0, 3])
+UNIT = np.array([0.1, 0.1, 0.5, 0.1, 0.1, 0.5, 0.5, 0.5, 0.5, 2, 2, 2, 50, 50, 50])
+UPPER = np.array([np.inf] * 5 + [5.0] * 4 + [3.0] * 3 + [1.0] * 3)
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +115,7 @@ def program(tmp_path_factory):
 
 def call(program, **changes):
     data = {"N": 8, "J": 4, "K": K, "county": COUNTY, "floor_measure": FLOOR, "y": Y} | SETTINGS
+    data |= {"M": len(FREE), "free": FREE, "unit": UNIT, "upper": UPPER}
     return program.sample(
         data=json.loads(json.dumps(data | changes, default=np.ndarray.tolist)),
         fixed_param=True,
@@ -205,6 +221,29 @@ def test_effects_have_the_conditional_mean_and_covariance(found, k, j):
     assert np.all(abs(draws.mean(axis=0) - expected) <= 4 * np.sqrt(variance / DRAWS) + 1e-9)
     margin = 4 * np.sqrt((variance * variance[:, None] + covariance**2) / DRAWS)
     assert np.all(abs(np.cov(draws.T) - covariance) <= margin + 1e-9)
+
+
+def slope(free: np.ndarray) -> np.ndarray:
+    """Share of the unit by which the spread grows; its integral is the spread."""
+    return special.expit(free) - special.expit(free - UPPER / UNIT)
+
+
+def test_spread_is_the_integral_of_its_slope(found):
+    areas = [
+        integrate.quad(lambda x, i=i: slope(x)[i], -60, FREE[i], epsabs=0, limit=200)[0]
+        for i in range(len(FREE))
+    ]
+    assert found["spreads"][0] == pytest.approx(UNIT * areas, rel=1e-7)
+    assert np.exp(found["log_slopes"][0]) == pytest.approx(UNIT * slope(FREE), rel=1e-9)
+
+
+def test_spread_has_its_bounds_and_is_linear_between_them(found):
+    spreads = found["spreads"][0]
+    assert spreads[0] == pytest.approx(0.1 * np.exp(-30), rel=1e-9)
+    assert spreads[4] == pytest.approx(0.1 * 40, rel=1e-9)
+    assert spreads[8] == pytest.approx(5, rel=1e-9)
+    # As good as Stan's own transformation where the bound is far below the unit.
+    assert spreads[12:] == pytest.approx(special.expit([-1, 0, 3]), rel=0.01)
 
 
 def test_another_floor_is_rejected_with_its_house(program):
