@@ -33,6 +33,10 @@ class DisturbedError(PoolingError):
     """The sampler was stopped from outside: killed, hanging, or without room for its draws."""
 
 
+class InterruptionError(PoolingError):
+    """The sampler was stopped by a person at the terminal, who wants no other try."""
+
+
 class StorageError(PoolingError):
     """A disk is full or does not let us write."""
 

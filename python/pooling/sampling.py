@@ -17,7 +17,7 @@ import psutil
 from cmdstanpy import CmdStanMCMC, CmdStanModel
 
 from pooling.draws import Start
-from pooling.errors import DisturbedError, SamplingError
+from pooling.errors import DisturbedError, InterruptionError, SamplingError
 from pooling.files import is_full
 from pooling.study import Sampler
 
@@ -74,6 +74,8 @@ def sample(
         CmdStan stopped; the message ends with its own words.
     DisturbedError
         A chain was killed or hung, or there was no room for its draws, twice.
+    InterruptionError
+        A chain was interrupted at the terminal.
     """
     switches = {"prior_only": int(prior_only), "pointwise": int(settings.pointwise)}
     begin = asdict(start) if start else {}
@@ -107,7 +109,10 @@ def _run(executable: Path, options: dict, take: Callable[[CmdStanMCMC], Taken], 
         try:
             return take(CmdStanModel(exe_file=executable).sample(output_dir=folder, **options))
         except (RuntimeError, ValueError, OSError) as error:
-            if reason := _disturbance(error, folder, hung):
+            ends = _ends(error)
+            if -signal.SIGINT in ends:
+                raise InterruptionError(f"{what}: interrupted") from None
+            if reason := _disturbance(error, ends, folder, hung):
                 raise DisturbedError(f"{what}: {reason}") from None
             if isinstance(error, OSError):
                 raise
@@ -115,17 +120,22 @@ def _run(executable: Path, options: dict, take: Callable[[CmdStanMCMC], Taken], 
             raise SamplingError(f"{what}\n{said}") from None
 
 
-def _disturbance(error: Exception, folder: Path, hung: list[int]) -> str | None:
+def _ends(error: Exception) -> list[int]:
+    """What each chain ended with: 0, its own number, or a signal's below 0."""
+    codes = re.search(r"retcodes=\[([-\d, ]*)\]", str(error))
+    return [int(code) for code in re.findall(r"-?\d+", codes[1])] if codes else []
+
+
+def _disturbance(error: Exception, ends: list[int], folder: Path, hung: list[int]) -> str | None:
     """What stopped the chains from outside; None if CmdStan or the program did."""
     if is_full(folder):
         return f"no space left on device in {folder.parent}; free some and run make again"
     if hung:
         idle = f"a chain used no processor time for {patience():.0f} seconds"
         return f"{idle} and was stopped; run make again"
-    codes = re.search(r"retcodes=\[([-\d, ]*)\]", str(error))
-    for chain, code in enumerate(codes[1].split(",") if codes else (), start=1):
-        if -int(code) in KILLS:
-            name = signal.Signals(-int(code)).name
+    for chain, end in enumerate(ends, start=1):
+        if -end in KILLS:
+            name = signal.Signals(-end).name
             why = "perhaps because memory ran out; run make again"
             return f"chain {chain} was killed by {name}, {why}"
     if isinstance(error, ValueError) and any(folder.glob("*.csv")):

@@ -6,7 +6,7 @@ from programs import executable, quick, tiny_data
 
 from pooling import sampling
 from pooling.draws import Start
-from pooling.errors import DisturbedError, SamplingError
+from pooling.errors import DisturbedError, InterruptionError, SamplingError
 from pooling.sampling import sample
 
 
@@ -173,6 +173,12 @@ def test_chain_that_is_killed_again_is_named(tmp_path):
         "memory ran out; run make again"
     )
     assert len(list(tmp_path.glob("started.*"))) == 2
+
+
+def test_chain_that_was_interrupted_is_not_tried_again(tmp_path):
+    with pytest.raises(InterruptionError, match="sampling its posterior failed: interrupted"):
+        sample_disturbed(disturbed(tmp_path, 9, "kill -INT $$"))
+    assert len(list(tmp_path.glob("started.*"))) == 1
 
 
 def test_chain_that_hangs_again_is_one_error(tmp_path, monkeypatch):
