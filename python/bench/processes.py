@@ -1,20 +1,19 @@
 """What a command costs: seconds, the seconds of compilers and samplers in it, peak memory.
 
-Linux only: it reads /proc.
+Linux with glibc only: each process writes down its own seconds, by a library that is loaded
+into it.
 """
 
 import os
 import subprocess
 import tempfile
-import threading
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-COMPILERS = ("stanc", "cc1plus", "as", "ld", "collect2", "g++", "c++")
-NAME_LENGTH = 15  # of a process, in /proc
-INTERVAL = 0.05  # seconds between two looks
+COMPILERS = ("cc1plus", "as", "ld", "collect2", "g++", "c++")
+SOURCE = Path(__file__).with_name("ledger.c")
 
 
 @dataclass(frozen=True)
@@ -26,8 +25,8 @@ class Cost:
     seconds
         From start to exit.
     work_seconds
-        Processor seconds of compilers and samplers, 0 where nobody asked for them. A process
-        is seen at most `INTERVAL` before its end, so they are a little more than this.
+        Processor seconds of compilers and samplers, 0 where nobody asked for them. What is
+        linked statically, as stanc is, or is killed does not count.
     peak_bytes
         Resident memory of the largest process.
     output
@@ -43,37 +42,10 @@ class Cost:
     code: int
 
 
-@dataclass
-class Watch:
-    """Adds up processor seconds of processes of one session by name."""
-
-    session: int
-    names: Collection[str]
-    seen: dict[tuple[int, str], float] = field(default_factory=dict)
-
-    def look(self, processes: Path = Path("/proc")) -> None:
-        """Note what each process of the session has used so far."""
-        for path in processes.glob("[0-9]*/stat"):
-            try:
-                name, session, begun, seconds = read_stat(path.read_text())
-            except OSError:
-                continue  # it has ended
-            if session == self.session and name in self.names:
-                self.seen[int(path.parent.name), f"{name} {begun}"] = seconds
-
-    @property
-    def seconds(self) -> float:
-        """Processor seconds that were seen, of all processes together."""
-        return sum(self.seen.values())
-
-
-def read_stat(text: str) -> tuple[str, int, str, float]:
-    """Name, session, start and processor seconds from a line of /proc/<pid>/stat; see proc(5)."""
-    before, _, after = text.rpartition(")")
-    fields = after.split()  # from the third field on, the state
-    ticks = int(fields[11]) + int(fields[12])
-    name = before.partition("(")[2]
-    return name, int(fields[3]), fields[19], ticks / os.sysconf("SC_CLK_TCK")
+def work_seconds(ledger: str, names: Collection[str]) -> float:
+    """Processor seconds of the processes with these names, from what all of them wrote."""
+    lines = (line.split("\t") for line in ledger.splitlines())
+    return sum(float(seconds) for seconds, name in lines if name in names)
 
 
 def cost(
@@ -87,39 +59,34 @@ def cost(
     Parameters
     ----------
     programs
-        Names of samplers, whose and the compilers' processor seconds are added up, which
-        takes some of the machine's own; by default nothing is.
+        Names of samplers, whose and the compilers' processor seconds are added up; by
+        default nothing is.
     """
-    names = {name[:NAME_LENGTH] for name in (*COMPILERS, *programs)} if programs else set()
-    with tempfile.TemporaryFile("w+") as output:
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile("w+") as output:
+        ledger = Path(scratch) / "ledger"
+        watched = dict(environment)
+        if programs:
+            library = ledger.with_suffix(".so")
+            subprocess.run(["gcc", "-shared", "-fPIC", SOURCE, "-o", library], check=True)
+            watched |= {"LD_PRELOAD": str(library), "LEDGER": str(ledger)}
+        ledger.touch()
         begun = time.perf_counter()
         process = subprocess.Popen(
             command,
             cwd=folder,
-            env=dict(environment),
+            env=watched,
             stdout=output,
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
-            start_new_session=True,
         )
-        watch, ended = Watch(process.pid, names), threading.Event()
-
-        def keep_looking() -> None:
-            while names and not ended.wait(INTERVAL):
-                watch.look()
-
-        looking = threading.Thread(target=keep_looking)
-        looking.start()
         # Not process.wait(): this also says how much memory the largest descendant took.
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - begun
         process.returncode = os.waitstatus_to_exitcode(status)
-        ended.set()
-        looking.join()
         output.seek(0)
         return Cost(
             seconds,
-            watch.seconds,
+            work_seconds(ledger.read_text(encoding="utf-8"), {*COMPILERS, *programs}),
             usage.ru_maxrss * 1024,
             output.read(),
             process.returncode,

@@ -1,50 +1,32 @@
-"""What a command costs: known processes, and a /proc that is written here."""
+"""What a command costs: processes that use a known amount of time and memory."""
 
 import os
 import sys
-from pathlib import Path
 
 import pytest
 
-from bench.processes import Watch, cost, read_stat
+from bench.processes import COMPILERS, cost, work_seconds
 
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-def stat(name: str, session: int, user: int, system: int, begun: int) -> str:
-    """A line of /proc/<pid>/stat as in proc(5), with times in ticks."""
-    fields = ["S", "1", "9", str(session), *["0"] * 7, str(user), str(system)]
-    return f"77 ({name}) " + " ".join([*fields, *["0"] * 6, str(begun), "0", "0"])
+# Uses half a second of processor time and says how much it has used.
+BUSY = "import time\nwhile time.process_time() < 0.5: pass\nprint(time.process_time())"
 
 
-def test_fields_are_those_of_proc(tmp_path):
-    name, session, begun, seconds = read_stat(stat("a (b) c", 42, 3 * TICK, TICK, 1234))
-    assert (name, session, begun, seconds) == ("a (b) c", 42, "1234", 4)
+def named(name: str) -> str:
+    """A command of a shell: Python as a process of another name, busy."""
+    return f"(exec -a /somewhere/{name} {sys.executable} -c '{BUSY}')"
 
 
-def test_only_named_processes_of_the_session_count_and_each_once(tmp_path):
-    def write(pid, *fields):
-        (tmp_path / str(pid)).mkdir(exist_ok=True)
-        (tmp_path / str(pid) / "stat").write_text(stat(*fields))
-
-    watch = Watch(session=42, names={"cc1plus"})
-    write(1, "cc1plus", 42, TICK, 0, 100)
-    write(2, "python", 42, 50 * TICK, 0, 100)
-    write(3, "cc1plus", 43, 50 * TICK, 0, 100)
-    watch.look(tmp_path)
-    write(1, "cc1plus", 42, 3 * TICK, 0, 100)
-    watch.look(tmp_path)
-    assert watch.seconds == 3
-    # The number is given to another process, which is another one.
-    write(1, "cc1plus", 42, 2 * TICK, 0, 900)
-    watch.look(tmp_path)
-    assert watch.seconds == 5
+def test_seconds_of_the_named_processes_are_added_up():
+    ledger = "1.5\tcc1plus\n50\tpython\n0.25\tsampler\n0.25\tsampler\n2\tcc1plus\n"
+    assert work_seconds(ledger, {"cc1plus", "sampler"}) == 4
 
 
-def test_own_process_is_in_proc_as_the_kernel_writes_it():
-    _, session, _, seconds = read_stat(Path("/proc/self/stat").read_text())
-    assert session == os.getsid(0)
-    assert 0 < seconds < 3600
+def test_samplers_and_compilers_count_and_nothing_else(tmp_path):
+    script = "; ".join(map(named, ("sampler", "python", COMPILERS[0])))
+    found = cost(["bash", "-c", script], tmp_path, os.environ, ["sampler"])
+    said = [float(line) for line in found.output.splitlines()]
+    # What they say themselves, and what Python does after it and when it ends.
+    assert said[0] + said[2] <= found.work_seconds < sum(said)
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +46,7 @@ def test_peak_is_that_of_the_largest_process(costly):
 
 def test_work_of_other_processes_does_not_count(costly):
     assert costly.work_seconds == 0
+
+
+def test_nobody_has_to_ask_for_the_work(tmp_path):
+    assert cost(["bash", "-c", named("sampler")], tmp_path, os.environ).work_seconds == 0
