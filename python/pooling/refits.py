@@ -97,22 +97,23 @@ def score_held_out(run: CmdStanMCMC, data: dict) -> dict[str, list]:
         gate's limits. Numbers that are not are NaN.
     """
     held = data["held_out"]
-    county = np.asarray(data["county"][-held:]) - 1
+    county, floor = (np.asarray(data[name][-held:]) for name in ("county", "floor_measure"))
+    # All houses of a county on one floor have the same mean in every draw.
+    _, first, cell = np.unique([county, floor], axis=1, return_index=True, return_inverse=True)
+    alpha, beta = (run.stan_variable(name)[:, county[first] - 1] for name in ("alpha", "beta"))
+    mean = alpha + beta * floor[first]
+    ess, r_hat = np.full((2, first.size), np.nan)
+    if (finite := np.isfinite(mean).all(axis=0)).any():
+        # stan_variable stacks draws chain after chain.
+        chains = mean.reshape(run.chains, -1, first.size)[..., finite]
+        ess[finite], r_hat[finite] = arviz_stats.ess(chains), arviz_stats.rhat(chains)
+    mcse = mean.std(axis=0, ddof=1) / np.sqrt(ess)
     log_lik = run.stan_variable("log_lik").astype(float)
-    alpha, beta = run.stan_variable("alpha")[:, county], run.stan_variable("beta")[:, county]
-    mean = alpha + beta * np.asarray(data["floor_measure"][-held:])
     elpd = logsumexp(log_lik, axis=0) - np.log(log_lik.shape[0])
     below = run.stan_variable("y_rep") <= np.asarray(data["log_radon"][-held:])
-    sound = np.isfinite(elpd) & np.isfinite(mean).all(axis=0) & (np.sum(run.divergences) == 0)
-    mcse = np.full(held, np.nan)
-    # stan_variable stacks draws chain after chain.
-    chains = mean.reshape(run.chains, -1, held)
-    enough = MIN_ESS_PER_CHAIN * run.chains
-    for i in np.flatnonzero(sound):
-        ess = arviz_stats.ess(chains[..., i])
-        mcse[i] = mean[:, i].std(ddof=1) / np.sqrt(ess)
-        sound[i] = arviz_stats.rhat(chains[..., i]) <= MAX_R_HAT and ess >= enough
-    values = (elpd, mean.mean(axis=0), mcse, below.mean(axis=0))
+    mixed = (r_hat <= MAX_R_HAT) & (ess >= MIN_ESS_PER_CHAIN * run.chains)
+    sound = np.isfinite(elpd) & mixed[cell] & (np.sum(run.divergences) == 0)
+    values = (elpd, mean.mean(axis=0)[cell], mcse[cell], below.mean(axis=0))
     scores = {name: value.tolist() for name, value in zip(SCORES, values, strict=True)}
     return scores | {"converged": sound.tolist()}
 

@@ -9,7 +9,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import TypeVar
 
@@ -78,9 +77,10 @@ def sample(
         A chain was interrupted at the terminal.
     """
     switches = {"prior_only": int(prior_only), "pointwise": int(settings.pointwise)}
-    begin = asdict(start) if start else {}
+    begin: dict = {}
     if start:
-        begin["inv_metric"] = {"inv_metric": start.inv_metric}
+        metric = {"inv_metric": start.inv_metric}
+        begin = {"step_size": start.step_size, "inv_metric": metric, "inits": start.inits}
     options = begin | {
         "data": data | switches,
         "seed": settings.seed,

@@ -254,6 +254,24 @@ def test_score_of_a_left_out_house_by_hand():
     assert scores["converged"] == [True]
 
 
+def test_scores_are_those_of_each_house_in_its_place():
+    data = refits.hold_out(tiny_data(), [8, 0, 4, 1])  # counties 1, 1, 2, 1, floors 1, 0, 1, 0
+    run = stub_run()
+    values = {name: run.stan_variable(name) for name in ("alpha", "beta")}
+    values["alpha"] = values["alpha"] + [0, 1, 2, 3, 4]
+    values["log_lik"] = np.full((2000, 4), [-1.0, -2.0, -3.0, -4.0])
+    values["y_rep"] = np.full((2000, 4), [-9.0, 9.0, -9.0, 9.0])
+    run.stan_variable = values.__getitem__
+    scores = refits.score_held_out(run, data)
+    assert scores["mean"] == pytest.approx([0.5, 1.0, 1.5, 1.0], abs=0.01)
+    assert scores["elpd"] == pytest.approx([-1, -2, -3, -4])
+    assert scores["pit"] == [1, 0, 1, 0]
+    assert scores["mcse"][0] == pytest.approx(scores["mcse"][1])
+    # Of these only county 2 has a chain that disagrees.
+    values["alpha"][:500, 1] += 1
+    assert refits.score_held_out(run, data)["converged"] == [True, True, False, True]
+
+
 def test_score_averages_densities_not_their_logarithms():
     run = stub_run()
     halves = np.log(np.where(np.arange(2000) % 2, 0.1, 0.3))[:, None]
