@@ -39,13 +39,15 @@ sigma       = {{ scale = 1 }}
 sigma_alpha = {{ scale = 1 }}
 sigma_beta  = {{ scale = 1 }}
 
+# So many houses fix sigma and mu_beta more narrowly than the sampler's metric can follow, which
+# takes shorter steps and more draws.
 [sampler]
 seed = 20070
 chains = 4
 warmup = 1000
-draws = 1000
+draws = 2000
 prior_draws = 1000
-adapt_delta = 0.95
+adapt_delta = 0.99
 pointwise = false
 
 [scores]
