@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from pooling.errors import DataError, StudyError
+from pooling.errors import DataError, NothingToShow, StudyError
 from pooling.netcdf import Groups, write_netcdf
 
 BY_HOUSE = ("county", "floor_measure", "log_radon")  # Stan data with a number a house
@@ -227,7 +227,7 @@ class Fit:
 
         Raises
         ------
-        DataError
+        NothingToShow
             The study has `pointwise = false`, so the fit holds none.
         """
         return self._by_house(group, 1)
@@ -243,7 +243,7 @@ class Fit:
 
         Raises
         ------
-        DataError
+        NothingToShow
             The study has `pointwise = false`, so the fit holds none.
         """
         draws = self.tree["posterior"].sizes
@@ -252,7 +252,7 @@ class Fit:
     def _by_house(self, group: str, step: int) -> np.ndarray:
         name = "log_lik" if group == "log_likelihood" else "y_rep"
         if group not in self.tree.children:
-            raise DataError(
+            raise NothingToShow(
                 f"the fit of {self.model} to study {self.study} has no {name}; "
                 "set sampler.pointwise = true in the study to keep it"
             )

@@ -31,12 +31,15 @@ FEW = Sampler(seed=20069, chains=2, warmup=200, draws=100, prior_draws=100)
 OPTIONS = {"shrinkage": {"from_model": "pooled", "to_model": "hierarchical_marginal"}}
 
 
-def fitted(folder: Path, tables: Tables, *, mixed: bool = True) -> list[Fit]:
+def fitted(
+    folder: Path, tables: Tables, *, mixed: bool = True, pointwise: bool = True
+) -> list[Fit]:
     """Take tables through `prepare`, `fit` and `check`; few draws may fail the gate."""
     accepted(folder, prepare.main, *tables.written(folder))
+    sampler = FEW.model_copy(update={"pointwise": pointwise})
     sections = {
         "priors.json": PRIORS.model_dump_json(),
-        "sampler.json": FEW.model_dump_json(),
+        "sampler.json": sampler.model_dump_json(),
         "models.json": json.dumps({"allowed_to_fail": dict.fromkeys(MODELS, "few draws")}),
         "toolchain.json": toolchain(locate()),
     }
@@ -84,11 +87,11 @@ def framed(folder: Path, fits: Sequence[Fit]) -> tuple[list[str], list[str]]:
     return shown, absent
 
 
-def edge(tried: str, tables: Tables, *, mixed: bool = True) -> Case:
+def edge(tried: str, tables: Tables, **options: bool) -> Case:
     """A survey that goes the whole way; `mixed` models by REML take long with many counties."""
 
     def run(folder: Path) -> str:
-        fits = fitted(folder, tables, mixed=mixed)
+        fits = fitted(folder, tables, **options)
         for one in fits:
             effects = one.effects()
             assert effects["alpha"].notnull().all() and effects["beta"].notnull().all(), one.model
@@ -173,4 +176,5 @@ def cases() -> list[Case]:
         ),
         edge("names of shell, formulas and emoji", Tables(counties=hostile)),
         edge("2,000 counties", many_counties(2000), mixed=False),
+        edge("no output by house", Tables(), pointwise=False),
     ]

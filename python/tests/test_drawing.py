@@ -1,10 +1,15 @@
+from importlib import import_module
+from pkgutil import iter_modules
+
 import pandas as pd
 import pytest
 from plotnine import aes, geom_line, geom_point, ggplot, labs
 
+from pooling import figures
 from pooling.drawing import draw, save, shortened
 from pooling.draws import write_fit
 from pooling.errors import NothingToShow
+from pooling.study import Figures
 
 ABOUT = "A line that rises.\n\nTwo points,\nthe second higher.\n"
 
@@ -118,3 +123,25 @@ def test_draw_reads_the_tables_that_a_figure_names(example_fit, tmp_path, monkey
     # A county may be called NA: only an empty field is missing.
     assert seen[0]["county"].tolist() == ["NA"]
     assert seen[0]["value"].isna().all()
+
+
+BY_HOUSE = {"coverage", "loo_pit", "model_comparison", "pareto_k", "prior_predictive"}
+BY_HOUSE |= {"ppc_county", "ppc_density", "ppc_stat"}
+
+
+@pytest.mark.parametrize("name", sorted(module.name for module in iter_modules(figures.__path__)))
+def test_without_output_by_house_a_figure_has_a_frame_or_says_what_to_set(example_fit, name):
+    twins = {"models": ["pooled"], "parameter": ["sigma"], "formula": ["y ~ floor"]}
+    estimates = pd.DataFrame(twins | {"value": [0.8], "se": [float("nan")], "note": [float("nan")]})
+    chosen = {"shrinkage": {"from_model": "pooled"}, "frequentist": {"frequentist": estimates}}
+    fits = [example_fit(model, pointwise=False) for model in ("pooled", "hierarchical_noncentered")]
+    reason = None
+    try:
+        rows = import_module(f"pooling.figures.{name}").frame(
+            fits, Figures(), **chosen.get(name, {})
+        )
+        assert len(rows)
+    except NothingToShow as why:
+        reason = str(why)
+    # Others have nothing to show of these fits for other reasons: no uranium, one state.
+    assert ("sampler.pointwise = true" in (reason or "")) == (name in BY_HOUSE), reason

@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 
 from pooling.draws import chosen_counties, in_interval, open_fit, write_fit
-from pooling.errors import DataError, StudyError
+from pooling.errors import DataError, NothingToShow, StudyError
 
 
 def test_label_says_that_a_fit_failed_the_gate(example_fit):
@@ -79,7 +79,7 @@ def test_pointwise_has_a_row_a_sample_and_a_column_a_house(example_fit):
 
 
 def test_pointwise_that_was_not_kept_is_an_error_with_a_remedy(example_fit):
-    with pytest.raises(DataError, match=r"has no log_lik; set sampler.pointwise = true"):
+    with pytest.raises(NothingToShow, match=r"has no log_lik; set sampler.pointwise = true"):
         example_fit(pointwise=False).pointwise("log_likelihood")
 
 

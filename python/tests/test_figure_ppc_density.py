@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pooling.drawing import save
-from pooling.errors import DataError
+from pooling.errors import NothingToShow
 from pooling.figures.ppc_density import frame, plot, remarks
 from pooling.study import Figures
 
@@ -41,8 +41,8 @@ def test_replications_are_evenly_spaced_over_every_chain(example_fit):
     assert np.array_equal(fit.replications("posterior_predictive", 1000), every)
 
 
-def test_a_fit_without_replications_is_refused(example_fit):
-    with pytest.raises(DataError, match=r"sampler\.pointwise = true"):
+def test_a_fit_without_replications_has_nothing_to_show(example_fit):
+    with pytest.raises(NothingToShow, match=r"sampler\.pointwise = true"):
         frame([example_fit(pointwise=False)], Figures())
 
 

@@ -119,7 +119,7 @@ def _posterior(draws: np.ndarray) -> dict[str, object]:
 
 
 def _state(own: pd.DataFrame) -> np.ndarray:
-    singular = own["note"].fillna("").astype(str).str.contains("singular").to_numpy()
+    singular = own["note"].astype("string").str.contains("singular", na=False).to_numpy(bool)
     return np.select([singular, own["se"].isna()], ["singular", "without error"], "with error")
 
 
