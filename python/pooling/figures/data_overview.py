@@ -2,8 +2,8 @@
 
 Above, a bar for each county, most houses first, coloured by the floor on which
 the detector stood. Below, the distribution of log radon on each floor, with the
-mean as a line. Most counties have few houses and many have no measurement on
-the first floor, where radon is lower than in basements.
+mean as a line. A county with few houses, or with none on the first floor, says
+little about itself.
 """
 
 from collections.abc import Sequence
