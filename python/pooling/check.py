@@ -9,6 +9,7 @@ arXiv:1604.00695. A fit that fails and that its study does not list is written t
 """
 
 import json
+import os
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -57,23 +58,26 @@ def summarize(draws: xr.Dataset) -> pd.DataFrame:
         variable, county_fips (missing unless by county), element (rest of its
         index), mean, sd, mcse_mean, q5, q50, q95, ess_bulk, ess_tail, r_hat.
     """
-    parts = []
-    for name, variable in draws.data_vars.items():
-        values = variable.transpose("chain", "draw", ...)
-        index = [dim for dim in values.dims if dim not in ("chain", "draw")]
-        flat = values.values.reshape(values.sizes["chain"], values.sizes["draw"], -1)
-        part = _summary_of(flat)
-        labels = pd.DataFrame(index=[0])
-        if index:
-            keys = pd.MultiIndex.from_product([values.get_index(dim) for dim in index], names=index)
-            labels = keys.to_frame(index=False)
-        part.insert(0, "county_fips", labels.pop("county") if "county" in labels else pd.NA)
-        part.insert(
-            1, "element", [",".join(map(str, row)) for row in labels.itertuples(index=False)]
-        )
-        part.insert(0, "variable", name)
-        parts.append(part)
+    return _together([_summary(variable) for variable in draws.data_vars.values()])
+
+
+def _together(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).astype({"county_fips": "Int64"})
+
+
+def _summary(variable: xr.DataArray) -> pd.DataFrame:
+    """Rows of one variable."""
+    values = variable.transpose("chain", "draw", ...)
+    index = [dim for dim in values.dims if dim not in ("chain", "draw")]
+    table = _summary_of(values.values.reshape(values.sizes["chain"], values.sizes["draw"], -1))
+    labels = pd.DataFrame(index=[0])
+    if index:
+        keys = pd.MultiIndex.from_product([values.get_index(dim) for dim in index], names=index)
+        labels = keys.to_frame(index=False)
+    table.insert(0, "county_fips", labels.pop("county") if "county" in labels else pd.NA)
+    table.insert(1, "element", [",".join(map(str, row)) for row in labels.itertuples(index=False)])
+    table.insert(0, "variable", variable.name)
+    return table
 
 
 def _summary_of(values: np.ndarray) -> pd.DataFrame:
@@ -204,9 +208,10 @@ def gate(fit: Fit, allowed: dict[str, str], max_treedepth: int) -> tuple[dict, p
     found: dict = {"model": fit.model, "study": fit.study}
     estimates = pd.DataFrame()
     draws = [fit.tree[group].to_dataset().load() for group in GROUPS]
-    # Both at once, in processes: threads would wait for Python's lock.
-    with ProcessPoolExecutor(len(draws), mp_context=get_context("fork")) as pool:
-        summaries = list(pool.map(summarize, draws))
+    # On all cores, in processes: threads would wait for Python's lock.
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("fork")) as pool:
+        jobs = [[pool.submit(_summary, each) for each in own.data_vars.values()] for own in draws]
+        summaries = [_together([job.result() for job in group]) for group in jobs]
     for (group, stats), summary in zip(GROUPS.items(), summaries, strict=True):
         summary = label_parameters(summary, fit.counties)
         found[group] = diagnose(summary, fit.tree[stats].to_dataset(), max_treedepth)
