@@ -8,6 +8,7 @@ Fits are kept by what they depend on: one that was made before is not made again
 
 import hashlib
 import json
+import os
 import platform
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -122,8 +123,9 @@ def fit(executable: Path, contents: dict[str, bytes], output: Path) -> None:
     """Sample posterior and prior, and write the fit to `output` and its record beside it."""
     data, coords = json.loads(contents["data"]), json.loads(contents["coords"])
     settings = Sampler.model_validate_json(contents["sampler"])
-    # At the same time, so that the draws of one are read while the other is sampled.
-    with ThreadPoolExecutor(1) as beside:
+    # At the same time, the prior behind: the posterior's draws, of which there are more, are
+    # read while the prior's are sampled. Niceness is a thread's own, and its chains inherit it.
+    with ThreadPoolExecutor(1, initializer=partial(os.nice, 10)) as beside:
         read = partial(read_chains, single=POINTWISE)
         # Log densities of houses that had no say are no use.
         alone = {"prior_only": True, "progress": False, "take": partial(read, without=["log_lik"])}

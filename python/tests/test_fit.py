@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import numpy as np
 import pytest
@@ -195,6 +196,20 @@ def test_record_holds_what_repeats_the_fit(stored):
 
 def test_nothing_else_is_left_in_the_folder(stored):
     assert {path.name for path in stored[0].iterdir()} == {"fit.nc", "record.json"}
+
+
+def test_the_priors_chains_step_back_for_the_posteriors(stored, tmp_path, monkeypatch):
+    niceness = {}
+
+    def noting(*arguments, prior_only=False, **options):
+        niceness[prior_only] = os.nice(0)
+        return sample(*arguments, prior_only=prior_only, **options)
+
+    monkeypatch.setattr(stage, "sample", noting)
+    _, files = stored
+    contents = {name: path.read_bytes() for name, path in files.items()}
+    stage.fit(executable("pooled"), contents, tmp_path / "fit.nc")
+    assert niceness[True] == min(niceness[False] + 10, 19)  # 19 is the most there is
 
 
 def test_fit_that_was_made_before_is_found_again(stored, tmp_path, monkeypatch):
