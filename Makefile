@@ -268,7 +268,7 @@ bench-growth: stan/hierarchical_marginal
 
 ## bench-workflow: make all and edits against compiler and sampler alone; reports/bench/workflow.csv
 bench-workflow: .build/toolchain.json
-	@$(PYTHON) -m bench.workflow .build/bench/checkout $< --memory reports/bench/memory.csv -o reports/bench/workflow.csv
+	@$(PYTHON) -m bench.workflow .build/bench/checkout $< --memory reports/bench/memory.csv --stages reports/bench/stages.csv -o reports/bench/workflow.csv
 
 ## lint: style of the Python code, and stanc on every program
 lint: $(environment) .build/toolchain.json

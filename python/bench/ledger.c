@@ -1,4 +1,5 @@
-/* Every process that loads this writes a line when it ends: its name and processor seconds.
+/* Every process that loads this writes a line when it ends: processor seconds, its name, and the
+   module that it runs if it is `python -m`.
 
    LD_PRELOAD brings it into a command and all that the command starts; LEDGER names the file.
    Asking while a process runs would miss its end, and cost time of its own. */
@@ -8,10 +9,25 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 static double seconds(struct timeval time) { return time.tv_sec + time.tv_usec * 1e-6; }
+
+/* What follows -m on the command line, copied to `words`; nothing if nothing does. */
+static const char *module(char *words, size_t room) {
+  int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+  ssize_t length = file < 0 ? 0 : read(file, words, room - 2);
+  if (file >= 0)
+    close(file);
+  /* Two ends: behind the last word there is always an empty one. */
+  memset(words + (length > 0 ? length : 0), 0, 2);
+  for (const char *word = words; *word; word += strlen(word) + 1)
+    if (strcmp(word, "-m") == 0)
+      return word + 3;
+  return "";
+}
 
 __attribute__((destructor)) static void note(void) {
   const char *path = getenv("LEDGER");
@@ -20,10 +36,10 @@ __attribute__((destructor)) static void note(void) {
     return;
   struct rusage used;
   getrusage(RUSAGE_SELF, &used);
-  char line[512];
-  int length = snprintf(line, sizeof line, "%.6f\t%.400s\n",
+  char words[4096], line[512];
+  int length = snprintf(line, sizeof line, "%.6f\t%.200s\t%.200s\n",
                         seconds(used.ru_utime) + seconds(used.ru_stime),
-                        program_invocation_short_name);
+                        program_invocation_short_name, module(words, sizeof words));
   /* One call, which the kernel appends as a whole. */
   if (write(file, line, length) != length)
     perror(path);

@@ -27,6 +27,9 @@ class Cost:
     work_seconds
         Processor seconds of compilers and samplers, 0 where nobody asked for them. What is
         linked statically, as stanc is, or is killed does not count.
+    stage_seconds
+        Processor seconds of each module that ran as `python -m`, without what it started; empty
+        where nobody asked for the work.
     peak_bytes
         Resident memory of the largest process.
     output
@@ -37,6 +40,7 @@ class Cost:
 
     seconds: float
     work_seconds: float
+    stage_seconds: dict[str, float]
     peak_bytes: int
     output: str
     code: int
@@ -45,7 +49,17 @@ class Cost:
 def work_seconds(ledger: str, names: Collection[str]) -> float:
     """Processor seconds of the processes with these names, from what all of them wrote."""
     lines = (line.split("\t") for line in ledger.splitlines())
-    return sum(float(seconds) for seconds, name in lines if name in names)
+    return sum(float(seconds) for seconds, name, _ in lines if name in names)
+
+
+def stage_seconds(ledger: str) -> dict[str, float]:
+    """Processor seconds of each module that ran as `python -m`, from the same."""
+    found: dict[str, float] = {}
+    for line in ledger.splitlines():
+        seconds, _, module = line.split("\t")
+        if module:
+            found[module] = found.get(module, 0.0) + float(seconds)
+    return found
 
 
 def cost(
@@ -84,9 +98,11 @@ def cost(
         seconds = time.perf_counter() - begun
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
+        noted = ledger.read_text(encoding="utf-8")
         return Cost(
             seconds,
-            work_seconds(ledger.read_text(encoding="utf-8"), {*COMPILERS, *programs}),
+            work_seconds(noted, {*COMPILERS, *programs}),
+            stage_seconds(noted),
             usage.ru_maxrss * 1024,
             output.read(),
             process.returncode,

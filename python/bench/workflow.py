@@ -1,6 +1,7 @@
 """What the workflow costs beside the compiler and the sampler, in a copy of the checkout.
 
-`python -m bench.workflow COPY TOOLCHAIN.json -o workflow.csv --memory memory.csv`
+`python -m bench.workflow COPY TOOLCHAIN.json --memory memory.csv --stages stages.csv \
+    -o workflow.csv`
 
 Parts, in this order, each possible alone once `fresh` has been done: `fresh` (make all from
 nothing but the environment and CmdStan), `second` (make all again), `edits` (of a likelihood,
@@ -107,6 +108,8 @@ def fresh(checkout: Checkout) -> Iterator[dict]:
     checkout.make(".build/toolchain.json")  # brings the environment up to date, too
     found = checkout.make("all", watched=True)
     yield memory_row("minnesota", "make all", found)
+    for stage, seconds in sorted(found.stage_seconds.items(), key=lambda item: -item[1]):
+        yield {"stage": stage, "processor_seconds": seconds}
     yield ratio_row(
         "make all, nothing made", found.seconds, found.work_seconds / os.cpu_count(), FRESH
     )
@@ -256,6 +259,7 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("toolchain", type=Path)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--memory", type=Path, required=True)
+    parser.add_argument("--stages", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args(arguments)
     cmdstan = Path(json.loads(given.toolchain.read_text(encoding="utf-8"))["cmdstan"])
@@ -266,6 +270,7 @@ def main(arguments: list[str] | None) -> None:
         # Written after each part: they take long.
         workflow = merge(given.output, [row for row in rows if "what" in row], "what")
         memory = merge(given.memory, [row for row in rows if "study" in row], "study")
+        merge(given.stages, [row for row in rows if "stage" in row], "stage")
     announce(workflow_targets(workflow, memory))
 
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from bench.processes import COMPILERS, cost, work_seconds
+from bench.processes import COMPILERS, cost, stage_seconds, work_seconds
 
 # Uses half a second of processor time and says how much it has used.
 BUSY = "import time\nwhile time.process_time() < 0.5: pass\nprint(time.process_time())"
@@ -17,8 +17,23 @@ def named(name: str) -> str:
 
 
 def test_seconds_of_the_named_processes_are_added_up():
-    ledger = "1.5\tcc1plus\n50\tpython\n0.25\tsampler\n0.25\tsampler\n2\tcc1plus\n"
+    ledger = "1.5\tcc1plus\t\n50\tpython\t\n0.25\tsampler\t\n0.25\tsampler\t\n2\tcc1plus\t\n"
     assert work_seconds(ledger, {"cc1plus", "sampler"}) == 4
+
+
+def test_seconds_of_a_module_are_added_up():
+    ledger = "1.5\tpython\tpooling.fit\n50\tpooled\t\n0.25\tpython\tpooling.fit\n"
+    assert stage_seconds(ledger) == {"pooling.fit": 1.75}
+
+
+def test_a_module_is_known_by_its_name_and_counts_without_what_it_starts(tmp_path):
+    code = f"import subprocess, sys\n{BUSY}\nsubprocess.run(sys.argv[1:])"
+    (tmp_path / "stage.py").write_text(code)
+    started = [sys.executable, "-c", BUSY]
+    found = cost([sys.executable, "-m", "stage", *started], tmp_path, os.environ, ["sampler"])
+    said = float(found.output.splitlines()[0])
+    assert list(found.stage_seconds) == ["stage"]
+    assert said <= found.stage_seconds["stage"] < said + 0.4
 
 
 def test_samplers_and_compilers_count_and_nothing_else(tmp_path):

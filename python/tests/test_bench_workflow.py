@@ -72,7 +72,7 @@ def test_targets_are_of_the_ratio_and_of_seconds_without_one():
             {"what": "comment", "seconds": 1.0, "ratio": 0, "target": 0},
         ]
     )
-    found = Cost(seconds=1, work_seconds=1, peak_bytes=1_600_000_000, output="", code=0)
+    found = Cost(1, work_seconds=1, stage_seconds={}, peak_bytes=1_600_000_000, output="", code=0)
     memory = pd.DataFrame([memory_row("minnesota", "make all", found)])
     targets = workflow_targets(workflow, memory)
     assert [target.value for target in targets] == [1.5, 0.4, 0, 1.6]
