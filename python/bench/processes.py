@@ -56,8 +56,9 @@ def stage_seconds(ledger: str) -> dict[str, float]:
     """Processor seconds of each module that ran as `python -m`, from the same."""
     found: dict[str, float] = {}
     for line in ledger.splitlines():
-        seconds, _, module = line.split("\t")
-        if module:
+        seconds, name, module = line.split("\t")
+        # To a linker, -m means something else.
+        if module and name.startswith("python"):
             found[module] = found.get(module, 0.0) + float(seconds)
     return found
 

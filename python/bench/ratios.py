@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.patheffects import withStroke
 from plotnine import (
     aes,
     facet_grid,
@@ -92,7 +93,14 @@ def plot(frame: pd.DataFrame) -> ggplot:
         ggplot(rows, aes("ratio", "label", color="whose"))
         + geom_vline(xintercept=1, linetype="dashed", color=MUTED)
         + geom_point(aes(shape="gate"), size=2.6)
-        + geom_text(aes(label="said"), va="bottom", nudge_y=0.18, size=7.5, show_legend=False)
+        + geom_text(
+            aes(label="said"),
+            va="bottom",
+            nudge_y=0.18,
+            size=7.5,
+            show_legend=False,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+        )
         + facet_grid("time", "data")
         + scale_y_discrete(expand=(0, 0.5, 0, 0.9))
         + scale_x_log10(expand=(0.12, 0), labels=lambda at: [f"{x:g}" for x in at])

@@ -22,8 +22,8 @@ def test_seconds_of_the_named_processes_are_added_up():
 
 
 def test_seconds_of_a_module_are_added_up():
-    ledger = "1.5\tpython\tpooling.fit\n50\tpooled\t\n0.25\tpython\tpooling.fit\n"
-    assert stage_seconds(ledger) == {"pooling.fit": 1.75}
+    fits = "1.5\tpython\tpooling.fit\n0.25\tpython3\tpooling.fit\n"
+    assert stage_seconds(f"50\tld\telf_x86_64\n{fits}9\tpython\t\n") == {"pooling.fit": 1.75}
 
 
 def test_a_module_is_known_by_its_name_and_counts_without_what_it_starts(tmp_path):
