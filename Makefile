@@ -252,7 +252,7 @@ peers := nutpie numpyro pymc
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-## bench: samplers, growth and the workflow itself, measured; more than an hour, on a quiet machine
+## bench: samplers, growth and the workflow itself, measured; about an hour, on a quiet machine
 bench:
 	@for part in engines growth workflow; do $(MAKE) bench-$$part; done
 
