@@ -93,19 +93,30 @@ def compiler() -> list[str]:
     return command
 
 
+def compiler_version() -> str:
+    """What the C++ compiler says it is, such as `g++ (Debian 12.2.0-14) 12.2.0`.
+
+    Raises
+    ------
+    SetupError
+        As `compiler`.
+    """
+    said = subprocess.run([*compiler(), "--version"], capture_output=True, text=True)
+    return said.stdout.partition("\n")[0]
+
+
 def toolchain(folder: Path) -> str:
     """CmdStan's folder and version and the compiler's version, as JSON text.
 
     Raises
     ------
     SetupError
-        There is no C++ compiler or no make.
+        As `compiler`.
     """
-    said = subprocess.run([*compiler(), "--version"], capture_output=True, text=True)
     about = {
         "cmdstan": str(folder),
         "version": ".".join(map(str, version(folder))),
-        "compiler": said.stdout.partition("\n")[0],
+        "compiler": compiler_version(),
     }
     return json.dumps(about, indent=1) + "\n"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import cmdstanpy
 
 from pooling import cli, contract
+from pooling.cmdstan import compiler_version
 from pooling.code import meaning
 from pooling.contract import check_contract, program_info
 from pooling.errors import ProgramError
@@ -24,7 +25,8 @@ from pooling.program import essence
 
 # -O1 with what inlines Eigen's templates compiles a fifth to a third faster than CmdStan's -O3, to
 # the same draws nearly as fast. The compiler frees memory from 1.3 GB on, not before, for that
-# takes it a second or two: less than 1.5 GB for every program.
+# takes it a second or two: less than 1.5 GB for every program. All this is g++'s; clang, which
+# other systems call g++ too, gets CmdStan's options.
 OPTIMISATION = (
     "-O1 -finline-functions -finline-small-functions -findirect-inlining -fstrict-aliasing "
     "-fdevirtualize -fexpensive-optimizations "
@@ -53,12 +55,15 @@ def compile_program(
     ------
     ProgramError
         It does not compile, or was edited since its essence was written.
+    SetupError
+        There is no C++ compiler or no make.
     """
     # CmdStan's makefile must not share the job server or the flags of ours.
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
         os.environ.pop(name, None)
     cmdstanpy.disable_logging()
     cmdstanpy.set_cmdstan_path(str(cmdstan))
+    cpp_options = {} if "clang" in compiler_version() else {"CXXFLAGS_OPTIM": OPTIMISATION}
     with tempfile.TemporaryDirectory() as scratch, replacing(executable) as draft:
         copy = _copy(program, Path(scratch))
         if expected not in (None, essence(copy, Path(scratch))):
@@ -68,7 +73,7 @@ def compile_program(
                 copy,
                 force=True,
                 stanc_options={"include-paths": [scratch]},
-                cpp_options={"CXXFLAGS_OPTIM": OPTIMISATION},
+                cpp_options=cpp_options,
             )
         except ValueError as error:
             raise ProgramError(f"{program}: the C++ compiler failed\n{error}") from None

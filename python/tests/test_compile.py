@@ -121,6 +121,28 @@ def test_program_is_compiled_under_its_own_name_with_its_includes(tmp_path, monk
     assert seen["includes"] == {path.name: path.read_text() for path in functions}
 
 
+@pytest.mark.parametrize(
+    ("says", "ours"),
+    [
+        ("g++ (Debian 12.2.0-14+deb12u1) 12.2.0", True),
+        ("Debian clang version 14.0.6", False),
+        ("Apple clang version 16.0.0 (clang-1600.0.26.6)", False),
+    ],
+)
+def test_options_of_gcc_are_for_gcc_alone(says, ours, tmp_path, monkeypatch):
+    seen = []
+
+    def fake(path, cpp_options, **options):
+        seen.append("CXXFLAGS_OPTIM" in cpp_options)
+        path.with_suffix("").touch()
+        return str(path.with_suffix(""))
+
+    monkeypatch.setattr(stage.cmdstanpy, "compile_stan_file", fake)
+    monkeypatch.setattr(stage, "compiler_version", lambda: says)
+    stage.compile_program(ROOT / "stan" / "pooled.stan", cmdstan(), tmp_path / "pooled")
+    assert seen == [ours]
+
+
 def test_text_that_was_compiled_before_is_found_again(tmp_path, monkeypatch):
     compiled = []
 
