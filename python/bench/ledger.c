@@ -1,5 +1,5 @@
 /* Every process that loads this writes a line when it ends: processor seconds, its name, and the
-   module that it runs if it is `python -m`.
+   word behind -m on its command line, which is the module where the process is Python.
 
    LD_PRELOAD brings it into a command and all that the command starts; LEDGER names the file.
    Asking while a process runs would miss its end, and cost time of its own. */
@@ -16,7 +16,7 @@
 static double seconds(struct timeval time) { return time.tv_sec + time.tv_usec * 1e-6; }
 
 /* What follows -m on the command line, copied to `words`; nothing if nothing does. */
-static const char *module(char *words, size_t room) {
+static const char *behind_m(char *words, size_t room) {
   int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
   ssize_t length = file < 0 ? 0 : read(file, words, room - 2);
   if (file >= 0)
@@ -39,7 +39,7 @@ __attribute__((destructor)) static void note(void) {
   char words[4096], line[512];
   int length = snprintf(line, sizeof line, "%.6f\t%.200s\t%.200s\n",
                         seconds(used.ru_utime) + seconds(used.ru_stime),
-                        program_invocation_short_name, module(words, sizeof words));
+                        program_invocation_short_name, behind_m(words, sizeof words));
   /* One call, which the kernel appends as a whole. */
   if (write(file, line, length) != length)
     perror(path);

@@ -8,7 +8,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,19 +48,24 @@ class Cost:
 
 def work_seconds(ledger: str, names: Collection[str]) -> float:
     """Processor seconds of the processes with these names, from what all of them wrote."""
-    lines = (line.split("\t") for line in ledger.splitlines())
-    return sum(float(seconds) for seconds, name, _ in lines if name in names)
+    return sum(seconds for seconds, name, _ in _lines(ledger) if name in names)
 
 
 def stage_seconds(ledger: str) -> dict[str, float]:
     """Processor seconds of each module that ran as `python -m`, from the same."""
     found: dict[str, float] = {}
-    for line in ledger.splitlines():
-        seconds, name, module = line.split("\t")
+    for seconds, name, module in _lines(ledger):
         # To a linker, -m means something else.
         if module and name.startswith("python"):
-            found[module] = found.get(module, 0.0) + float(seconds)
+            found[module] = found.get(module, 0.0) + seconds
     return found
+
+
+def _lines(ledger: str) -> Iterator[tuple[float, str, str]]:
+    """Seconds, name and word behind -m of each process that has ended."""
+    for line in ledger.splitlines():
+        seconds, name, module = line.split("\t")
+        yield float(seconds), name, module
 
 
 def cost(

@@ -58,15 +58,15 @@ def summarize(draws: xr.Dataset) -> pd.DataFrame:
         variable, county_fips (missing unless by county), element (rest of its
         index), mean, sd, mcse_mean, q5, q50, q95, ess_bulk, ess_tail, r_hat.
     """
-    return _together([_summary(variable) for variable in draws.data_vars.values()])
+    return _together([_rows(variable) for variable in draws.data_vars.values()])
 
 
 def _together(parts: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).astype({"county_fips": "Int64"})
 
 
-def _summary(variable: xr.DataArray) -> pd.DataFrame:
-    """Rows of one variable."""
+def _rows(variable: xr.DataArray) -> pd.DataFrame:
+    """Rows of `summarize` for one variable."""
     values = variable.transpose("chain", "draw", ...)
     index = [dim for dim in values.dims if dim not in ("chain", "draw")]
     table = _summary_of(values.values.reshape(values.sizes["chain"], values.sizes["draw"], -1))
@@ -210,7 +210,7 @@ def gate(fit: Fit, allowed: dict[str, str], max_treedepth: int) -> tuple[dict, p
     draws = [fit.tree[group].to_dataset().load() for group in GROUPS]
     # On all cores, in processes: threads would wait for Python's lock.
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("fork")) as pool:
-        jobs = [[pool.submit(_summary, each) for each in own.data_vars.values()] for own in draws]
+        jobs = [[pool.submit(_rows, each) for each in own.data_vars.values()] for own in draws]
         summaries = [_together([job.result() for job in group]) for group in jobs]
     for (group, stats), summary in zip(GROUPS.items(), summaries, strict=True):
         summary = label_parameters(summary, fit.counties)

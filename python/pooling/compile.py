@@ -23,8 +23,8 @@ from pooling.files import replacing
 from pooling.kept import key, made_once
 from pooling.program import essence
 
-# -O1 with what inlines Eigen's templates compiles a fifth to a third faster than CmdStan's -O3, to
-# the same draws nearly as fast. The compiler frees memory from 1.3 GB on, not before, for that
+# -O1 with what inlines Eigen's templates compiles a fifth to a quarter faster than CmdStan's -O3,
+# to the same draws nearly as fast. The compiler frees memory from 1.3 GB on, not before, for that
 # takes it a second or two: less than 1.5 GB for every program. All this is g++'s; clang, which
 # other systems call g++ too, gets CmdStan's options.
 OPTIMISATION = (
