@@ -127,9 +127,9 @@ $(PROGRAMS:%=stan/%): stan/%: $(code)/compile.py .build/programs/%.essence .buil
 
 # Fits. The first rule names their files, so that make never counts them as
 # intermediate: one that was deleted is made again.
-$(foreach file,fit.nc diagnostics.json estimates.csv loo.csv left_out.csv scores.csv sensitivity.csv other_priors.csv,$(PROGRAMS:%=$(fits)/%/$(file))):
+$(foreach file,fit.nc replications.nc diagnostics.json estimates.csv loo.csv left_out.csv scores.csv sensitivity.csv other_priors.csv,$(PROGRAMS:%=$(fits)/%/$(file))):
 
-$(fits)/%/fit.nc: $(code)/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(addprefix $(code)/,chains.py sampling.py)
+$(fits)/%/fit.nc: $(code)/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(addprefix $(code)/,chains.py generate.py sampling.py)
 	$(say)
 	$(run) $(given) --kept $(@D)/kept -o $@
 
@@ -137,21 +137,27 @@ $(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/check.py $(fits)/%/f
 	$(say)
 	$(run) $(given) -o $(@D)/diagnostics.json --estimates $(@D)/estimates.csv
 
-# Refits without some houses; finished ones are kept in $(fits)/<model>/refits.
-on = $(SCHEDULER:%=--scheduler %)
-$(fits)/%/loo.csv: $(code)/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,refits.py check.py sampling.py draws.py netcdf.py)
-	$(say)
-	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
-
-$(fits)/%/left_out.csv: $(code)/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(plan)/schemes $(addprefix $(code)/,refits.py check.py sampling.py draws.py netcdf.py)
-	$(say)
-	$(run) $(filter-out %/diagnostics.json %/schemes,$(given)) --schemes $(SCHEMES) $(on) -o $@
-
-$(fits)/%/scores.csv: $(code)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(addprefix $(code)/,check.py draws.py netcdf.py standard_errors.py)
+# Predictions of the survey's own houses, made again from the fit.
+$(fits)/%/replications.nc: $(code)/replicate.py stan/% $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json $(addprefix $(code)/,generate.py draws.py netcdf.py)
 	$(say)
 	$(run) $(given) -o $@
 
-$(fits)/%/sensitivity.csv: $(code)/sensitivity.py .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json .build/packages.json $(addprefix $(code)/,check.py draws.py netcdf.py program.py)
+# Without some houses: from the fit's draws where they can be weighted, else by refits;
+# finished ones are kept in $(fits)/<model>/refits.
+on = $(SCHEDULER:%=--scheduler %)
+$(fits)/%/loo.csv: $(code)/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,importance.py generate.py refits.py check.py sampling.py draws.py netcdf.py program.py)
+	$(say)
+	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
+
+$(fits)/%/left_out.csv: $(code)/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,importance.py generate.py chains.py loo.py refits.py check.py sampling.py draws.py netcdf.py program.py)
+	$(say)
+	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
+
+$(fits)/%/scores.csv: $(code)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(fits)/%/replications.nc $(addprefix $(code)/,check.py draws.py netcdf.py standard_errors.py)
+	$(say)
+	$(run) $(given) -o $@
+
+$(fits)/%/sensitivity.csv: $(code)/sensitivity.py stan/% .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json $(fits)/%/diagnostics.json .build/packages.json $(addprefix $(code)/,check.py generate.py draws.py netcdf.py program.py)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
@@ -162,15 +168,16 @@ $(fits)/%/other_priors.csv: $(code)/other_priors.py stan/% $(prepared).json $(pl
 # Figures: code, the study's section, the models; shrinkage may be asked for two models.
 # Only some wait for more than the fits: refits without some houses, or under other priors.
 drawn_by := $(addprefix $(code)/,check.py densities.py drawing.py draws.py netcdf.py panels.py soil.py standard_errors.py theme.py)
-$(foreach name,county_means coverage loo_pit model_comparison pareto_k,$(eval waits_$(name) := loo left_out))
-waits_other_priors := other_priors
+$(foreach name,county_means coverage loo_pit model_comparison pareto_k,$(eval waits_$(name) := loo.csv left_out.csv))
+$(foreach name,ppc_county ppc_density ppc_stat prior_predictive,$(eval waits_$(name) := replications.nc))
+waits_other_priors := other_priors.csv
 shown     = $(if $(and $(TO),$(filter shrinkage,$1)),$(FROM) $(TO),$(MODELS))
 chosen    = $(if $(filter shrinkage,$1),--from-model $(FROM) $(TO:%=--to-model %))
 beside    = $(if $(filter frequentist,$1),--frequentist $(reports)/tables/frequentist.csv)
 define figure
 .PHONY: $(subst _,-,$1)-plot
 $(subst _,-,$1)-plot: $(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png
-$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(code)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(foreach scores,$(waits_$1),$(MODELS:%=$(fits)/%/$(scores).csv)) $(filter %.csv,$(call beside,$1)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
+$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(code)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(foreach made,$(waits_$1),$(MODELS:%=$(fits)/%/$(made))) $(filter %.csv,$(call beside,$1)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
 	$$(say)
 	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) $(call beside,$1) -o $$(basename $$@).svg $$(basename $$@).png
 endef
@@ -195,7 +202,7 @@ $(simulated) $(simulated:.nc=.csv):
 $(plan)/sims: FORCE
 	@[[ "$$(cat $@ 2>/dev/null)" = '$(SIMS)' ]] || echo '$(SIMS)' > $@
 
-$(fits)/%/sbc.nc: $(code)/sbc.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json $(plan)/calibration.json $(plan)/models.json .build/toolchain.json .build/packages.json $(plan)/sims $(addprefix $(code)/,refits.py check.py sampling.py)
+$(fits)/%/sbc.nc: $(code)/sbc.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json $(plan)/calibration.json $(plan)/models.json .build/toolchain.json .build/packages.json $(plan)/sims $(addprefix $(code)/,generate.py refits.py check.py sampling.py)
 	$(say)
 	$(run) $(filter-out %/sims,$(given)) --sims '$(SIMS)' $(on) -o $@
 

@@ -1,74 +1,77 @@
 /*
  * Partial pooling, centered: county intercepts and slopes are drawn from a
- * population whose means and spreads are learned with them.
+ * population whose means and standard deviations are learned with them.
  *
  *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma)
  *   alpha[j]  ~ normal(mu_alpha, sigma_alpha)
  *   beta[j]   ~ normal(mu_beta, sigma_beta)
  *
- * alpha and beta are sampled as they stand. Where counties have few houses this
- * makes a funnel that the sampler cannot follow; hierarchical_noncentered.stan
- * is the same posterior in a geometry that it can; the programs differ in how
- * alpha and beta are declared alone.
+ * The sampler moves in alpha and beta themselves. Where counties have few houses this
+ * makes a funnel that it cannot follow; hierarchical_noncentered.stan is the same
+ * posterior in a geometry that it can. The two programs differ only in how alpha and
+ * beta are declared.
  */
+functions {
+  #include functions/county_marginal.stanfunctions
+}
 data {
-  int<lower=0> N;                               // Houses
   int<lower=1> J;                               // Counties
+  int<lower=0> N;                               // Houses to fit; with none, the posterior is the prior
   array[N] int<lower=1, upper=J> county;        // County of each house
   vector<lower=0, upper=1>[N] floor_measure;    // 0 basement, 1 first floor
   vector[N] log_radon;                          // Radon, log pCi/L
 
-  real prior_mu_alpha_loc;                      // Prior mean of the mean basement level, log pCi/L
-  real<lower=0> prior_mu_alpha_scale;           // Its standard deviation
-  real prior_mu_beta_loc;                       // Prior mean of the mean floor effect, log pCi/L
-  real<lower=0> prior_mu_beta_scale;            // Its standard deviation
-  real<lower=0> prior_sigma_alpha_scale;        // Half-normal scale, infinite: uniform
-  real<lower=0> prior_sigma_alpha_upper;        // Upper bound, infinite: none
-  real<lower=0> prior_sigma_beta_scale;         // Half-normal scale, infinite: uniform
-  real<lower=0> prior_sigma_beta_upper;         // Upper bound, infinite: none
-  real<lower=0> prior_sigma_scale;              // Half-normal scale, infinite: uniform
-  real<lower=0> prior_sigma_upper;              // Upper bound, infinite: none
+  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  array[N_new] int<lower=1, upper=J> county_new;     // County of each
+  vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
+  vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
 
-  int<lower=0, upper=N> held_out;               // Houses at the end that are predicted, not fitted
-  int<lower=0, upper=1> prior_only;             // 1 fits no house
-  int<lower=0, upper=1> pointwise;              // 0 leaves out log_lik and y_rep
-}
-transformed data {
-  int n = prior_only ? 0 : N - held_out;                    // Houses that inform the fit
-  int m = pointwise ? (held_out ? held_out : N) : 0;        // Houses that are scored: those held out, or all
-  array[n] int c = head(county, n);                         // Their county
-  vector[n] x = head(floor_measure, n);                     // Their floor
-  vector[n] y = head(log_radon, n);                         // Their radon, log pCi/L
+  real prior_mu_alpha_loc;                      // Prior mean of the mean intercept, log pCi/L
+  real<lower=0> prior_mu_alpha_scale;           // Its standard deviation
+  real prior_mu_beta_loc;                       // Prior mean of the mean slope, log pCi/L
+  real<lower=0> prior_mu_beta_scale;            // Its standard deviation
+  real<lower=0> prior_sigma_alpha_scale;        // Half-normal scale; infinite: uniform
+  real<lower=0> prior_sigma_alpha_upper;        // Upper bound; infinite: none
+  real<lower=0> prior_sigma_beta_scale;         // Half-normal scale; infinite: uniform
+  real<lower=0> prior_sigma_beta_upper;         // Upper bound; infinite: none
+  real<lower=0> prior_sigma_scale;              // Half-normal scale; infinite: uniform
+  real<lower=0> prior_sigma_upper;              // Upper bound; infinite: none
 }
 parameters {
-  real mu_alpha;                                            // Mean basement level, log pCi/L
-  real mu_beta;                                             // Mean floor effect, log pCi/L
-  real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha; // Spread of basement levels between counties
-  real<lower=0, upper=prior_sigma_beta_upper> sigma_beta;   // Spread of floor effects between counties
-  real<lower=0, upper=prior_sigma_upper> sigma;             // Spread between houses, log pCi/L
-  vector[J] alpha;                                          // County basement levels, log pCi/L
-  vector[J] beta;                                           // County floor effects, log pCi/L
+  real mu_alpha;                                              // Mean county intercept, log pCi/L
+  real mu_beta;                                               // Mean county slope, log pCi/L
+  real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha;   // Standard deviation of county intercepts
+  real<lower=0, upper=prior_sigma_beta_upper> sigma_beta;     // Standard deviation of county slopes
+  real<lower=0, upper=prior_sigma_upper> sigma;               // Standard deviation of houses, log pCi/L
+  vector[J] alpha;                                            // County intercepts, log pCi/L
+  vector[J] beta;                                             // County slopes, log pCi/L
+}
+transformed parameters {
+  // Prior model: the study's scales; with (0, 10) and 1 they say
+  real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)  // -23 to 23
+                + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)   // -23 to 23
+                + std_normal_lpdf(sigma_alpha / prior_sigma_alpha_scale)          // 0 to 2.6
+                + std_normal_lpdf(sigma_beta / prior_sigma_beta_scale)            // 0 to 2.6
+                + std_normal_lpdf(sigma / prior_sigma_scale);                     // 0 to 2.6
 }
 model {
-  // Prior model: the study's scales; with (0, 10) and 1 they say
-  mu_alpha ~ normal(prior_mu_alpha_loc, prior_mu_alpha_scale);  // -23 <~ mu_alpha <~ 23
-  mu_beta ~ normal(prior_mu_beta_loc, prior_mu_beta_scale);     // -23 <~ mu_beta <~ 23
-  sigma_alpha / prior_sigma_alpha_scale ~ std_normal();         // 0 <~ sigma_alpha <~ 2.6
-  sigma_beta / prior_sigma_beta_scale ~ std_normal();           // 0 <~ sigma_beta <~ 2.6
-  sigma / prior_sigma_scale ~ std_normal();                     // 0 <~ sigma <~ 2.6
-  alpha ~ normal(mu_alpha, sigma_alpha);                        // 99% of counties within 2.6 sigma_alpha
-  beta ~ normal(mu_beta, sigma_beta);                           // 99% of counties within 2.6 sigma_beta
+  target += lprior;
+  alpha ~ normal(mu_alpha, sigma_alpha);        // 99% of counties within 2.6 sigma_alpha
+  beta ~ normal(mu_beta, sigma_beta);           // 99% of counties within 2.6 sigma_beta
 
   // Observational model
-  y ~ normal(alpha[c] + beta[c] .* x, sigma);
+  log_radon ~ normal(alpha[county] + beta[county] .* floor_measure, sigma);
 }
 generated quantities {
-  vector[m] log_lik;                            // Log density of each scored house
-  vector[m] y_rep;                              // Replicated radon of each scored house, log pCi/L
-  if (m > 0) {
-    vector[m] mu = tail(alpha[county] + beta[county] .* floor_measure, m);
-    for (i in 1 : m)
-      log_lik[i] = normal_lpdf(log_radon[N - m + i] | mu[i], sigma);
-    y_rep = to_vector(normal_rng(mu, sigma));
+  vector[N_new] log_lik;                        // Log density of each house to predict
+  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
+  // Log density of each county's fitted houses, its intercept and slope integrated out
+  vector[J] log_lik_county = county_log_lik(log_radon, county, floor_measure,
+                                            rep_vector(mu_alpha, J), rep_vector(mu_beta, J),
+                                            sigma_alpha, sigma_beta, 0, rep_vector(sigma, J));
+  for (i in 1 : N_new) {
+    real mu = alpha[county_new[i]] + beta[county_new[i]] * floor_measure_new[i];
+    log_lik[i] = normal_lpdf(log_radon_new[i] | mu, sigma);
+    y_rep[i] = normal_rng(mu, sigma);
   }
 }

@@ -19,93 +19,98 @@ functions {
   #include functions/county_marginal.stanfunctions
 }
 data {
-  int<lower=0> N;                               // Houses
   int<lower=1> J;                               // Counties
+  int<lower=0> N;                               // Houses to fit; with none, the posterior is the prior
   array[N] int<lower=1, upper=J> county;        // County of each house
   vector<lower=0, upper=1>[N] floor_measure;    // 0 basement, 1 first floor
   vector[N] log_radon;                          // Radon, log pCi/L
   int<lower=1> S;                               // States
   array[J] int<lower=1, upper=S> state;         // State of each county
 
-  real prior_mu_alpha_loc;                      // Prior mean of the mean basement level of all states, log pCi/L
-  real<lower=0> prior_mu_alpha_scale;           // Its standard deviation
-  real prior_mu_beta_loc;                       // Prior mean of the mean floor effect of all states, log pCi/L
-  real<lower=0> prior_mu_beta_scale;            // Its standard deviation
-  real<lower=0> prior_sigma_alpha_state_scale;  // Half-normal scale, infinite: uniform
-  real<lower=0> prior_sigma_alpha_state_upper;  // Upper bound, infinite: none
-  real<lower=0> prior_sigma_beta_state_scale;   // Half-normal scale, infinite: uniform
-  real<lower=0> prior_sigma_beta_state_upper;   // Upper bound, infinite: none
-  real<lower=0> prior_sigma_alpha_scale;        // Half-normal scale, infinite: uniform
-  real<lower=0> prior_sigma_alpha_upper;        // Upper bound, infinite: none
-  real<lower=0> prior_sigma_beta_scale;         // Half-normal scale, infinite: uniform
-  real<lower=0> prior_sigma_beta_upper;         // Upper bound, infinite: none
-  real<lower=0> prior_sigma_scale;              // Half-normal scale, infinite: uniform
-  real<lower=0> prior_sigma_upper;              // Upper bound, infinite: none
+  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  array[N_new] int<lower=1, upper=J> county_new;     // County of each
+  vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
+  vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
 
-  int<lower=0, upper=N> held_out;               // Houses at the end that are predicted, not fitted
-  int<lower=0, upper=1> prior_only;             // 1 fits no house
-  int<lower=0, upper=1> pointwise;              // 0 leaves out log_lik and y_rep
+  real prior_mu_alpha_loc;                      // Prior mean of the mean intercept of all states, log pCi/L
+  real<lower=0> prior_mu_alpha_scale;           // Its standard deviation
+  real prior_mu_beta_loc;                       // Prior mean of the mean slope of all states, log pCi/L
+  real<lower=0> prior_mu_beta_scale;            // Its standard deviation
+  real<lower=0> prior_sigma_alpha_state_scale;  // Half-normal scale; infinite: uniform
+  real<lower=0> prior_sigma_alpha_state_upper;  // Upper bound; infinite: none
+  real<lower=0> prior_sigma_beta_state_scale;   // Half-normal scale; infinite: uniform
+  real<lower=0> prior_sigma_beta_state_upper;   // Upper bound; infinite: none
+  real<lower=0> prior_sigma_alpha_scale;        // Half-normal scale; infinite: uniform
+  real<lower=0> prior_sigma_alpha_upper;        // Upper bound; infinite: none
+  real<lower=0> prior_sigma_beta_scale;         // Half-normal scale; infinite: uniform
+  real<lower=0> prior_sigma_beta_upper;         // Upper bound; infinite: none
+  real<lower=0> prior_sigma_scale;              // Half-normal scale; infinite: uniform
+  real<lower=0> prior_sigma_upper;              // Upper bound; infinite: none
 }
 transformed data {
-  int n = prior_only ? 0 : N - held_out;        // Houses that inform the fit
-  int m = pointwise ? (held_out ? held_out : N) : 0;  // Houses that are scored: those held out, or all
-  matrix[J, 2] houses = cell_counts(head(county, n), head(floor_measure, n), J);
-  matrix[J, 2] mean_y = cell_means(head(log_radon, n), head(county, n), head(floor_measure, n), J);
-  real squares = sum(within_squares(head(log_radon, n), head(county, n), head(floor_measure, n), J));
+  // Houses of each county by floor, their mean log radon, and squares about these means
+  matrix[J, 2] houses = cell_counts(county, floor_measure, J);
+  matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
+  vector[J] squares = within_squares(log_radon, county, floor_measure, J);
 }
 parameters {
-  real mu_alpha;                                            // Mean basement level of all states, log pCi/L
-  real mu_beta;                                             // Mean floor effect of all states, log pCi/L
-  real<lower=0, upper=prior_sigma_alpha_state_upper> sigma_alpha_state; // Spread of basement levels between states
-  real<lower=0, upper=prior_sigma_beta_state_upper> sigma_beta_state;   // Spread of floor effects between states
-  real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha; // Spread of basement levels within a state
-  real<lower=0, upper=prior_sigma_beta_upper> sigma_beta;   // Spread of floor effects within a state
-  real<lower=0, upper=prior_sigma_upper> sigma;             // Spread between houses, log pCi/L
-  vector[S] alpha_state_free;                               // Mean basement levels; in the prior alone, their distances
-  vector[S] beta_state_tilde;                               // Mean floor effects, in sigma_beta_state from mu_beta
+  real mu_alpha;                                              // Mean intercept of all states, log pCi/L
+  real mu_beta;                                               // Mean slope of all states, log pCi/L
+  real<lower=0, upper=prior_sigma_alpha_state_upper> sigma_alpha_state;  // Standard deviation of the states' mean intercepts
+  real<lower=0, upper=prior_sigma_beta_state_upper> sigma_beta_state;  // Standard deviation of the states' mean slopes
+  real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha;   // Standard deviation of intercepts in a state
+  real<lower=0, upper=prior_sigma_beta_upper> sigma_beta;     // Standard deviation of slopes in a state
+  real<lower=0, upper=prior_sigma_upper> sigma;               // Standard deviation of houses, log pCi/L
+  vector[S] alpha_state_free;                                 // Mean intercepts; with no house, their distances
+  vector[S] beta_state_tilde;                                 // Mean slopes, in sigma_beta_state from mu_beta
 }
 transformed parameters {
-  vector[S] mu_alpha_state = alpha_state_free;             // Mean basement level of each state, log pCi/L
-  vector[S] mu_beta_state = mu_beta                         // Mean floor effect of each state, log pCi/L
-                            + sigma_beta_state * beta_state_tilde;
-  if (prior_only)
-    mu_alpha_state = mu_alpha + sigma_alpha_state * alpha_state_free;
+  // Mean intercept and slope of each state, log pCi/L
+  vector[S] mu_alpha_state = N > 0 ? alpha_state_free
+                             : mu_alpha + sigma_alpha_state * alpha_state_free;
+  vector[S] mu_beta_state = mu_beta + sigma_beta_state * beta_state_tilde;
+  // Prior model: the study's scales; with (0, 10) and 1 they say
+  real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)      // -23 to 23
+                + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)       // -23 to 23
+                + std_normal_lpdf(sigma_alpha_state / prior_sigma_alpha_state_scale)  // 0 to 2.6
+                + std_normal_lpdf(sigma_beta_state / prior_sigma_beta_state_scale)    // 0 to 2.6
+                + std_normal_lpdf(sigma_alpha / prior_sigma_alpha_scale)              // 0 to 2.6
+                + std_normal_lpdf(sigma_beta / prior_sigma_beta_scale)                // 0 to 2.6
+                + std_normal_lpdf(sigma / prior_sigma_scale);                         // 0 to 2.6
 }
 model {
-  // Prior model: the study's scales; with (0, 10) and 1 they say
-  mu_alpha ~ normal(prior_mu_alpha_loc, prior_mu_alpha_scale);  // -23 <~ mu_alpha <~ 23
-  mu_beta ~ normal(prior_mu_beta_loc, prior_mu_beta_scale);     // -23 <~ mu_beta <~ 23
-  sigma_alpha_state / prior_sigma_alpha_state_scale ~ std_normal();  // 0 <~ sigma_alpha_state <~ 2.6
-  sigma_beta_state / prior_sigma_beta_state_scale ~ std_normal();    // 0 <~ sigma_beta_state <~ 2.6
-  sigma_alpha / prior_sigma_alpha_scale ~ std_normal();         // 0 <~ sigma_alpha <~ 2.6
-  sigma_beta / prior_sigma_beta_scale ~ std_normal();           // 0 <~ sigma_beta <~ 2.6
-  sigma / prior_sigma_scale ~ std_normal();                     // 0 <~ sigma <~ 2.6
-  if (prior_only)
-    alpha_state_free ~ std_normal();                           // 99% of states within 2.6 sigma_alpha_state
+  target += lprior;
+  if (N > 0)
+    alpha_state_free ~ normal(mu_alpha, sigma_alpha_state);     // 99% of states within 2.6 sigma_alpha_state
   else
-    alpha_state_free ~ normal(mu_alpha, sigma_alpha_state);    // The same
+    alpha_state_free ~ std_normal();                            // The same
   beta_state_tilde ~ std_normal();                              // 99% of states within 2.6 sigma_beta_state
 
-  // Observational model, with the states' populations of alpha and beta in it
-  mean_y ~ common_marginal(houses, squares, mu_alpha_state[state], mu_beta_state[state],
-                           sigma_alpha, sigma_beta, 0, sigma);
+  // Observational model, with the population of county effects in it
+  mean_y ~ common_marginal(houses, sum(squares), mu_alpha_state[state],
+                           mu_beta_state[state], sigma_alpha, sigma_beta, 0, sigma);
 }
 generated quantities {
-  vector[J] alpha;                              // County basement levels, log pCi/L
-  vector[J] beta;                               // County floor effects, log pCi/L
-  vector[m] log_lik;                            // Log density of each scored house
-  vector[m] y_rep;                              // Replicated radon of each scored house, log pCi/L
+  vector[J] alpha;                              // County intercepts, log pCi/L
+  vector[J] beta;                               // County slopes, log pCi/L
+  vector[N_new] log_lik;                        // Log density of each house to predict
+  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
+  // Log density of each county's fitted houses, its intercept and slope integrated out
+  vector[J] log_lik_county = county_log_density(mean_y, houses, squares,
+                                                mu_alpha_state[state],
+                                                mu_beta_state[state],
+                                                sigma_alpha, sigma_beta, 0, rep_vector(sigma, J));
   {
-    matrix[J, 2] effects = county_effects_rng(mean_y, houses, mu_alpha_state[state],
-                                              mu_beta_state[state], sigma_alpha, sigma_beta, 0,
-                                              rep_vector(sigma, J));
+    matrix[J, 2] effects = county_effects_rng(mean_y, houses,
+                                              mu_alpha_state[state],
+                                              mu_beta_state[state],
+                                              sigma_alpha, sigma_beta, 0, rep_vector(sigma, J));
     alpha = effects[, 1];
     beta = effects[, 2];
   }
-  if (m > 0) {
-    vector[m] mu = tail(alpha[county] + beta[county] .* floor_measure, m);
-    for (i in 1 : m)
-      log_lik[i] = normal_lpdf(log_radon[N - m + i] | mu[i], sigma);
-    y_rep = to_vector(normal_rng(mu, sigma));
+  for (i in 1 : N_new) {
+    real mu = alpha[county_new[i]] + beta[county_new[i]] * floor_measure_new[i];
+    log_lik[i] = normal_lpdf(log_radon_new[i] | mu, sigma);
+    y_rep[i] = normal_rng(mu, sigma);
   }
 }

@@ -1,77 +1,78 @@
 /*
  * Partial pooling of intercepts, centered: county intercepts are drawn from a
- * population whose mean and spread are learned with them; the slope is common.
+ * population whose mean and standard deviation are learned with them; the slope is
+ * common.
  *
  *   log_radon ~ normal(alpha[county] + mu_beta * floor_measure, sigma)
  *   alpha[j]  ~ normal(mu_alpha, sigma_alpha)
  *
- * alpha is sampled as it stands. Every house says something of its county's intercept,
- * so unlike slopes the intercepts are informed well enough for it. In the prior alone
- * no house informs them, and they would make a funnel that the sampler cannot follow:
- * there, and only there, it moves in their distances from the population mean, as
- * always in varying_intercept_noncentered.stan, which is the same posterior.
+ * The sampler moves in alpha itself. Every house says something of its county's
+ * intercept, so unlike slopes the intercepts are informed well enough for that. Where
+ * no house is fitted nothing informs them, and they would make a funnel that the
+ * sampler cannot follow: there, and only there, it moves in their distances from the
+ * population mean, as varying_intercept_noncentered.stan, the same posterior, always
+ * does.
  */
+functions {
+  #include functions/county_marginal.stanfunctions
+}
 data {
-  int<lower=0> N;                               // Houses
   int<lower=1> J;                               // Counties
+  int<lower=0> N;                               // Houses to fit; with none, the posterior is the prior
   array[N] int<lower=1, upper=J> county;        // County of each house
   vector<lower=0, upper=1>[N] floor_measure;    // 0 basement, 1 first floor
   vector[N] log_radon;                          // Radon, log pCi/L
 
-  real prior_mu_alpha_loc;                      // Prior mean of the mean basement level, log pCi/L
-  real<lower=0> prior_mu_alpha_scale;           // Its standard deviation
-  real prior_mu_beta_loc;                       // Prior mean of the floor effect, log pCi/L
-  real<lower=0> prior_mu_beta_scale;            // Its standard deviation
-  real<lower=0> prior_sigma_alpha_scale;        // Half-normal scale, infinite: uniform
-  real<lower=0> prior_sigma_alpha_upper;        // Upper bound, infinite: none
-  real<lower=0> prior_sigma_scale;              // Half-normal scale, infinite: uniform
-  real<lower=0> prior_sigma_upper;              // Upper bound, infinite: none
+  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  array[N_new] int<lower=1, upper=J> county_new;     // County of each
+  vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
+  vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
 
-  int<lower=0, upper=N> held_out;               // Houses at the end that are predicted, not fitted
-  int<lower=0, upper=1> prior_only;             // 1 fits no house
-  int<lower=0, upper=1> pointwise;              // 0 leaves out log_lik and y_rep
-}
-transformed data {
-  int n = prior_only ? 0 : N - held_out;                    // Houses that inform the fit
-  int m = pointwise ? (held_out ? held_out : N) : 0;        // Houses that are scored: those held out, or all
-  array[n] int c = head(county, n);                         // Their county
-  vector[n] x = head(floor_measure, n);                     // Their floor
-  vector[n] y = head(log_radon, n);                         // Their radon, log pCi/L
+  real prior_mu_alpha_loc;                      // Prior mean of the mean intercept, log pCi/L
+  real<lower=0> prior_mu_alpha_scale;           // Its standard deviation
+  real prior_mu_beta_loc;                       // Prior mean of the slope, log pCi/L
+  real<lower=0> prior_mu_beta_scale;            // Its standard deviation
+  real<lower=0> prior_sigma_alpha_scale;        // Half-normal scale; infinite: uniform
+  real<lower=0> prior_sigma_alpha_upper;        // Upper bound; infinite: none
+  real<lower=0> prior_sigma_scale;              // Half-normal scale; infinite: uniform
+  real<lower=0> prior_sigma_upper;              // Upper bound; infinite: none
 }
 parameters {
-  real mu_alpha;                                            // Mean basement level, log pCi/L
-  real mu_beta;                                             // Floor effect, the same in all counties, log pCi/L
-  real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha; // Spread of basement levels between counties
-  real<lower=0, upper=prior_sigma_upper> sigma;             // Spread between houses, log pCi/L
-  vector[J] alpha_free;                                     // County basement levels; in the prior alone, their distances
+  real mu_alpha;                                              // Mean county intercept, log pCi/L
+  real mu_beta;                                               // Slope, the same in all counties, log pCi/L
+  real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha;   // Standard deviation of county intercepts
+  real<lower=0, upper=prior_sigma_upper> sigma;               // Standard deviation of houses, log pCi/L
+  vector[J] alpha_free;                                       // Intercepts; with no house, their distances
 }
 transformed parameters {
-  vector[J] alpha = alpha_free;                            // County basement levels, log pCi/L
-  vector[J] beta = rep_vector(mu_beta, J);                  // County floor effects, all the same
-  if (prior_only)
-    alpha = mu_alpha + sigma_alpha * alpha_free;
+  vector[J] alpha = N > 0 ? alpha_free : mu_alpha + sigma_alpha * alpha_free;   // County intercepts
+  vector[J] beta = rep_vector(mu_beta, J);                                      // County slopes, all the same
+  // Prior model: the study's scales; with (0, 10) and 1 they say
+  real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)  // -23 to 23
+                + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)   // -23 to 23
+                + std_normal_lpdf(sigma_alpha / prior_sigma_alpha_scale)          // 0 to 2.6
+                + std_normal_lpdf(sigma / prior_sigma_scale);                     // 0 to 2.6
 }
 model {
-  // Prior model: the study's scales; with (0, 10) and 1 they say
-  mu_alpha ~ normal(prior_mu_alpha_loc, prior_mu_alpha_scale);  // -23 <~ mu_alpha <~ 23
-  mu_beta ~ normal(prior_mu_beta_loc, prior_mu_beta_scale);     // -23 <~ mu_beta <~ 23
-  sigma_alpha / prior_sigma_alpha_scale ~ std_normal();         // 0 <~ sigma_alpha <~ 2.6
-  sigma / prior_sigma_scale ~ std_normal();                     // 0 <~ sigma <~ 2.6
-  if (prior_only)
-    alpha_free ~ std_normal();                                 // 99% of counties within 2.6 sigma_alpha
+  target += lprior;
+  if (N > 0)
+    alpha_free ~ normal(mu_alpha, sigma_alpha); // 99% of counties within 2.6 sigma_alpha
   else
-    alpha_free ~ normal(mu_alpha, sigma_alpha);                // The same
+    alpha_free ~ std_normal();                  // The same
 
   // Observational model
-  y ~ normal(alpha[c] + mu_beta * x, sigma);
+  log_radon ~ normal(alpha[county] + beta[county] .* floor_measure, sigma);
 }
 generated quantities {
-  vector[m] log_lik;                            // Log density of each scored house
-  vector[m] y_rep;                              // Replicated radon of each scored house, log pCi/L
-  if (m > 0) {
-    vector[m] mu = tail(alpha[county] + beta[county] .* floor_measure, m);
-    for (i in 1 : m)
-      log_lik[i] = normal_lpdf(log_radon[N - m + i] | mu[i], sigma);
-    y_rep = to_vector(normal_rng(mu, sigma));
+  vector[N_new] log_lik;                        // Log density of each house to predict
+  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
+  // Log density of each county's fitted houses, its intercept integrated out
+  vector[J] log_lik_county = county_log_lik(log_radon, county, floor_measure,
+                                            rep_vector(mu_alpha, J), beta,
+                                            sigma_alpha, 0, 0, rep_vector(sigma, J));
+  for (i in 1 : N_new) {
+    real mu = alpha[county_new[i]] + beta[county_new[i]] * floor_measure_new[i];
+    log_lik[i] = normal_lpdf(log_radon_new[i] | mu, sigma);
+    y_rep[i] = normal_rng(mu, sigma);
   }
 }

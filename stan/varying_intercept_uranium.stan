@@ -12,69 +12,78 @@ functions {
   #include functions/county_marginal.stanfunctions
 }
 data {
-  int<lower=0> N;                               // Houses
   int<lower=1> J;                               // Counties
+  int<lower=0> N;                               // Houses to fit; with none, the posterior is the prior
   array[N] int<lower=1, upper=J> county;        // County of each house
   vector<lower=0, upper=1>[N] floor_measure;    // 0 basement, 1 first floor
   vector[N] log_radon;                          // Radon, log pCi/L
   vector[J] log_uranium;                        // Soil uranium of each county, log ppm
 
-  real prior_mu_alpha_loc;                      // Prior mean of the mean basement level, log pCi/L
-  real<lower=0> prior_mu_alpha_scale;           // Its standard deviation
-  real prior_mu_beta_loc;                       // Prior mean of the floor effect, log pCi/L
-  real<lower=0> prior_mu_beta_scale;            // Its standard deviation
-  real prior_gamma_alpha_loc;                   // Prior mean of the uranium effect on levels
-  real<lower=0> prior_gamma_alpha_scale;        // Its standard deviation
-  real<lower=0> prior_sigma_alpha_scale;        // Half-normal scale, infinite: uniform
-  real<lower=0> prior_sigma_alpha_upper;        // Upper bound, infinite: none
-  real<lower=0> prior_sigma_scale;              // Half-normal scale, infinite: uniform
-  real<lower=0> prior_sigma_upper;              // Upper bound, infinite: none
+  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  array[N_new] int<lower=1, upper=J> county_new;     // County of each
+  vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
+  vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
 
-  int<lower=0, upper=N> held_out;               // Houses at the end that are predicted, not fitted
-  int<lower=0, upper=1> prior_only;             // 1 fits no house
-  int<lower=0, upper=1> pointwise;              // 0 leaves out log_lik and y_rep
+  real prior_mu_alpha_loc;                      // Prior mean of the mean intercept, log pCi/L
+  real<lower=0> prior_mu_alpha_scale;           // Its standard deviation
+  real prior_mu_beta_loc;                       // Prior mean of the slope, log pCi/L
+  real<lower=0> prior_mu_beta_scale;            // Its standard deviation
+  real prior_gamma_alpha_loc;                   // Prior mean of the effect of uranium on intercepts
+  real<lower=0> prior_gamma_alpha_scale;        // Its standard deviation
+  real<lower=0> prior_sigma_alpha_scale;        // Half-normal scale; infinite: uniform
+  real<lower=0> prior_sigma_alpha_upper;        // Upper bound; infinite: none
+  real<lower=0> prior_sigma_scale;              // Half-normal scale; infinite: uniform
+  real<lower=0> prior_sigma_upper;              // Upper bound; infinite: none
 }
 transformed data {
-  int n = prior_only ? 0 : N - held_out;        // Houses that inform the fit
-  int m = pointwise ? (held_out ? held_out : N) : 0;  // Houses that are scored: those held out, or all
-  matrix[J, 2] houses = cell_counts(head(county, n), head(floor_measure, n), J);
-  matrix[J, 2] mean_y = cell_means(head(log_radon, n), head(county, n), head(floor_measure, n), J);
-  real squares = sum(within_squares(head(log_radon, n), head(county, n), head(floor_measure, n), J));
+  // Houses of each county by floor, their mean log radon, and squares about these means
+  matrix[J, 2] houses = cell_counts(county, floor_measure, J);
+  matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
+  vector[J] squares = within_squares(log_radon, county, floor_measure, J);
 }
 parameters {
-  real mu_alpha;                                            // Mean basement level where uranium is 1 ppm, log pCi/L
-  real mu_beta;                                             // Floor effect, the same in all counties, log pCi/L
-  real gamma_alpha;                                         // Change of the basement level for a unit of log uranium
-  real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha; // Spread of basement levels between counties
-  real<lower=0, upper=prior_sigma_upper> sigma;             // Spread between houses, log pCi/L
+  real mu_alpha;                                              // Mean intercept where uranium is 1 ppm, log pCi/L
+  real mu_beta;                                               // Slope, the same in all counties, log pCi/L
+  real gamma_alpha;                                           // Change of the intercept per unit of log uranium
+  real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha;   // Standard deviation of county intercepts
+  real<lower=0, upper=prior_sigma_upper> sigma;               // Standard deviation of houses, log pCi/L
+}
+transformed parameters {
+  // Prior model: the study's scales; with (0, 10) and 1 they say
+  real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)            // -23 to 23
+                + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)             // -23 to 23
+                + normal_lpdf(gamma_alpha | prior_gamma_alpha_loc, prior_gamma_alpha_scale) // -23 to 23
+                + std_normal_lpdf(sigma_alpha / prior_sigma_alpha_scale)                    // 0 to 2.6
+                + std_normal_lpdf(sigma / prior_sigma_scale);                               // 0 to 2.6
 }
 model {
-  // Prior model: the study's scales; with (0, 10) and 1 they say
-  mu_alpha ~ normal(prior_mu_alpha_loc, prior_mu_alpha_scale);  // -23 <~ mu_alpha <~ 23
-  mu_beta ~ normal(prior_mu_beta_loc, prior_mu_beta_scale);     // -23 <~ mu_beta <~ 23
-  gamma_alpha ~ normal(prior_gamma_alpha_loc, prior_gamma_alpha_scale); // -23 <~ gamma_alpha <~ 23
-  sigma_alpha / prior_sigma_alpha_scale ~ std_normal();         // 0 <~ sigma_alpha <~ 2.6
-  sigma / prior_sigma_scale ~ std_normal();                     // 0 <~ sigma <~ 2.6
+  target += lprior;
 
-  // Observational model, with the population of alpha in it
-  mean_y ~ common_marginal(houses, squares, mu_alpha + gamma_alpha * log_uranium,
+  // Observational model, with the population of county effects in it
+  mean_y ~ common_marginal(houses, sum(squares), mu_alpha + gamma_alpha * log_uranium,
                            rep_vector(mu_beta, J), sigma_alpha, 0, 0, sigma);
 }
 generated quantities {
-  vector[J] alpha;                              // County basement levels, log pCi/L
-  vector[J] beta;                               // County floor effects, all the same
-  vector[m] log_lik;                            // Log density of each scored house
-  vector[m] y_rep;                              // Replicated radon of each scored house, log pCi/L
+  vector[J] alpha;                              // County intercepts, log pCi/L
+  vector[J] beta;                               // County slopes, log pCi/L
+  vector[N_new] log_lik;                        // Log density of each house to predict
+  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
+  // Log density of each county's fitted houses, its intercept and slope integrated out
+  vector[J] log_lik_county = county_log_density(mean_y, houses, squares,
+                                                mu_alpha + gamma_alpha * log_uranium,
+                                                rep_vector(mu_beta, J),
+                                                sigma_alpha, 0, 0, rep_vector(sigma, J));
   {
-    matrix[J, 2] effects = county_effects_rng(mean_y, houses, mu_alpha + gamma_alpha * log_uranium,
-                                              rep_vector(mu_beta, J), sigma_alpha, 0, 0, rep_vector(sigma, J));
+    matrix[J, 2] effects = county_effects_rng(mean_y, houses,
+                                              mu_alpha + gamma_alpha * log_uranium,
+                                              rep_vector(mu_beta, J),
+                                              sigma_alpha, 0, 0, rep_vector(sigma, J));
     alpha = effects[, 1];
     beta = effects[, 2];
   }
-  if (m > 0) {
-    vector[m] mu = tail(alpha[county] + beta[county] .* floor_measure, m);
-    for (i in 1 : m)
-      log_lik[i] = normal_lpdf(log_radon[N - m + i] | mu[i], sigma);
-    y_rep = to_vector(normal_rng(mu, sigma));
+  for (i in 1 : N_new) {
+    real mu = alpha[county_new[i]] + beta[county_new[i]] * floor_measure_new[i];
+    log_lik[i] = normal_lpdf(log_radon_new[i] | mu, sigma);
+    y_rep[i] = normal_rng(mu, sigma);
   }
 }

@@ -4,7 +4,6 @@ cmdstanpy reads each file when sampling ends, to check it, and again for the dra
 thousands of columns that second reading takes three times as long as this one.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,30 +44,16 @@ class Chains:
     inv_metric: np.ndarray
 
 
-def read_chains(
-    run: CmdStanMCMC, *, single: Collection[str] = (), without: Collection[str] = ()
-) -> Chains:
-    """Read the files of a run while they are there; cmdstanpy has checked their shapes.
-
-    Parameters
-    ----------
-    single
-        Variables in single precision, which holds the six digits that CmdStan writes.
-    without
-        Variables to leave out.
-    """
-    header = run.metadata.cmdstan_config["raw_header"].split(",")
-    columns = [name for name in header if name.partition(".")[0] not in without]
-    layout = parse_header(",".join(columns))
+def read_chains(run: CmdStanMCMC) -> Chains:
+    """Read the files of a run while they are there; cmdstanpy has checked their shapes."""
+    names = run.metadata.cmdstan_config["raw_header"]
+    header, layout = names.split(","), parse_header(names)
     shape = (run.chains, run.num_draws_sampling)
-    draws = {
-        name: np.empty((*shape, *variable.dimensions), np.float32 if name in single else float)
-        for name, variable in layout.items()
-    }
+    draws = {name: np.empty((*shape, *variable.dimensions)) for name, variable in layout.items()}
     files = [Path(file) for file in run.runset.csv_files]
     for chain, file in enumerate(files):
         table = pl.read_csv(
-            file, comment_prefix="#", columns=columns, schema=dict.fromkeys(header, pl.Float64)
+            file, comment_prefix="#", schema=dict.fromkeys(header, pl.Float64)
         ).to_numpy()
         for name, variable in layout.items():
             draws[name][chain] = variable.extract_reshape(table)

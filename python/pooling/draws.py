@@ -1,12 +1,14 @@
 """How a fit is stored, and the frames that tables and figures are made of.
 
 A fit is a folder with `fit.nc`, an ArviZ DataTree in netCDF, and, once it has
-been checked, `diagnostics.json`, and, once its houses have been left out,
-`loo.csv` and `left_out.csv`, and, once it has been sampled under other priors,
-`other_priors.csv`. The groups are ArviZ's: `posterior`,
-`posterior_predictive`, `log_likelihood`, `sample_stats`, `prior`,
-`prior_predictive`, `sample_stats_prior`, `observed_data`, `constant_data`; and
-`adaptation`, the step size and inverse metric that the chains ended with.
+been checked, `diagnostics.json`, and, once its surveys have been replicated,
+`replications.nc`, and, once its houses have been left out, `loo.csv` and
+`left_out.csv`, and, once it has been sampled under other priors,
+`other_priors.csv`. The groups are ArviZ's: `posterior`, `log_prior`,
+`sample_stats`, `prior`, `sample_stats_prior`, `observed_data`,
+`constant_data`, and of the replications `posterior_predictive` and
+`prior_predictive`; and `adaptation`, the step size and inverse metric that the
+chains ended with.
 Dimensions are `chain`, `draw`, `county` (FIPS code) and `house` (house id).
 """
 
@@ -32,6 +34,7 @@ LEFT_OUT = {
     "kfold_county": "a random tenth of the counties",
     "kfold_house": "a random tenth of the houses",
 }
+REPLICATIONS = "replications.nc"
 ZERO = 0.1  # pCi/L that keep the logarithm of an activity of 0 finite
 
 
@@ -88,6 +91,11 @@ class Fit:
     def study(self) -> str:
         """Stem of the study file."""
         return self.tree.attrs["study"]
+
+    @property
+    def parameters(self) -> list[str]:
+        """Names that the program declares as parameters, in its order."""
+        return self.tree.attrs["parameters"].split()
 
     @property
     def converged(self) -> bool:
@@ -159,13 +167,13 @@ class Fit:
     def population(self, group: str = "posterior") -> dict[str, np.ndarray]:
         """Draws of every parameter that is one number, in the program's order, each (sample,).
 
-        Samples are in order of chain, then draw. What the sampler moves in place of a
-        parameter, by its name with `_free`, is left out.
+        Samples are in order of chain, then draw. What is no parameter of the model is left
+        out; see `of_the_model`.
         """
         return {
             name: values.transpose("chain", "draw").values.ravel()
             for name, values in self.tree[group].to_dataset().items()
-            if set(values.dims) == {"chain", "draw"} and not name.endswith("_free")
+            if set(values.dims) == {"chain", "draw"} and of_the_model(name)
         }
 
     @cached_property
@@ -222,16 +230,6 @@ class Fit:
         moments = cells.assign(mean=draws.mean(axis=0), variance=draws.var(axis=0, ddof=1))
         return houses.merge(moments, how="left", on=list(houses))[["mean", "variance"]]
 
-    def pointwise(self, group: str) -> np.ndarray:
-        """`y_rep` or `log_lik` of `group` as (sample, house).
-
-        Raises
-        ------
-        NothingToShow
-            The study has `pointwise = false`, so the fit holds none.
-        """
-        return self._by_house(group, 1)
-
     def replications(self, group: str, count: int) -> np.ndarray:
         """About `count` evenly spaced data sets of `y_rep`, at least so many if there are.
 
@@ -244,20 +242,25 @@ class Fit:
         Raises
         ------
         NothingToShow
-            The study has `pointwise = false`, so the fit holds none.
+            The study has `pointwise = false`, so none were made.
         """
-        draws = self.tree["posterior"].sizes
-        return self._by_house(group, max(1, draws["chain"] * draws["draw"] // count))
-
-    def _by_house(self, group: str, step: int) -> np.ndarray:
-        name = "log_lik" if group == "log_likelihood" else "y_rep"
         if group not in self.tree.children:
             raise NothingToShow(
-                f"the fit of {self.model} to study {self.study} has no {name}; "
-                "set sampler.pointwise = true in the study to keep it"
+                f"the fit of {self.model} to study {self.study} has no y_rep; "
+                "set scores.pointwise = true in the study to have them"
             )
-        values = self.tree[group][name].isel(draw=slice(None, None, step))
+        draws = self.tree[group].sizes
+        step = max(1, draws["chain"] * draws["draw"] // count)
+        values = self.tree[group]["y_rep"].isel(draw=slice(None, None, step))
         return values.transpose("chain", "draw", "house").values.reshape(-1, values.sizes["house"])
+
+
+def of_the_model(name: str) -> bool:
+    """Whether a number of a program is a parameter of the model.
+
+    Not so what the sampler moves in its place, `_free`, and the log density of the priors.
+    """
+    return not (name.endswith("_free") or name.startswith("lprior"))
 
 
 def log_activity(activity: float, response: str) -> float:
@@ -331,7 +334,7 @@ def open_fit(folder: Path) -> Fit:
     """
     path = Path(folder) / "fit.nc"
     try:
-        tree = Groups(path)
+        tree = Groups(path, path.with_name(REPLICATIONS))
     except FileNotFoundError:
         raise DataError(f"{path}: no such fit; make it with `make {path.parent.name}`") from None
     except (OSError, ValueError, KeyError) as error:
@@ -355,14 +358,16 @@ def _read_scores(path: Path, tree: Groups) -> pd.DataFrame:
 
 
 def write_fit(tree: xr.DataTree, path: Path) -> None:
-    """Store a fit; replications and log densities in single precision.
+    """Store a fit; what is neither a parameter nor a number in single precision.
 
-    CmdStan writes six significant digits, single precision keeps seven.
+    Predictions need the parameters' digits; of the rest seven are enough.
     """
-    single = {"dtype": "float32"}
-    encoding = {
-        f"/{group}": {name: single for name in tree[group].data_vars}
-        for group in ("posterior_predictive", "prior_predictive", "log_likelihood")
-        if group in tree.children
-    }
+    encoding = {}
+    for group in ("posterior", "prior"):
+        exact = tree.attrs["parameters"].split() if group == "posterior" else []
+        encoding[f"/{group}"] = {
+            name: {"dtype": "float32"}
+            for name, values in tree[group].data_vars.items()
+            if values.ndim > 2 and name not in exact
+        }
     write_netcdf(tree, path, encoding)

@@ -21,15 +21,17 @@ import xarray as xr
 from arviz_base import from_dict
 from cmdstanpy import disable_logging
 
-from pooling import chains, cli, kept, sampling
+from pooling import chains, cli, generate, kept, sampling
 from pooling.chains import Chains, read_chains
 from pooling.code import meaning
 from pooling.draws import BY_HOUSE, write_fit
 from pooling.files import replacing
+from pooling.program import declared
 from pooling.sampling import sample
 from pooling.study import Sampler
 
-POINTWISE = ("log_lik", "y_rep")
+# Not parameters: `pooling.generate` makes the first anew, `log_prior` is a group of its own.
+NOT_KEPT = ("log_lik_county", "lprior_sampled", "lprior")
 PACKAGES = ("cmdstanpy", "numpy", "xarray", "arviz-base", "h5netcdf")
 RECORD = "record.json"
 KEPT = 3  # fits of each model: the present one and those before it
@@ -39,21 +41,19 @@ def as_tree(posterior: Chains, prior: Chains, data: dict, coords: dict) -> xr.Da
     """Posterior, prior and data as one DataTree; see `pooling.draws` for its groups."""
     county, house = coords["county_fips"], coords["house_id"]
     states = sorted(set(coords["state"]))  # in the order of their numbers, 1..S
-    dims = {name: ["house"] for name in ("log_radon", "house_county", "floor_measure", *POINTWISE)}
+    dims = {name: ["house"] for name in ("log_radon", "house_county", "floor_measure")}
     dims |= {name: ["county"] for name in ("county_name", "state_name", "houses")}
     dims |= {"first_floor_houses": ["county"], "log_uranium": ["county"]}
     for name, value in posterior.variables.items():
         if "_state" in name and value.shape[2:] == (len(states),):
             dims[name] = ["state"]
-        elif name not in POINTWISE and value.shape[2:] == (len(county),):
+        elif value.shape[2:] == (len(county),):
             dims[name] = ["county"]
     groups = {
         "posterior": _parameters(posterior),
-        "posterior_predictive": _only("y_rep", posterior),
-        "log_likelihood": _only("log_lik", posterior),
+        "log_prior": _only("lprior", posterior),
         "sample_stats": posterior.statistics,
         "prior": _parameters(prior),
-        "prior_predictive": _only("y_rep", prior),
         "sample_stats_prior": prior.statistics,
         "observed_data": {"log_radon": np.asarray(data["log_radon"])},
         "constant_data": _constants(data, coords),
@@ -73,11 +73,10 @@ def as_tree(posterior: Chains, prior: Chains, data: dict, coords: dict) -> xr.Da
 
 
 def _parameters(chains: Chains) -> dict[str, np.ndarray]:
-    return {name: value for name, value in chains.variables.items() if name not in POINTWISE}
+    return {name: value for name, value in chains.variables.items() if name not in NOT_KEPT}
 
 
 def _only(name: str, chains: Chains) -> dict[str, np.ndarray]:
-    # Without `pointwise` it has no columns.
     return {name: chains.variables[name]} if name in chains.variables else {}
 
 
@@ -126,14 +125,17 @@ def fit(executable: Path, contents: dict[str, bytes], output: Path) -> None:
     # At the same time, the prior behind: the posterior's draws, of which there are more, are
     # read while the prior's are sampled. Niceness is a thread's own, and its chains inherit it.
     with ThreadPoolExecutor(1, initializer=partial(os.nice, 10)) as beside:
-        read = partial(read_chains, single=POINTWISE)
-        # Log densities of houses that had no say are no use.
-        alone = {"prior_only": True, "progress": False, "take": partial(read, without=["log_lik"])}
+        alone = {"prior": True, "progress": False, "take": read_chains}
         coming = beside.submit(sample, executable, data, settings, **alone)
-        posterior = sample(executable, data, settings, take=read)
+        posterior = sample(executable, data, settings, take=read_chains)
         prior = coming.result()
     tree = as_tree(posterior, prior, data, coords)
-    tree.attrs.update(model=executable.name, study=coords["study"], response=coords["response"])
+    tree.attrs.update(
+        model=executable.name,
+        study=coords["study"],
+        response=coords["response"],
+        parameters=" ".join(declared(contents["essence"].decode(), "parameters")),
+    )
     about = json.dumps(record(contents, data), indent=1) + "\n"
     with replacing(output.with_name(RECORD)) as draft:
         draft.write_text(about, encoding="utf-8")
@@ -146,7 +148,10 @@ def depends_on(model: str, contents: dict[str, bytes]) -> str:
 
     The executable is what its essence and the toolchain make of it.
     """
-    code = [meaning(Path(module)) for module in (__file__, chains.__file__, sampling.__file__)]
+    code = [
+        meaning(Path(module))
+        for module in (__file__, chains.__file__, generate.__file__, sampling.__file__)
+    ]
     versions = json.dumps({name: version(name) for name in PACKAGES})
     return kept.key([model, *contents.values(), *code, versions])
 

@@ -1,28 +1,41 @@
-"""Leave out houses together, by refits: a county at a time, a tenth of the counties or houses.
+"""Leave out houses together: whole counties, one at a time or by tenths, or tenths of the houses.
 
-    python -m pooling.leave_out stan/M ESSENCE FIT/fit.nc DATA.json SAMPLER.json \\
-        TOOLCHAIN.json --schemes SCHEME... -o FIT/left_out.csv
+    python -m pooling.leave_out stan/M ESSENCE FIT/fit.nc DATA.json SAMPLER.json SCORES.json \\
+        TOOLCHAIN.json -o FIT/left_out.csv
 
-Schemes: `loco` leaves out one county at a time, `kfold_county` a tenth of the
-counties, `kfold_house` a tenth of the houses. A model that failed its diagnostics is
-not refitted: its houses are listed without scores.
+Schemes: `loco` leaves out one county at a time, `kfold_county` a tenth of the counties,
+`kfold_house` a tenth of the houses. Tenths are left out by refits. So is a county, unless the
+program gives `log_lik_county`: then the draws of the fit itself are weighted by the inverse
+density of the county's houses, smoothed by PSIS, and predict the houses of the county's double,
+which has no house. Only a county whose Pareto k exceeds 0.7 is left out by a refit.
+
+A double's effects are generated, where the program generates county effects. Where it samples
+them, one further run has them, with every county doubled. A model that failed its diagnostics
+is neither weighted nor refitted: its houses are listed without scores.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from cmdstanpy import disable_logging
 
-from pooling import cli
-from pooling.draws import open_fit
+from pooling import cli, sampling
+from pooling.chains import Chains, read_chains
+from pooling.check import MAX_PARETO_K
+from pooling.draws import BY_HOUSE, Fit, open_fit
 from pooling.files import replacing
-from pooling.refits import SCORES, Program, read_program, run_refits
-from pooling.study import Sampler, read_section
+from pooling.generate import SCORED, evenly_spaced, flat, generate, to_predict
+from pooling.importance import double_counties, weighted_scores, weights_of
+from pooling.loo import BLOCK
+from pooling.program import declared
+from pooling.refits import SCORES, Program, read_program, run_refits, score_predicted
+from pooling.study import Sampler, Scores, read_section
 
 FOLDS = 10
-COLUMNS = ["scheme", "house", "fold", *SCORES, "converged"]
+COLUMNS = ["scheme", "house", "fold", *SCORES, "pareto_k", "refitted", "converged"]
 
 
 def one_county_each(data: dict, seed: int) -> dict[str, list[int]]:
@@ -69,22 +82,86 @@ def table(scores: dict[str, dict], folds: dict[str, list[int]], house: list) -> 
         for fold, positions in folds.items()
     ]
     rows = pd.concat(parts).sort_values("position", ignore_index=True)
-    rows["house"] = house
+    rows["house"] = [house[position] for position in rows["position"]]
     rows.loc[~rows["converged"], list(SCORES)] = np.nan
-    return rows
+    return rows.assign(pareto_k=np.nan, refitted=True)
+
+
+def weighted_counties(
+    fit: Fit, program: Program, data: dict, settings: Sampler
+) -> pd.DataFrame | None:
+    """Scores of every house without its county, from weighted draws.
+
+    Returns
+    -------
+    DataFrame
+        One row per house in the order of the data: house, fold, elpd, mean, mcse, pit, pareto_k
+        (of its county), refitted (False), converged. None for a program without
+        `log_lik_county`, or if a run with doubles did not converge.
+    """
+    generated = declared(program.essence, "generated quantities")
+    if "log_lik_county" not in generated:
+        return None
+    posterior = fit.tree["posterior"].to_dataset()
+    by_county = [name for name in fit.parameters if "county" in posterior[name].dims]
+    doubled = double_counties(data, range(1, data["J"] + 1))
+    if by_county or "alpha" not in generated:
+        sampled = with_doubles(program, doubled, settings)
+    else:
+        kept = evenly_spaced(posterior, SCORED).compute().transpose("chain", "draw", ...)
+        sampled = {name: kept[name].values for name in fit.parameters}
+    if sampled is None:
+        return None
+    parameters = {name: sampled[name] for name in fit.parameters}
+    # Of a program that shares nothing, no draw of a double's effects has seen the county.
+    shares_nothing = len(by_county) == len(parameters)
+    parts = []
+    for start in range(0, data["N"], BLOCK):
+        own = {name: data[name][start : start + BLOCK] for name in BY_HOUSE}
+        county = np.asarray(own["county"])
+        houses = to_predict(county + data["J"], own["floor_measure"], own["log_radon"])
+        found = sampled | generate(program.executable, doubled | houses, parameters, settings.seed)
+        density = flat(found["log_lik_county"])[:, : data["J"]]
+        weights, k = weights_of(-density * (not shares_nothing), len(found["log_lik"]))
+        scores = weighted_scores(weights[:, county - 1], found, houses, own["log_radon"])
+        sound = score_predicted(found, houses, 0)["converged"]
+        names = [f"county {j}" for j in county]
+        parts.append(scores.assign(fold=names, pareto_k=k[county - 1], converged=sound))
+    return pd.concat(parts, ignore_index=True).assign(house=fit.houses["house"], refitted=False)
+
+
+def with_doubles(
+    program: Program, doubled: dict, settings: Sampler
+) -> dict[str, np.ndarray] | None:
+    """Draws (chain, draw, ...) of a program with doubled counties; None if they diverge."""
+    draws = max(settings.draws, -(-SCORED // settings.chains))
+    for care in ({}, {"adapt_delta": max(0.99, settings.adapt_delta)}):
+        effort = settings.model_copy(update={"draws": min(draws, 2000), **care})
+        chains: Chains = sampling.sample(program.executable, doubled, effort, take=read_chains)
+        if not chains.statistics["diverging"].any():
+            step = max(1, chains.statistics["lp"].size // SCORED)
+            return {name: values[:, ::step] for name, values in chains.variables.items()}
+    return None
 
 
 def leave_out(
+    fit: Fit,
     program: Program,
     data: dict,
-    house: list,
-    schemes: Sequence[str],
+    schemes: list[str],
     settings: Sampler,
     kept: Path,
-    scheduler: str | None,
+    scheduler: str | None = None,
 ) -> pd.DataFrame:
     """Scores of every house under each scheme, columns `COLUMNS`; see `pooling.refits`."""
     folds = {scheme: SCHEMES[scheme](data, settings.seed) for scheme in schemes}
+    house = fit.houses["house"].tolist()
+    weighted = weighted_counties(fit, program, data, settings) if "loco" in folds else None
+    if weighted is not None:
+        sound = (weighted["pareto_k"] <= MAX_PARETO_K) & weighted["converged"]
+        failing = set(weighted.loc[~sound, "fold"])
+        folds["loco"] = {name: at for name, at in folds["loco"].items() if name in failing}
+        weighted = weighted[~weighted["fold"].isin(failing)]
     # All at once, so that no core waits for the end of a scheme.
     every = {
         f"{fold} ({scheme})": houses
@@ -92,38 +169,45 @@ def leave_out(
         for fold, houses in parts.items()
     }
     scores = run_refits(program, data, every, settings, kept, scheduler)
-    tables = [pd.DataFrame(columns=COLUMNS)]
+    tables = []
     for scheme, parts in folds.items():
         own = {fold: scores[f"{fold} ({scheme})"] for fold in parts}
-        tables.append(table(own, parts, house).assign(scheme=scheme))
-    return pd.concat(tables[1:] or tables)[COLUMNS]
+        rows = [table(own, parts, house)] if parts else []
+        if scheme == "loco" and weighted is not None:
+            rows.append(weighted)
+        order = {name: position for position, name in enumerate(house)}
+        whole = pd.concat(rows).sort_values("house", key=lambda names: names.map(order))
+        tables.append(whole.assign(scheme=scheme))
+    return pd.concat(tables)[COLUMNS] if tables else pd.DataFrame(columns=COLUMNS)
 
 
-def without_scores(house: list, schemes: Sequence[str]) -> pd.DataFrame:
-    """The same rows for a model that is not refitted: no fold, no score, not converged."""
-    lost = dict.fromkeys(SCORES, np.nan) | {"house": house, "fold": "", "converged": False}
+def without_scores(house: list, schemes: list[str]) -> pd.DataFrame:
+    """The same rows for a model that is not scored: no fold, no score, not converged."""
+    lost = dict.fromkeys((*SCORES, "pareto_k"), np.nan)
+    lost |= {"house": house, "fold": "", "refitted": False, "converged": False}
     tables = [pd.DataFrame(lost).assign(scheme=scheme) for scheme in schemes]
     return pd.concat([pd.DataFrame(columns=COLUMNS), *tables])[COLUMNS]
 
 
 def main(arguments: list[str] | None) -> None:
-    """Score one model; without pointwise output the table is empty."""
-    names = ("executable", "essence", "fit", "data", "sampler", "toolchain")
+    """Score one model; the table is empty if the study leaves nothing out together."""
+    names = ("executable", "essence", "fit", "data", "sampler", "scores", "toolchain")
     parser = cli.stage(__doc__, *names)
-    parser.add_argument("--schemes", nargs="*", choices=SCHEMES, default=[])
     parser.add_argument("--scheduler", help="address of a dask scheduler; none: this machine")
     given = parser.parse_args(arguments)
-    settings = read_section(Sampler, given.sampler)
-    fit = open_fit(given.fit.parent)
-    house = fit.houses["house"].tolist()
+    disable_logging()
+    asked = read_section(Scores, given.scores)
+    schemes = [scheme for scheme in asked.leave_out if scheme in SCHEMES]
     rows = pd.DataFrame(columns=COLUMNS)
-    if settings.pointwise and not fit.converged:
-        rows = without_scores(house, given.schemes)
-    elif settings.pointwise:
-        data = json.loads(given.data.read_text(encoding="utf-8"))
-        program = read_program(given.executable, given.essence, given.toolchain, fit)
-        kept = given.output.with_name("refits")
-        rows = leave_out(program, data, house, given.schemes, settings, kept, given.scheduler)
+    if asked.pointwise and schemes:
+        fit, settings = open_fit(given.fit.parent), read_section(Sampler, given.sampler)
+        if fit.converged:
+            data = json.loads(given.data.read_text(encoding="utf-8"))
+            program = read_program(given.executable, given.essence, given.toolchain, fit)
+            kept = given.output.with_name("refits")
+            rows = leave_out(fit, program, data, schemes, settings, kept, given.scheduler)
+        else:
+            rows = without_scores(fit.houses["house"].tolist(), schemes)
     with replacing(given.output) as draft:
         rows.to_csv(draft, index=False, float_format="%.8g", lineterminator="\n")
 

@@ -48,11 +48,14 @@ class Groups:
     ----------
     path
         A netCDF-4 file, as xarray writes it.
+    *more
+        Further files, with groups that the first does not have; those that do not exist
+        count as empty.
 
     Attributes
     ----------
     attrs
-        The file's own attributes.
+        The first file's own attributes.
     children
         Names of the groups.
 
@@ -62,11 +65,12 @@ class Groups:
         The file is missing or damaged.
     """
 
-    def __init__(self, path: Path):
-        self._file = h5py.File(path, "r")
+    def __init__(self, path: Path, *more: Path):
+        files = [h5py.File(file, "r") for file in (path, *filter(Path.is_file, more))]
         # Those that begin so are the format's own.
-        self.attrs = {k: v for k, v in self._file.attrs.items() if not k.startswith("_")}
-        self.children = tuple(self._file)
+        self.attrs = {k: v for k, v in files[0].attrs.items() if not k.startswith("_")}
+        self._groups = {name: file[name] for file in files for name in file}
+        self.children = tuple(self._groups)
         self._open = cache(self._dataset)
 
     def __getitem__(self, name: str) -> xr.DataTree:
@@ -80,7 +84,7 @@ class Groups:
         return xr.DataTree(self._open(name), name=name)
 
     def _dataset(self, name: str) -> xr.Dataset:
-        group = self._file[name]
+        group = self._groups[name]
         # A dimension without coordinates is a dataset too, one that says so in its name.
         kept = {
             key: values

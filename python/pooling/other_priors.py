@@ -51,9 +51,8 @@ def under(name: str, priors: Priors, executable: Path, data: dict, settings: Sam
     SamplingError
         CmdStan stopped; the message names the priors.
     """
-    quiet = settings.model_copy(update={"pointwise": False})
     try:
-        run = sample(executable, data | priors.scales(), quiet)
+        run = sample(executable, data | priors.scales(), settings)
     except (SamplingError, DisturbedError) as error:
         raise type(error)(f"under [other_priors.{name}]: {error}") from None
     tree = from_cmdstanpy(posterior=run)

@@ -22,7 +22,7 @@ from pooling.contract import INPUTS, OPTIONAL, PRIORS
 from pooling.errors import ProgramError, StudyError
 from pooling.files import write_if_changed
 from pooling.healing import heal, read_seen
-from pooling.program import declared_data, essence
+from pooling.program import declared, essence
 from pooling.study import Study, read_study
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
@@ -71,9 +71,9 @@ def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
                 f"{path}: models: no program stan/{model}.stan; there are: {', '.join(available)}"
             )
     provided = provided_data(study)
-    applying = [m for m, text in available.items() if not (declared_data(text) & INPUTS) - provided]
+    applying = [m for m, text in available.items() if not (INPUTS & {*declared(text)}) - provided]
     for model in study.models.use:
-        lacking = sorted((declared_data(available[model]) & INPUTS) - provided)
+        lacking = sorted((INPUTS & {*declared(available[model])}) - provided)
         if lacking:
             raise StudyError(
                 f"{path}: models.use: {model} needs {', '.join(lacking)}, which the study's data "
@@ -121,14 +121,13 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
     tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
     # What a study can have wrong is refused before anything is written.
     section, build = output.parent, output.parent.parent
-    for name in ("data", "priors", "sampler", "figures", "models"):
+    for name in ("data", "priors", "sampler", "scores", "figures", "models"):
         _write_json(section / f"{name}.json", getattr(study, name).model_dump())
     _write_json(section / "other_priors.json", study.all_other_priors().model_dump())
     _write_json(section / "calibration.json", study.calibration_priors().model_dump())
     about = {"study": path.stem} | study.model_dump(include={"title", "description"})
     _write_json(section / "about.json", about)
     _write_json(section / "chosen.json", models)
-    write_if_changed(section / "schemes", " ".join(study.scores.leave_out) + "\n")
     for program, text in available.items():
         write_if_changed(build / "programs" / f"{program}.essence", text + "\n")
     _write_json(build / "packages.json", {name: version(name) for name in PACKAGES})
@@ -138,7 +137,6 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
     elif recorded.is_file():
         write_if_changed(recorded, toolchain(cmdstan))
     lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
-    lines += [f"SCHEMES := {' '.join(study.scores.leave_out)}"]
     lines += [f"{name.upper()} := {table}" for name, table in tables.items()]
     write_if_changed(output, "\n".join(lines) + "\n")
 

@@ -183,10 +183,11 @@ def stan_data(
         **_uranium(counties, data),
         **_states(counties, data),
         **priors.scales(),
-        # Every fit sets these; here they make the file complete for any program.
-        "held_out": 0,
-        "prior_only": 0,
-        "pointwise": 1,
+        # No house to predict: stages say which.
+        "N_new": 0,
+        "county_new": [],
+        "floor_measure_new": [],
+        "log_radon_new": [],
     }
 
 

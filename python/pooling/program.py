@@ -15,7 +15,6 @@ LEXEME = re.compile(
       | (?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
-DATA_BLOCK = re.compile(r"(?<!\w)(?<!transformed )data ?\{(.*?)\}", re.DOTALL)
 BRACKETS = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|<[^<>]*>")
 
 
@@ -87,18 +86,21 @@ def _refuse_outside(path: Path, include_folder: Path, by: Path) -> None:
         )
 
 
-def declared_data(essence_text: str) -> set[str]:
-    """Names in the data block of a program, from its essence."""
-    block = DATA_BLOCK.search(essence_text)
-    if block is None:
-        return set()
-    text, brackets = block[1], 1
+def declared(essence_text: str, block: str = "data") -> list[str]:
+    """Names that a block of a program declares, in its order: `data`, `parameters`, ...
+
+    Of `generated quantities` those before its first loop or inner block; assignments count.
+    """
+    found = re.search(rf"(?<!\w)(?<!transformed ){block} ?\{{(.*?)\}}", essence_text, re.DOTALL)
+    if found is None:
+        return []
+    text, brackets = found[1], 1
     while brackets:
         text, brackets = BRACKETS.subn(" ", text)
     # What is left is `type name` or `type name, name`.
-    return {
+    return [
         words[-1]
         for statement in text.split(";")
-        for words in map(str.split, statement.split(","))
+        for words in map(str.split, statement.partition("=")[0].split(","))
         if words
-    }
+    ]

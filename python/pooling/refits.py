@@ -11,7 +11,7 @@ import inspect
 import json
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -24,7 +24,7 @@ from dask.distributed import Client, LocalCluster, as_completed
 from scipy.special import logsumexp
 from tqdm import tqdm
 
-from pooling import check, sampling
+from pooling import check, generate, sampling
 from pooling.check import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from pooling.cmdstan import locate
 from pooling.code import meaning
@@ -32,6 +32,7 @@ from pooling.compile import compile_program
 from pooling.draws import BY_HOUSE, Fit, Start
 from pooling.errors import SamplingError, SetupError
 from pooling.files import replacing, sweep
+from pooling.generate import flat, to_predict
 from pooling.study import Sampler
 
 SCORES = ("elpd", "mean", "mcse", "pit")
@@ -77,15 +78,26 @@ def read_program(
 
 
 def hold_out(data: dict, houses: list[int]) -> dict:
-    """Stan data with some houses, counted from 0, moved to the end and held out."""
+    """Stan data with some houses, counted from 0, to be predicted and not fitted.
+
+    They are few, so the refit predicts them while it samples, which saves a process.
+    """
     held = set(houses)
-    order = [i for i in range(data["N"]) if i not in held] + houses
-    moved = {name: [data[name][i] for i in order] for name in BY_HOUSE}
-    return data | moved | {"held_out": len(houses)}
+    rest = [i for i in range(data["N"]) if i not in held]
+    fitted = {name: [data[name][i] for i in rest] for name in BY_HOUSE}
+    predicted = to_predict(*([data[name][i] for i in houses] for name in BY_HOUSE))
+    return data | fitted | {"N": len(rest)} | predicted
 
 
-def score_held_out(run: CmdStanMCMC, data: dict) -> dict[str, list]:
-    """Scores of the houses that a refit holds out, in their order.
+def score_predicted(draws: Mapping, data: dict, divergences: int) -> dict[str, list]:
+    """Scores of the houses to predict, in their order, from draws that have not seen them.
+
+    Parameters
+    ----------
+    draws
+        `alpha`, `beta`, `log_lik` and `y_rep`, each (chain, draw, ...).
+    divergences
+        Of the run that they come from.
 
     Returns
     -------
@@ -96,23 +108,22 @@ def score_held_out(run: CmdStanMCMC, data: dict) -> dict[str, list]:
         refit had no divergence and R-hat and effective size of that mean pass the
         gate's limits. Numbers that are not are NaN.
     """
-    held = data["held_out"]
-    county, floor = (np.asarray(data[name][-held:]) for name in ("county", "floor_measure"))
+    county, floor = (np.asarray(data[name]) for name in ("county_new", "floor_measure_new"))
     # All houses of a county on one floor have the same mean in every draw.
     _, first, cell = np.unique([county, floor], axis=1, return_index=True, return_inverse=True)
-    alpha, beta = (run.stan_variable(name)[:, county[first] - 1] for name in ("alpha", "beta"))
-    mean = alpha + beta * floor[first]
+    at = county[first].astype(int) - 1
+    chains = draws["alpha"][..., at] + draws["beta"][..., at] * floor[first]
     ess, r_hat = np.full((2, first.size), np.nan)
-    if (finite := np.isfinite(mean).all(axis=0)).any():
-        # stan_variable stacks draws chain after chain.
-        chains = mean.reshape(run.chains, -1, first.size)[..., finite]
-        ess[finite], r_hat[finite] = arviz_stats.ess(chains), arviz_stats.rhat(chains)
+    if (finite := np.isfinite(chains).all(axis=(0, 1))).any():
+        ess[finite] = arviz_stats.ess(chains[..., finite])
+        r_hat[finite] = arviz_stats.rhat(chains[..., finite])
+    mean = flat(chains)
     mcse = mean.std(axis=0, ddof=1) / np.sqrt(ess)
-    log_lik = run.stan_variable("log_lik").astype(float)
+    log_lik = flat(draws["log_lik"])
     elpd = logsumexp(log_lik, axis=0) - np.log(log_lik.shape[0])
-    below = run.stan_variable("y_rep") <= np.asarray(data["log_radon"][-held:])
-    mixed = (r_hat <= MAX_R_HAT) & (ess >= MIN_ESS_PER_CHAIN * run.chains)
-    sound = np.isfinite(elpd) & mixed[cell] & (np.sum(run.divergences) == 0)
+    below = flat(draws["y_rep"]) <= np.asarray(data["log_radon_new"])
+    mixed = (r_hat <= MAX_R_HAT) & (ess >= MIN_ESS_PER_CHAIN * len(chains))
+    sound = np.isfinite(elpd) & mixed[cell] & (divergences == 0)
     values = (elpd, mean.mean(axis=0)[cell], mcse[cell], below.mean(axis=0))
     scores = {name: value.tolist() for name, value in zip(SCORES, values, strict=True)}
     return scores | {"converged": sound.tolist()}
@@ -153,6 +164,14 @@ def compiled(program: Program) -> Path:
     return executable
 
 
+def predictions(run: CmdStanMCMC) -> tuple[dict[str, np.ndarray], int]:
+    """What `score_predicted` takes of a run: draws (chain, draw, ...), and divergences."""
+    names = ("alpha", "beta", "log_lik", "y_rep")
+    draws = {name: run.stan_variable(name) for name in names}
+    by_chain = {n: v.reshape(run.chains, -1, *v.shape[1:]) for n, v in draws.items()}
+    return by_chain, int(np.sum(run.divergences))
+
+
 def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dict:
     """One refit, on whichever machine this runs; a longer and a careful one where it fails.
 
@@ -165,7 +184,7 @@ def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dic
     Returns
     -------
     dict
-        As `score_held_out`, or, if CmdStan gave up both times, as `stopped`.
+        As `score_predicted`, or, if CmdStan gave up both times, as `stopped`.
     """
     disable_logging()
     executable, without = compiled(program), hold_out(data, houses)
@@ -176,12 +195,12 @@ def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dic
         effort, start = efforts.pop(0)
         alone = {"start": start, "parallel_chains": 1, "progress": False}
         try:
-            run = sampling.sample(executable, without, effort, **alone)
+            run = sampling.sample(executable, without, effort, **alone, take=predictions)
         except SamplingError as error:
             scores, efforts = stopped(len(houses), str(error)), efforts[-1:]
             continue
-        scores = score_held_out(run, without)
-        divergences = np.sum(run.divergences)
+        draws, divergences = run
+        scores = score_predicted(draws, without, divergences)
         if all(scores["converged"]) or divergences > HOPELESS * effort.chains * effort.draws:
             break
         if divergences:
@@ -260,7 +279,13 @@ class Batch:
 
     def keys(self) -> dict[str, str]:
         """A key for each job, made of all that its result depends on."""
-        modules = (__file__, sampling.__file__, check.__file__, inspect.getfile(self.work))
+        modules = (
+            __file__,
+            generate.__file__,
+            sampling.__file__,
+            check.__file__,
+            inspect.getfile(self.work),
+        )
         code = [meaning(Path(module)) for module in dict.fromkeys(modules)]
         program = asdict(replace(self.program, executable=None))
         about = [program, self.data, self.settings.model_dump(), code]

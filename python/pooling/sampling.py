@@ -18,6 +18,7 @@ from cmdstanpy import CmdStanMCMC, CmdStanModel
 from pooling.draws import Start
 from pooling.errors import DisturbedError, InterruptionError, SamplingError
 from pooling.files import is_full
+from pooling.generate import DIGITS, without_houses
 from pooling.study import Sampler
 
 # From outside; other signals are the program's own doing, or a person's at the terminal.
@@ -37,22 +38,22 @@ def sample(
     data: dict,
     settings: Sampler,
     *,
-    prior_only: bool = False,
+    prior: bool = False,
     start: Start | None = None,
     parallel_chains: int | None = None,
     progress: bool | None = None,
     thin: int = 1,
-    digits: int | None = None,
     take: Callable[[CmdStanMCMC], Taken] = in_memory,
 ) -> Taken:
-    """Draw from a program's posterior, or from its prior alone.
+    """Draw from a program's posterior, or from its prior: the posterior of no houses.
 
     Chains, seeds and draws come from the settings, never from the machine.
 
     Parameters
     ----------
     data
-        Stan data as `prepare` writes it; `held_out` houses at its end are predicted.
+        Stan data as `prepare` writes it; houses to predict are predicted at every draw, so
+        give few.
     start
         Where to start; by default CmdStan's own random inits, unit metric and step.
     parallel_chains
@@ -61,9 +62,7 @@ def sample(
     progress
         Whether to show a bar; by default in a terminal only.
     thin
-        Only every so many draws is kept, or made into replications.
-    digits
-        Significant digits of the draws; by default CmdStan's own six.
+        Only every so many draws is kept.
     take
         What to take from the run before its CSV files go; by default itself and its draws.
 
@@ -76,25 +75,24 @@ def sample(
     InterruptionError
         A chain was interrupted at the terminal.
     """
-    switches = {"prior_only": int(prior_only), "pointwise": int(settings.pointwise)}
     begin: dict = {}
     if start:
         metric = {"inv_metric": start.inv_metric}
         begin = {"step_size": start.step_size, "inv_metric": metric, "inits": start.inits}
     options = begin | {
-        "data": data | switches,
+        "data": without_houses(data) if prior else data,
         "seed": settings.seed,
         "chains": settings.chains,
         "parallel_chains": parallel_chains,
         "iter_warmup": settings.warmup,
-        "iter_sampling": settings.prior_draws if prior_only else settings.draws,
+        "iter_sampling": settings.prior_draws if prior else settings.draws,
         "adapt_delta": settings.adapt_delta,
         "max_treedepth": settings.max_treedepth,
         "thin": thin,
-        "sig_figs": digits,
+        "sig_figs": DIGITS,
         "show_progress": sys.stderr.isatty() if progress is None else progress,
     }
-    what = f"{executable.name}: sampling its {'prior' if prior_only else 'posterior'} failed"
+    what = f"{executable.name}: sampling its {'prior' if prior else 'posterior'} failed"
     try:
         return _run(executable, options, take, what)
     except DisturbedError:

@@ -17,7 +17,7 @@ allows to fail a few simulations are made, and no verdict.
 
 import hashlib
 import json
-from pathlib import Path
+from collections.abc import Mapping
 
 import arviz_stats
 import numpy as np
@@ -25,9 +25,13 @@ import xarray as xr
 from cmdstanpy import CmdStanMCMC, disable_logging
 
 from pooling import cli, sampling
+from pooling.chains import read_chains
 from pooling.check import MIN_E_BFMI
+from pooling.draws import of_the_model
 from pooling.errors import DiagnosticsError, SamplingError, StudyError
+from pooling.generate import fitted_houses, flat, generate, without_houses
 from pooling.netcdf import write_netcdf
+from pooling.program import declared
 from pooling.refits import Batch, Program, compiled, read_program, run_batch
 from pooling.study import Models, Priors, Sampler, read_section
 
@@ -40,14 +44,13 @@ UNJUDGED = 20  # simulations, at most, of a model that is allowed to fail: to be
 MAX_R_HAT = 1.05  # the gate's 1.01 is less than the noise of two short chains
 TRUTH_CHAINS = 4
 THIN = 20  # draws of the prior from one truth to the next
-DIGITS = 9  # of truths: with six, the houses of a county with little spread are tied
 FEW = 10  # draws a chain that say little about their dependence
 REMEDY = "raise sampler.adapt_delta, or give [calibration] of the study narrower priors"
 BY_COUNTY = ("alpha", "beta", "sigma")
 
 
 def draw_truths(
-    executable: Path, data: dict, settings: Sampler, sims: int
+    program: Program, data: dict, settings: Sampler, sims: int
 ) -> tuple[list[dict], str]:
     """Nearly independent draws of a program's prior, each with houses that it made.
 
@@ -68,29 +71,34 @@ def draw_truths(
         CmdStan stopped.
     """
     each = -(-sims // TRUTH_CHAINS)
-    change = {"chains": TRUTH_CHAINS, "prior_draws": THIN * each, "pointwise": True}
+    change = {"chains": TRUTH_CHAINS, "prior_draws": THIN * each}
     own = settings.model_copy(update=change)
-    run = sampling.sample(executable, data, own, prior_only=True, thin=THIN, digits=DIGITS)
-    ranked = ranked_draws(run, data["J"])
-    made = ranked | {"log_radon": run.stan_variable("y_rep")}
+    chains = sampling.sample(program.executable, data, own, prior=True, thin=THIN, take=read_chains)
+    drawn = chains.variables
+    parameters = {name: drawn[name] for name in declared(program.essence, "parameters")}
+    houses = without_houses(data) | fitted_houses(data)
+    # County effects that are generated are those that made the houses.
+    drawn |= generate(program.executable, houses, parameters, settings.seed)
+    ranked = ranked_draws({name: flat(draws) for name, draws in drawn.items()}, data["J"])
+    made = ranked | {"log_radon": flat(drawn["y_rep"])}
     # By place in the chain, then by chain.
     by_place = np.arange(TRUTH_CHAINS * each).reshape(TRUTH_CHAINS, each).T.ravel()[:sims]
     truths = [{name: draws[i].tolist() for name, draws in made.items()} for i in by_place]
-    if np.sum(run.divergences):
-        return truths, f"{np.sum(run.divergences)} divergent transitions"
-    for name, draws in ranked.items():
-        chains = draws.reshape(TRUTH_CHAINS, each, *draws.shape[1:])
-        if draws.ndim == 1 and each >= FEW and arviz_stats.ess(chains) < draws.size / 10:
+    if divergences := chains.statistics["diverging"].sum():
+        return truths, f"{divergences} divergent transitions"
+    for name in ranked:
+        draws = drawn[name]
+        if draws.ndim == 2 and each >= FEW and arviz_stats.ess(draws) < draws.size / 10:
             return truths, f"draws of {name} that depend on each other"
     return truths, ""
 
 
-def ranked_draws(run: CmdStanMCMC, counties: int) -> dict[str, np.ndarray]:
-    """Draws of what is ranked: (draw,) of each number, (draw, county) of what counties have."""
+def ranked_draws(drawn: Mapping[str, np.ndarray], counties: int) -> dict[str, np.ndarray]:
+    """What is ranked of draws: (draw,) of each number, (draw, county) of what counties have."""
     return {
         name: draws
-        for name, draws in run.stan_variables().items()
-        if (draws.ndim == 1 and not name.endswith("_free"))
+        for name, draws in drawn.items()
+        if (draws.ndim == 1 and of_the_model(name))
         or (name in BY_COUNTY and draws.shape[1:] == (counties,))
     }
 
@@ -138,7 +146,7 @@ def failed_checks(run: CmdStanMCMC, watched: np.ndarray, depth: int) -> list[str
 
 def ranks_of(run: CmdStanMCMC, data: dict, truth: dict, depth: int, seed: int) -> dict:
     """Ranks of a truth among evenly spaced draws, and the checks that the run fails."""
-    draws = ranked_draws(run, data["J"])
+    draws = ranked_draws(run.stan_variables(), data["J"])
     some = three_counties(houses_of(data))
     watched = [v[:, some] if v.ndim > 1 else v[:, None] for v in draws.values()]
     length = len(watched[0])
@@ -163,7 +171,7 @@ def simulate(program: Program, data: dict, truth: dict, sampler: dict) -> dict:
     disable_logging()
     executable, made = compiled(program), data | {"log_radon": truth["log_radon"]}
     seed = int(hashlib.sha256(json.dumps(truth).encode()).hexdigest()[:7], 16)
-    own = Sampler(**sampler).model_copy(update={"seed": seed, "pointwise": False})
+    own = Sampler(**sampler).model_copy(update={"seed": seed})
     found: dict = {"stopped": "", "failed": []}
     for runs, effort in ((1, SHORT), (2, LONG)):
         care = {"adapt_delta": CAREFUL} if "divergences" in found["failed"] else {}
@@ -247,7 +255,7 @@ def main(arguments: list[str] | None) -> None:
     data, coords = (json.loads(p.read_text(encoding="utf-8")) for p in (given.data, given.coords))
     data |= read_section(Priors, given.calibration).scales()
     program = read_program(given.executable, given.essence, given.toolchain)
-    truths, wrong = draw_truths(given.executable.resolve(), data, settings, sims)
+    truths, wrong = draw_truths(program, data, settings, sims)
     if wrong and model not in allowed:
         raise DiagnosticsError(f"the prior of {model} gives no truths: {wrong}; {REMEDY}")
     jobs = {f"simulation {i + 1}": truth for i, truth in enumerate(truths)}

@@ -9,13 +9,13 @@ counties are, over houses where houses are.
 
 import numpy as np
 import pandas as pd
-from scipy.special import logsumexp
 
 from pooling import cli
 from pooling.check import MAX_PARETO_K
 from pooling.draws import LEFT_OUT, Fit, in_interval, open_fit
 from pooling.errors import DataError
 from pooling.files import replacing
+from pooling.generate import REPLICATED
 from pooling.standard_errors import (
     WHOLE_COUNTIES,
     drawn_together,
@@ -39,6 +39,10 @@ OF_LOO = {
     "pareto_k": "houses whose Pareto k exceeds 0.7, where the importance sampling behind the "
     "leave-one-out scores fails; each was left out by an exact refit",
 }
+OF_LOCO = {
+    "pareto_k_loco": "counties whose Pareto k exceeds 0.7, or that have none, where no "
+    "importance sampling can leave them out; each was left out by an exact refit",
+}
 OF_COUNTIES = {
     f"rmse_county_means_{scheme}": "root mean square, over counties, of the mean log radon of a "
     f"county's houses minus its mean predicted with {LEFT_OUT[scheme]} left out"
@@ -49,7 +53,7 @@ OF_HOUSES = {
     "rmse": "root mean square of log radon minus its predicted mean",
     **{f"coverage_{share}": f"share of houses in their {share}% predictive" for share in COVERAGE},
 }
-DEFINITIONS = IN_SAMPLE | OF_LOO | OF_COUNTIES
+DEFINITIONS = IN_SAMPLE | OF_LOO | OF_LOCO | OF_COUNTIES
 DEFINITIONS |= {
     f"{name}_{scheme}": f"{what}{' interval' * name.startswith('coverage')}, with {left} left out"
     for scheme, left in LEFT_OUT.items()
@@ -66,7 +70,7 @@ def in_sample(fit: Fit) -> dict[str, Score]:
     gaps = y - fit.expected_moments["mean"].to_numpy()
     scores = {"rmse_in_sample": (*root_mean_square(gaps**2, each), y.size)}
     if "posterior_predictive" in fit.tree.children:
-        gaps = fit.pointwise("posterior_predictive") - y
+        gaps = fit.replications("posterior_predictive", REPLICATED) - y
         scores["rmsd_replications"] = (*root_mean_square((gaps**2).mean(axis=0), each), y.size)
     return scores
 
@@ -100,16 +104,21 @@ def out_of_sample(fit: Fit, scheme: str, rows: pd.DataFrame) -> dict[str, Score]
 
 def of_loo(fit: Fit) -> dict[str, Score]:
     """What leave-one-out says beside its scores: p_loo (nats) and houses with a high Pareto k."""
-    known = fit.loo["elpd"].notna().to_numpy()
-    log_lik = fit.pointwise("log_likelihood").astype(float)[:, known]
-    seen = logsumexp(log_lik, axis=0) - np.log(log_lik.shape[0])
-    surplus = seen - fit.loo["elpd"].to_numpy()[known]
+    known = fit.loo[fit.loo["elpd"].notna()]
+    surplus = (known["lpd"] - known["elpd"]).to_numpy()
     failing = int((~(fit.loo["pareto_k"] <= MAX_PARETO_K)).sum())
-    n = int(known.sum())
+    n = len(known)
     return {
         "p_loo": (*total(surplus, np.arange(n)), n),
         "pareto_k": (failing, float("nan"), len(fit.loo)),
     }
+
+
+def of_loco(fit: Fit) -> dict[str, Score]:
+    """Counties that were left out by a refit because importance sampling does not serve."""
+    folds = fit.left_out["loco"].drop_duplicates("fold")
+    failing = int((~(folds["pareto_k"] <= MAX_PARETO_K)).sum())
+    return {"pareto_k_loco": (failing, float("nan"), len(folds))}
 
 
 def without_score(scheme: str) -> dict[str, Score]:
@@ -136,7 +145,8 @@ def score(fit: Fit) -> pd.DataFrame:
         if rows["elpd"].isna().all():
             parts.append(_rows(fit, without_score(scheme), "no refit to score it by"))
             continue
-        scores = out_of_sample(fit, scheme, rows) | (of_loo(fit) if scheme == "loo" else {})
+        scores = out_of_sample(fit, scheme, rows)
+        scores |= {"loo": of_loo, "loco": of_loco}.get(scheme, lambda fit: {})(fit)
         parts.append(_rows(fit, scores, *_lost(fit, rows), _noise(fit, rows)))
     return pd.concat(parts, ignore_index=True)[COLUMNS]
 

@@ -1,15 +1,18 @@
 """How much the posterior depends on prior and likelihood: power-scaling sensitivity.
 
-`python -m pooling.sensitivity ESSENCE PRIORS.json FIT/fit.nc -o FIT/sensitivity.csv`
+    python -m pooling.sensitivity stan/M ESSENCE PRIORS.json FIT/fit.nc DATA.json SAMPLER.json \\
+        SCORES.json -o FIT/sensitivity.csv
 
 The method is that of Kallioinen, Paananen, Buerkner and Vehtari (2024), Statistics and
 Computing 34:57: the prior, or the likelihood, is raised to a power near 1, draws are
 reweighted instead of sampled anew, and the sensitivity is how fast each parameter's
-posterior moves. What is scaled are the priors of the study, on the parameters at the top. The
+posterior moves. What is scaled are the priors on the parameters at the top: the program's own
+`lprior` if it gives one, else the priors of the study, taken for what the study calls them. The
 population distribution of county effects is left alone, as the paper advises for
 hierarchical models: it is part of the model, and the data inform it.
 """
 
+import json
 from collections.abc import Mapping
 
 import arviz_stats
@@ -22,12 +25,23 @@ from pooling import cli
 from pooling.check import MAX_PARETO_K
 from pooling.draws import Fit, open_fit
 from pooling.files import replacing
-from pooling.program import declared_data
-from pooling.study import Gamma, Lkj, LocationScale, Priors, Section, Spread, read_section
+from pooling.generate import fitted_houses, predict
+from pooling.program import declared
+from pooling.study import (
+    Gamma,
+    Lkj,
+    LocationScale,
+    Priors,
+    Sampler,
+    Scores,
+    Section,
+    Spread,
+    read_section,
+)
 
 POWERS = (0.99, 1.01)
 SENSITIVE = 0.05  # the paper's threshold, for a prior or likelihood that matters
-COLUMNS = ["model", "parameter", "prior", "likelihood", "diagnosis"]
+COLUMNS = ["model", "parameter", "prior", "likelihood", "diagnosis", "prior_from"]
 COLUMNS += ["prior_pareto_k", "likelihood_pareto_k"]
 DIAGNOSES = {
     "-": "the prior hardly matters",
@@ -68,13 +82,13 @@ def scaled_priors(essence: str, priors: Priors, posterior: xr.Dataset) -> dict[s
     essence
         The program, as `pooling.program.essence` gives it.
     """
-    declared = declared_data(essence)
+    read = declared(essence)
     return {
         parameter: prior
         for parameter, prior in priors
         if prior is not None
         and parameter in posterior
-        and any(f"prior_{parameter}_{part}" in declared for part, _ in prior)
+        and any(f"prior_{parameter}_{part}" in read for part, _ in prior)
     }
 
 
@@ -91,13 +105,6 @@ def log_prior(posterior: xr.Dataset, priors: Mapping[str, Section]) -> xr.DataAr
         density = xr.apply_ufunc(lambda draws, p=prior: log_density(p, draws), posterior[parameter])
         total = total + density.sum([dim for dim in density.dims if dim not in ("chain", "draw")])
     return total.transpose("chain", "draw")
-
-
-def log_likelihood(fit: Fit) -> xr.DataArray:
-    """Log density of all houses together: (chain, draw), nats."""
-    by_house = fit.tree["log_likelihood"]["log_lik"]
-    # Stored in single precision, whose sum over thousands of houses would lose digits.
-    return by_house.sum("house", dtype=float).transpose("chain", "draw")
 
 
 def pareto_k(density: xr.DataArray) -> float:
@@ -137,28 +144,43 @@ def diagnosis(prior: float, likelihood: float, worst_k: float) -> str:
     return "prior-data conflict" if likelihood >= SENSITIVE else "strong prior / weak likelihood"
 
 
-def sensitivity(fit: Fit, priors: Mapping[str, Section]) -> pd.DataFrame:
+def sensitivity(
+    fit: Fit, draws: xr.Dataset, log_lik: xr.DataArray, priors: Mapping[str, Section]
+) -> pd.DataFrame:
     """Sensitivities of every parameter that is one number.
+
+    Parameters
+    ----------
+    draws
+        Draws of the program, (chain, draw, ...), with its `lprior` if it gives one.
+    log_lik
+        Log density of all houses together, (chain, draw), nats.
+    priors
+        Of the study, for a program without `lprior`.
 
     Returns
     -------
     DataFrame
         One row a parameter, columns `COLUMNS`: prior and likelihood are the
         sensitivities (cumulative Jensen-Shannon distance of the posterior for
-        a doubling of the power, from a small change of it); Pareto k of the
-        weights. Empty where the fit kept no densities of houses or has only
-        parameters by county.
+        a doubling of the power, from a small change of it); prior_from, whose
+        priors were scaled, the program's or the study's; Pareto k of the
+        weights. Empty where there are only parameters by county.
     """
     names = list(fit.population())
-    if "log_likelihood" not in fit.tree.children or not names:
+    if not names:
         return pd.DataFrame(columns=COLUMNS)
-    posterior = fit.tree["posterior"].to_dataset()
-    densities = {"prior": log_prior(posterior, priors), "likelihood": log_likelihood(fit)}
+    own = "lprior" in draws
+    densities = {
+        "prior": draws["lprior"] if own else log_prior(draws, priors),
+        "likelihood": log_lik,
+    }
     table = pd.DataFrame(
-        {group: sensitivity_of(posterior[names], group, d) for group, d in densities.items()}
+        {group: sensitivity_of(draws[names], group, d) for group, d in densities.items()}
     )
     worst = {f"{group}_pareto_k": pareto_k(density) for group, density in densities.items()}
     table = table.assign(model=fit.model, **worst).rename_axis("parameter").reset_index()
+    table["prior_from"] = "program" if own else "study"
     table["diagnosis"] = [
         diagnosis(row.prior, row.likelihood, np.nanmax([-np.inf, *worst.values()]))
         for row in table.itertuples()
@@ -167,12 +189,20 @@ def sensitivity(fit: Fit, priors: Mapping[str, Section]) -> pd.DataFrame:
 
 
 def main(arguments: list[str] | None) -> None:
-    """Write the sensitivities of one fit; without densities of houses the table is empty."""
-    given = cli.stage(__doc__, "essence", "priors", "fit").parse_args(arguments)
+    """Write the sensitivities of one fit; without checks by house the table is empty."""
+    names = ("executable", "essence", "priors", "fit", "data", "sampler", "scores")
+    given = cli.stage(__doc__, *names).parse_args(arguments)
+    table = pd.DataFrame(columns=COLUMNS)
     fit = open_fit(given.fit.parent)
-    priors = read_section(Priors, given.priors)
-    essence = given.essence.read_text(encoding="utf-8")
-    table = sensitivity(fit, scaled_priors(essence, priors, fit.tree["posterior"].to_dataset()))
+    if read_section(Scores, given.scores).pointwise and fit.population():
+        priors = read_section(Priors, given.priors)
+        data = json.loads(given.data.read_text(encoding="utf-8"))
+        seed = read_section(Sampler, given.sampler).seed
+        # All houses at once: a program that generates county effects draws them once a run.
+        draws = predict(fit, given.executable.resolve(), data, fitted_houses(data), seed)
+        total = draws["log_lik"].sum("new")
+        essence = given.essence.read_text(encoding="utf-8")
+        table = sensitivity(fit, draws, total, scaled_priors(essence, priors, draws))
     with replacing(given.output) as draft:
         table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
 

@@ -220,7 +220,6 @@ class Sampler(Section):
     prior_draws: Annotated[Whole, Field(ge=100, le=1_000_000)] = 1000
     adapt_delta: Annotated[Number, Field(gt=0, lt=1)] = 0.8
     max_treedepth: Annotated[Whole, Field(ge=1, le=20)] = 10
-    pointwise: Flag = Field(default=True, description="keep log_lik and y_rep of every house")
 
     def refits(self) -> tuple["Sampler", "Sampler", "Sampler"]:
         """Settings of a refit that predicts a few houses: a short run, a long and a careful one.
@@ -239,11 +238,12 @@ class Sampler(Section):
 
 
 class Scores(Section):
-    """What is left out, beside each house by itself, to score the models; see `leave_out`."""
+    """What is left out to score the models: each house, each county, tenths of either."""
 
+    pointwise: Flag = Field(default=True, description="false: no scores and checks by house")
     leave_out: Annotated[
-        list[Literal["loco", "kfold_county", "kfold_house"]], AfterValidator(_once)
-    ] = ["loco", "kfold_county", "kfold_house"]
+        list[Literal["loo", "loco", "kfold_county", "kfold_house"]], AfterValidator(_once)
+    ] = ["loo", "loco"]
 
 
 class Models(Section):

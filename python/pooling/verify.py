@@ -132,7 +132,9 @@ def as_stored(run: CmdStanMCMC, stored: xr.Dataset) -> xr.Dataset:
     """Draws of a run under the names and shapes of the stored ones."""
     chains, draws = stored.sizes["chain"], stored.sizes["draw"]
     values = {
-        name: run.stan_variable(name).reshape(chains, draws, *variable.shape[2:])
+        name: run.stan_variable(name)
+        .reshape(chains, draws, *variable.shape[2:])
+        .astype(variable.dtype)
         for name, variable in stored.data_vars.items()
     }
     return stored.copy(data=values)

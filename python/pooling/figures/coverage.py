@@ -66,7 +66,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     ]
     if not any(part["houses"] for part in parts):
         raise NothingToShow(
-            "no house has been left out; set sampler.pointwise = true in the study for it"
+            "no house has been left out; set scores.pointwise = true in the study for it"
         )
     rows = pd.DataFrame(parts, columns=COLUMNS)
     known = [title for title in SCHEME_TITLES.values() if (rows["score"] == title).any()]

@@ -66,7 +66,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     if not kept:
         raise NothingToShow(
             "LOO-PIT needs two houses that were left out one by one; "
-            "set sampler.pointwise = true in the study for it"
+            "set scores.pointwise = true in the study for it"
         )
     bands = {n: ecdf_pit(np.zeros(n), COVERAGE, SIMULATIONS) for n in {*map(len, kept.values())}}
     parts = [_line(fit, kept[fit.model], *bands[len(kept[fit.model])]) for fit in scored]

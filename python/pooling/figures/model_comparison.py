@@ -71,7 +71,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     if all(part is None for part in parts):
         raise NothingToShow(
             "a comparison needs two models with left-out houses; "
-            "set sampler.pointwise = true in the study and have two models"
+            "set scores.pointwise = true in the study and have two models"
         )
     rows = pd.concat([part for part in parts if part is not None], ignore_index=True)
     if rows["elpd"].isna().all():

@@ -59,7 +59,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     scored = [fit for fit in fits if not fit.loo.empty]
     if not scored:
         raise NothingToShow(
-            "no house has been left out; set sampler.pointwise = true in the study for it"
+            "no house has been left out; set scores.pointwise = true in the study for it"
         )
     rows = pd.concat([_houses(fit) for fit in scored], ignore_index=True)
     return rows.assign(label=by_model(rows["label"], scored))
