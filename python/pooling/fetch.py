@@ -10,6 +10,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import urllib.request
 import zipfile
@@ -85,7 +86,9 @@ def fetch_release(home: Path, unfinished: str) -> Path:
             raise ConnectionError(f"{SITE}: {error}") from None
         _verify(archive, digest)
         say("unpacking")
-        shutil.unpack_archive(archive, scratch)
+        # Python's default from 3.14 on, and not known to the 3.11 of Debian 12.
+        filtered = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        shutil.unpack_archive(archive, scratch, **filtered)
         makefile = next(Path(scratch).glob("cmdstan-*/makefile"))
         return _settle(makefile.parent, home / f"cmdstan-{RELEASE}", unfinished)
 

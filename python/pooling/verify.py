@@ -27,14 +27,16 @@ from tqdm import tqdm
 from pooling import cli
 from pooling.check import summarize
 from pooling.cmdstan import is_built, locate, toolchain
-from pooling.compile import compile_program
+from pooling.compile import compile_program, stanc
+from pooling.contract import program_info
 from pooling.draws import Fit, open_fit
-from pooling.errors import DataError, SetupError
+from pooling.errors import DataError, ProgramError, SetupError
 from pooling.files import replacing
 from pooling.sampling import sample
 from pooling.study import Sampler
 
 FALSE_ALARMS = 0.01  # share of comparisons of equal posteriors that disagree
+REFUSED = "its program does not compile with this CmdStan"
 COLUMNS = ["model", "toolchain", "draws", "parameters", "largest", "at", "limit", "verdict"]
 ACCEPTED = ("identical", "agrees", "not comparable")
 
@@ -115,13 +117,20 @@ def recorded_cmdstan(record: dict) -> Path:
 
 
 def repeated(fit: Fit, record: dict, present: Present, scratch: Path) -> tuple[CmdStanMCMC, bool]:
-    """The fit once more, and whether the toolchain was the same."""
+    """The fit once more, and whether the toolchain was the same.
+
+    Raises
+    ------
+    ProgramError
+        The recorded program does not compile with the CmdStan that is there.
+    """
     executable, same = present.executable(fit.model, record), True
     if executable is None:
         cmdstan = recorded_cmdstan(record)
         same = json.loads(toolchain(cmdstan)) == record["toolchain"]
         program, executable = scratch / f"{fit.model}.stan", scratch / fit.model
         program.write_text(record["program"], encoding="utf-8")
+        program_info(stanc(cmdstan), program, scratch)
         compile_program(program, cmdstan, executable)
     settings = Sampler.model_validate(record["sampler"])
     run = sample(executable, recorded_data(fit, record), settings, progress=False)
@@ -184,7 +193,16 @@ def verify(folder: Path, present: Present) -> dict:
     fit, record = open_fit(folder), read_record(folder)
     stored = fit.tree["posterior"].to_dataset().load()
     with tempfile.TemporaryDirectory() as scratch:
-        run, same = repeated(fit, record, present, Path(scratch))
+        try:
+            run, same = repeated(fit, record, present, Path(scratch))
+        except ProgramError as error:
+            # A later Stan may reserve a word that the program uses. What is indented shows the
+            # program, which is one long line here.
+            said = str(error).replace(f"{scratch}/", "").splitlines()[1:]
+            said = "\n  ".join(line for line in said if line and line[0] not in " -")
+            tqdm.write(f"{fit.model}: {REFUSED}:\n  {said}", file=sys.stderr)
+            row = {"model": fit.model, "toolchain": "another", "draws": "none", "parameters": 0}
+            return row | {"verdict": "does not compile"}
         found = compare(stored, as_stored(run, stored), fit.converged)
     return {"model": fit.model, "toolchain": "the same" if same else "another"} | found
 
@@ -201,7 +219,7 @@ def main(arguments: list[str] | None) -> None:
     table = pd.DataFrame(rows, columns=COLUMNS)
     with replacing(given.output, sealed=False) as draft:
         table.to_csv(draft, index=False, float_format="%.4g", lineterminator="\n")
-    print(table.to_string(index=False, float_format="{:.2f}".format))
+    print(table.to_string(index=False, na_rep="", float_format="{:.2f}".format))
     sys.exit(0 if table["verdict"].isin(ACCEPTED).all() else 1)
 
 

