@@ -260,6 +260,11 @@ class Fit:
         return values.transpose("chain", "draw", "house").values.reshape(-1, values.sizes["house"])
 
 
+def is_shared(values: np.ndarray) -> bool:
+    """Whether an effect (sample, county) is the same in all counties."""
+    return bool((values == values[:, :1]).all())
+
+
 def log_activity(activity: float, response: str) -> float:
     """Response of a house with this activity (pCi/L) in a study with this `response`."""
     return math.log(activity + ZERO if response == "log(x + 0.1)" else activity or ZERO)

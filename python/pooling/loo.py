@@ -5,7 +5,7 @@
 
 PSIS-LOO and its Pareto k are those of Vehtari, Gelman and Gabry (2017), Statistics
 and Computing 27(5). A house with k above 0.7 is left out in earnest: the program is
-fitted to the other houses and predicts it.
+fitted to the other houses and predicts it. So is a house that alone informs an effect.
 """
 
 import json
@@ -19,7 +19,7 @@ import xarray as xr
 
 from pooling import cli
 from pooling.check import MAX_PARETO_K
-from pooling.draws import Fit, open_fit
+from pooling.draws import Fit, is_shared, open_fit
 from pooling.files import replacing
 from pooling.refits import SCORES, Program, read_program, run_refits
 from pooling.study import Sampler, read_section
@@ -63,15 +63,40 @@ def psis(fit: Fit) -> pd.DataFrame:
     )
 
 
+def only_informant(fit: Fit) -> pd.Series:
+    """Whether each house is the only one to inform an intercept or a slope.
+
+    Without it the effect has its prior, many times as wide as the posterior. The weights
+    of PSIS then have no mean, but the draws reach too little of the prior for k to tell:
+    0.68 for one of the two houses of a county, whose left-out mean was wrong by 2.2.
+    Where effects have a population, that takes the prior's place and is not wide.
+    """
+    houses = fit.houses
+    if {"sigma_alpha", "sigma_beta"} & set(fit.tree["posterior"].data_vars):
+        return pd.Series(False, houses.index)
+    effects = fit.effects()
+    # An effect that all counties share is informed by the houses of all.
+    own = {name: not is_shared(effects[name].values) for name in ("alpha", "beta")}
+    by = {name: houses["county_fips"] * own[name] for name in own}
+    on_floor = houses.groupby([by["beta"], houses["floor"]])["house"].transform("size")
+    return (on_floor == 1) | (houses.groupby(by["alpha"])["house"].transform("size") == 1)
+
+
+def failing(fit: Fit, scores: pd.DataFrame) -> pd.Index:
+    """Rows of `scores` that PSIS cannot be trusted with."""
+    return scores.index[~(scores["pareto_k"] <= MAX_PARETO_K) | only_informant(fit)]
+
+
 def refit(
     program: Program,
     data: dict,
     settings: Sampler,
     scores: pd.DataFrame,
+    rows: pd.Index,
     kept: Path,
     scheduler: str | None,
 ) -> pd.DataFrame:
-    """Replace the rows of `scores` where PSIS fails by exact refits; see `pooling.refits`.
+    """Replace these rows of `scores` by exact refits; see `pooling.refits`.
 
     A house whose refits stop or do not converge has no score.
 
@@ -81,12 +106,11 @@ def refit(
         Every refit stopped; the message names the first house.
     """
     scores = scores.copy()
-    failing = scores.index[~(scores["pareto_k"] <= MAX_PARETO_K)]
-    folds = {f"house {scores.at[row, 'house']}": [int(row)] for row in failing}
+    folds = {f"house {scores.at[row, 'house']}": [int(row)] for row in rows}
     found = run_refits(program, data, folds, settings, kept, scheduler)
-    scores.loc[failing, "refitted"] = True
+    scores.loc[rows, "refitted"] = True
     for name in (*SCORES, "converged"):
-        scores.loc[failing, name] = [found[fold][name][0] for fold in folds]
+        scores.loc[rows, name] = [found[fold][name][0] for fold in folds]
     scores.loc[scores["refitted"] & ~scores["converged"], list(SCORES)] = np.nan
     return scores
 
@@ -106,13 +130,14 @@ def main(arguments: list[str] | None) -> None:
     scores = pd.DataFrame(columns=COLUMNS)
     if settings.pointwise:
         scores = psis(fit)
+        rows = failing(fit, scores)
         if fit.converged:
             program = read_program(given.executable, given.essence, given.toolchain, fit)
             data = json.loads(given.data.read_text(encoding="utf-8"))
             kept = given.output.with_name("refits")
-            scores = refit(program, data, settings, scores, kept, given.scheduler)
+            scores = refit(program, data, settings, scores, rows, kept, given.scheduler)
         else:
-            scores.loc[~(scores["pareto_k"] <= MAX_PARETO_K), list(SCORES)] = np.nan
+            scores.loc[rows, list(SCORES)] = np.nan
     with replacing(given.output) as draft:
         scores[COLUMNS].to_csv(draft, index=False, float_format="%.8g", lineterminator="\n")
 

@@ -21,7 +21,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from pooling import cli
 from pooling.check import GROUPS, MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
-from pooling.draws import ACTION_LEVEL, Fit, activity, log_activity, open_fit
+from pooling.draws import ACTION_LEVEL, Fit, activity, is_shared, log_activity, open_fit
 from pooling.errors import DataError
 from pooling.files import replacing
 from pooling.score import DEFINITIONS
@@ -171,15 +171,10 @@ def structure(fit: Fit) -> str:
     counties = effects.sizes["county"]
     if {"sigma_alpha", "sigma_beta"} & set(fit.tree["posterior"].data_vars):
         return "partial pooling"
-    if counties > 1 and all(shared(effects[name].values) for name in ("alpha", "beta")):
+    if counties > 1 and all(is_shared(effects[name].values) for name in ("alpha", "beta")):
         return "complete pooling"
     stems = {"pooled": "complete pooling", "per_county": "no pooling"}
     return next((kind for stem, kind in stems.items() if fit.model.startswith(stem)), "other")
-
-
-def shared(values: np.ndarray) -> bool:
-    """Whether an effect (sample, county) is the same in all counties."""
-    return bool((values == values[:, :1]).all())
 
 
 def models(results: Sequence[Result]) -> pd.DataFrame:
@@ -313,7 +308,7 @@ def county_levels(fit: Fit) -> pd.DataFrame:
     parts = []
     for floor, houses in zip((0, 1), on_floor, strict=True):
         mean = (effects["alpha"] + floor * effects["beta"]).values
-        known = houses.sum() > 0 if shared(mean) and len(table) > 1 else houses > 0
+        known = houses.sum() > 0 if is_shared(mean) and len(table) > 1 else houses > 0
         levels = {"floor": FLOORS[floor], "identified": known}
         parts.append(table.assign(**levels, **_radon(mean, spread, response, errors_of(fit))))
     columns = ["model", "converged", "county_fips", "county", "state", "houses"]
