@@ -32,6 +32,7 @@ LEFT_OUT = {
     "kfold_county": "a random tenth of the counties",
     "kfold_house": "a random tenth of the houses",
 }
+FOLDS = 10  # random tenths
 ZERO = 0.1  # pCi/L that keep the logarithm of an activity of 0 finite
 
 

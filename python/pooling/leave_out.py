@@ -16,12 +16,11 @@ import numpy as np
 import pandas as pd
 
 from pooling import cli
-from pooling.draws import open_fit
+from pooling.draws import FOLDS, open_fit
 from pooling.files import replacing
 from pooling.refits import SCORES, Program, read_program, run_refits
 from pooling.study import Sampler, read_section
 
-FOLDS = 10
 COLUMNS = ["scheme", "house", "fold", *SCORES, "converged"]
 
 

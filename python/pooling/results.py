@@ -41,11 +41,13 @@ TABLE_NOTES = {
     "comparison": "elpd_loo of each model minus that of the best converged one, house by house; "
     "stacking weights",
     "counties": "expected radon of each county under each model, and of a new house there",
-    "data_rules": "what was done to the survey's rows, in order",
+    "data_rules": "what was done to the rows of the data, in order",
     "data_summary": "the houses of the study, by floor",
     "prior_predictive": "what each model's prior takes for a typical house, before any is seen",
     "sensitivity": "how much population parameters depend on prior and likelihood",
     "other_priors": "population parameters under the study's priors and under others",
+    "frequentist": "least squares and REML estimates of the same models, without priors",
+    "published": "published values of this study beside ours; none for data of one's own",
     "priors": "the study's priors, on the scale of log pCi/L",
     "definitions": "what the columns, the gate's checks and the scores mean",
 }
@@ -64,8 +66,8 @@ COLUMN_DEFINITIONS = {
     "weight": "share of the model in the mixture of converged models that predicts left-out houses "
     "best (stacking); models that predict alike share what one of them would have alone",
     "prior_q5, prior_q50, prior_q95": "quantiles of typical over draws of the prior and counties",
-    "share_implausible": f"share of these draws above {IMPLAUSIBLE:,.0f} pCi/L, which no house of "
-    "the State/EPA survey comes near",
+    "share_implausible": f"share of these draws above {IMPLAUSIBLE:,.0f} pCi/L, "
+    f"{IMPLAUSIBLE / ACTION_LEVEL:g} times the action level",
     "shift": "difference to the mean under the study's priors, in its standard deviation",
 }
 CHECK_DEFINITIONS = {
