@@ -293,7 +293,9 @@ class Batch:
             [data] = client.scatter([self.data], broadcast=True)
             submit = partial(client.submit, self.work, program, data, pure=False, retries=2)
             asked = {submit(self.jobs[name], settings): name for name in names}
-            for job in tqdm(as_completed(asked), total=len(asked), desc=about, disable=None):
+            # Bars of stages that run side by side share a line: none stays, none is broken.
+            bar = {"total": len(asked), "desc": about, "leave": False, "dynamic_ncols": True}
+            for job in tqdm(as_completed(asked), **bar, disable=None):
                 if job.status == "error":
                     raise SamplingError(f"{about}: {asked[job]}: {job.exception()}")
                 if job.status != "finished":
