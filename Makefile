@@ -53,9 +53,9 @@ seals   := .build/seals
 sources := $(wildcard $(package)/environment.py requirements.lock data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/report.*)
 
 # A stage is `python -m pooling.<stage> INPUTS... -o OUTPUT`; modules among the
-# prerequisites are code, not inputs.
+# prerequisites are code, not inputs. In a terminal its line takes the place of a bar's.
 stage = $(subst $(code)/,,$(basename $<))
-say   = @printf '%-8s %s\n' $(stage) $@
+say   = @[ ! -t 1 ] || printf '\r\033[K'; printf '%-8s %s\n' $(stage) $@
 run   = @SEALS=$(seals) $(PYTHON) -m pooling.$(subst /,.,$(stage))
 given = $(filter-out %.py %/packages.json %/chosen.json,$^)
 

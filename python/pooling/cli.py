@@ -3,12 +3,17 @@
 import argparse
 import errno
 import gc
+import signal
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from pooling.errors import PoolingError
+
+# Signals of a person at the terminal, for threads: only the main one is interrupted by them.
+interruptions: list[int] = []
 
 
 def stage(
@@ -31,8 +36,12 @@ def run(main: Callable[[list[str] | None], None]) -> None:
     """Run a stage; print an expected failure as one message and exit with 1.
 
     A file that cannot be read or written is expected too: the message names it.
-    So is a disk without room, which no file may be to blame for.
+    So is a disk without room, which no file may be to blame for. From here on an
+    interruption is a `KeyboardInterrupt`, and in `interruptions`.
     """
+    before = signal.getsignal(signal.SIGINT)
+    if before != signal.SIG_IGN:  # as of a job in the background
+        signal.signal(signal.SIGINT, _interrupt)
     # Modules stay until the end: looking for garbage among them took a tenth of a figure's time.
     gc.freeze()
     try:
@@ -48,3 +57,10 @@ def run(main: Callable[[list[str] | None], None]) -> None:
         sys.exit(f"error: {error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         sys.exit(130)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _interrupt(number: int, _frame: FrameType | None) -> None:
+    interruptions.append(number)
+    raise KeyboardInterrupt

@@ -35,6 +35,7 @@ LEFT_OUT = {
     "kfold_house": "a random tenth of the houses",
 }
 REPLICATIONS = "replications.nc"
+FOLDS = 10  # random tenths
 ZERO = 0.1  # pCi/L that keep the logarithm of an activity of 0 finite
 
 
@@ -261,6 +262,11 @@ def of_the_model(name: str) -> bool:
     Not so what the sampler moves in its place, `_free`, and the log density of the priors.
     """
     return not (name.endswith("_free") or name.startswith("lprior"))
+
+
+def is_shared(values: np.ndarray) -> bool:
+    """Whether an effect (sample, county) is the same in all counties."""
+    return bool((values == values[:, :1]).all())
 
 
 def log_activity(activity: float, response: str) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from pooling.draws import LEFT_OUT, label_counties
+from pooling.draws import FOLDS, LEFT_OUT, label_counties
 from pooling.sensitivity import SENSITIVE
 from pooling.study import OWN_PRIORS
 
@@ -84,6 +84,17 @@ def left_out(
         if own:
             found.append((f"{LEFT_OUT[scheme].removeprefix('its ').capitalize()} left out", own))
     return found
+
+
+def repeated_schemes(tables: Tables) -> set[str]:
+    """Ways to leave houses out that are another one again.
+
+    A random tenth of the counties is a single county if there are not more than ten.
+    """
+    known = set(tables["scores"]["score"])
+    few = survey(tables)["measured"] <= FOLDS
+    both = {"elpd_loco", "elpd_kfold_county"} <= known
+    return {"kfold_county"} if few and both else set()
 
 
 def best(scores: Mapping[str, dict], score: str, models: Sequence[str]) -> str | None:

@@ -25,7 +25,7 @@ from cmdstanpy import disable_logging
 from pooling import cli, sampling
 from pooling.chains import Chains, read_chains
 from pooling.check import MAX_PARETO_K
-from pooling.draws import BY_HOUSE, Fit, open_fit
+from pooling.draws import BY_HOUSE, FOLDS, Fit, open_fit
 from pooling.files import replacing
 from pooling.generate import SCORED, evenly_spaced, flat, generate, to_predict
 from pooling.importance import double_counties, weighted_scores, weights_of
@@ -34,7 +34,6 @@ from pooling.program import declared
 from pooling.refits import SCORES, Program, read_program, run_refits, score_predicted
 from pooling.study import Sampler, Scores, read_section
 
-FOLDS = 10
 COLUMNS = ["scheme", "house", "fold", *SCORES, "pareto_k", "refitted", "converged"]
 
 

@@ -13,6 +13,7 @@ from pooling.theme import story_order
 BESIDE = 4  # panels in a row that leave room for the name of a model
 LONGEST = 28  # characters of a name in such a panel, underscores counted twice
 
+LEGEND_DOTS = 3
 MOST_HOUSES = 500  # of a county that are drawn: more are one black bar
 
 # What was left out, as titles of panels.
@@ -90,6 +91,14 @@ def spread_out(positions: Sequence[int], count: int) -> np.ndarray:
     if len(positions) <= count:
         return np.asarray(positions)
     return np.asarray(positions)[np.linspace(0, len(positions) - 1, count).round().astype(int)]
+
+
+def size_breaks(houses: pd.Series) -> list[int]:
+    """Round numbers of houses, from few to many, whose dots the legend shows."""
+    least, most = int(houses.min()), int(houses.max())
+    steps = [step * 10**power for power in range(len(str(most))) for step in (1, 2, 5)]
+    inside = [step for step in steps if least <= step <= most]
+    return spread_out(inside if len(inside) > 1 else sorted({least, most}), LEGEND_DOTS).tolist()
 
 
 def some_of_each(rows: pd.DataFrame, by: str, count: int) -> np.ndarray:

@@ -166,12 +166,13 @@ def stan_data(
 ) -> dict[str, int | float | list]:
     """The superset that programs declare parts of; lists over houses (N) and counties (J).
 
-    `first_floor_share` is a county's share of first-floor houses, 0 without
-    houses. `log_uranium` (log ppm) is there if the study uses it, `S` and
-    `state` (1..S, alphabetical) unless the study names a single state.
+    `first_floor_share` is a county's share of first-floor houses; without houses
+    the mean of the counties that have any. `log_uranium` (log ppm) is there if the
+    study uses it, `S` and `state` (1..S, alphabetical) unless the study names a
+    single state.
     """
     number = count_houses(houses, counties, data)
-    share = number["first_floor_houses"] / number["houses"].clip(lower=1)
+    share = _shares(number, rules)
     first = houses["floor"].map(data.floors) == "first floor"
     return {
         "N": len(houses),
@@ -189,6 +190,15 @@ def stan_data(
         "floor_measure_new": [],
         "log_radon_new": [],
     }
+
+
+def _shares(number: pd.DataFrame, rules: Rules) -> pd.Series:
+    """Share of first-floor houses of each county, from their numbers."""
+    share = number["first_floor_houses"] / number["houses"]  # 0 / 0 is missing
+    mean = share.mean()
+    reason = f"no house; {mean:.3f}, the mean of the counties with houses, stands for it"
+    rules.record_any("first-floor shares unknown", share.isna().sum(), reason)
+    return share.fillna(mean)
 
 
 def _uranium(counties: pd.DataFrame, data: Data) -> dict[str, list]:

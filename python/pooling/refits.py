@@ -9,6 +9,7 @@ compile once. What is finished is kept and never repeated.
 import hashlib
 import inspect
 import json
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -26,6 +27,7 @@ from tqdm import tqdm
 
 from pooling import check, generate, sampling
 from pooling.check import MAX_R_HAT, MIN_ESS_PER_CHAIN
+from pooling.cli import interruptions
 from pooling.cmdstan import locate
 from pooling.code import meaning
 from pooling.compile import compile_program
@@ -220,7 +222,11 @@ def cluster(scheduler: str | None) -> Iterator[Client]:
     # Any free ports of this machine alone: dask opens them even without dashboards.
     inside = dict.fromkeys(("dashboard_address", "worker_dashboard_address"), "127.0.0.1:0")
     with LocalCluster(**threads, **inside) as local, Client(local) as client:
-        yield client
+        try:
+            yield client
+        finally:
+            if interruptions:  # dask would warn of each job that it gives up
+                logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
 
 def run_refits(
@@ -312,7 +318,9 @@ class Batch:
             [data] = client.scatter([self.data], broadcast=True)
             submit = partial(client.submit, self.work, program, data, pure=False, retries=2)
             asked = {submit(self.jobs[name], settings): name for name in names}
-            for job in tqdm(as_completed(asked), total=len(asked), desc=about, disable=None):
+            # Bars of stages that run side by side share a line: none stays, none is broken.
+            bar = {"total": len(asked), "desc": about, "leave": False, "dynamic_ncols": True}
+            for job in tqdm(as_completed(asked), **bar, disable=None):
                 if job.status == "error":
                     raise SamplingError(f"{about}: {asked[job]}: {job.exception()}")
                 if job.status != "finished":

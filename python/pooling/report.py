@@ -39,7 +39,6 @@ PLACES = {
     "published": ("frequentist",),
     "shrinkage": ("shrinkage", "shrinkage-by-size", "uranium", "uranium-segments", "states"),
 }
-LEFT_TOGETHER = tuple(scheme for scheme in LEFT_OUT if scheme != "loo")
 BEST = ("rmse_in_sample", "elpd_loo", "elpd_loco")
 LARGE = 1_000_000  # bytes of an SVG from which its PNG is shown, if there is one
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
@@ -216,14 +215,18 @@ def context(tables: dict[str, pd.DataFrame], highlight: Sequence[int]) -> dict:
     partial = models.set_index("model").loc[model, "structure"] == "partial pooling"
     source = facts.model_of(tables, "no pooling")
     shown, hidden = facts.population(tables)
+    repeated = facts.repeated_schemes(tables)
+    left_out = tuple(scheme for scheme in LEFT_OUT if scheme not in repeated)
+    together = tuple(scheme for scheme in left_out if scheme != "loo")
     return {
         "tables": {name: records(table) for name, table in tables.items()},
         "models": {row["model"]: row for row in records(models)},
         "survey": facts.survey(tables),
         "scores": scores,
         "notes": facts.score_notes(tables),
-        "together": facts.left_out(scores, ("elpd", "rmse", "rmse_county_means"), LEFT_TOGETHER),
-        "covered": facts.left_out(scores, ("coverage_50", "coverage_90"), tuple(LEFT_OUT)),
+        "together": facts.left_out(scores, ("elpd", "rmse", "rmse_county_means"), together),
+        "covered": facts.left_out(scores, ("coverage_50", "coverage_90"), left_out),
+        "single_counties": "kfold_county" in repeated,
         "best": {name: facts.best(scores, name, sound) for name in BEST},
         "population": records(shown),
         "population_hidden": hidden,

@@ -21,7 +21,7 @@ from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from pooling import cli
 from pooling.check import GROUPS, MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
-from pooling.draws import ACTION_LEVEL, Fit, activity, log_activity, open_fit
+from pooling.draws import ACTION_LEVEL, Fit, activity, is_shared, log_activity, open_fit
 from pooling.errors import DataError
 from pooling.files import replacing
 from pooling.score import DEFINITIONS
@@ -41,11 +41,13 @@ TABLE_NOTES = {
     "comparison": "elpd_loo of each model minus that of the best converged one, house by house; "
     "stacking weights",
     "counties": "expected radon of each county under each model, and of a new house there",
-    "data_rules": "what was done to the survey's rows, in order",
+    "data_rules": "what was done to the rows of the data, in order",
     "data_summary": "the houses of the study, by floor",
     "prior_predictive": "what each model's prior takes for a typical house, before any is seen",
     "sensitivity": "how much population parameters depend on prior and likelihood",
     "other_priors": "population parameters under the study's priors and under others",
+    "frequentist": "least squares and REML estimates of the same models, without priors",
+    "published": "published values of this study beside ours; none for data of one's own",
     "priors": "the study's priors, on the scale of log pCi/L",
     "definitions": "what the columns, the gate's checks and the scores mean",
 }
@@ -64,8 +66,8 @@ COLUMN_DEFINITIONS = {
     "weight": "share of the model in the mixture of converged models that predicts left-out houses "
     "best (stacking); models that predict alike share what one of them would have alone",
     "prior_q5, prior_q50, prior_q95": "quantiles of typical over draws of the prior and counties",
-    "share_implausible": f"share of these draws above {IMPLAUSIBLE:,.0f} pCi/L, which no house of "
-    "the State/EPA survey comes near",
+    "share_implausible": f"share of these draws above {IMPLAUSIBLE:,.0f} pCi/L, "
+    f"{IMPLAUSIBLE / ACTION_LEVEL:g} times the action level",
     "shift": "difference to the mean under the study's priors, in its standard deviation",
 }
 CHECK_DEFINITIONS = {
@@ -171,15 +173,10 @@ def structure(fit: Fit) -> str:
     counties = effects.sizes["county"]
     if {"sigma_alpha", "sigma_beta"} & set(fit.tree["posterior"].data_vars):
         return "partial pooling"
-    if counties > 1 and all(shared(effects[name].values) for name in ("alpha", "beta")):
+    if counties > 1 and all(is_shared(effects[name].values) for name in ("alpha", "beta")):
         return "complete pooling"
     stems = {"pooled": "complete pooling", "per_county": "no pooling"}
     return next((kind for stem, kind in stems.items() if fit.model.startswith(stem)), "other")
-
-
-def shared(values: np.ndarray) -> bool:
-    """Whether an effect (sample, county) is the same in all counties."""
-    return bool((values == values[:, :1]).all())
 
 
 def models(results: Sequence[Result]) -> pd.DataFrame:
@@ -313,7 +310,7 @@ def county_levels(fit: Fit) -> pd.DataFrame:
     parts = []
     for floor, houses in zip((0, 1), on_floor, strict=True):
         mean = (effects["alpha"] + floor * effects["beta"]).values
-        known = houses.sum() > 0 if shared(mean) and len(table) > 1 else houses > 0
+        known = houses.sum() > 0 if is_shared(mean) and len(table) > 1 else houses > 0
         levels = {"floor": FLOORS[floor], "identified": known}
         parts.append(table.assign(**levels, **_radon(mean, spread, response, errors_of(fit))))
     columns = ["model", "converged", "county_fips", "county", "state", "houses"]

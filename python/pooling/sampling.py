@@ -15,6 +15,7 @@ from typing import TypeVar
 import psutil
 from cmdstanpy import CmdStanMCMC, CmdStanModel
 
+from pooling.cli import interruptions
 from pooling.draws import Start
 from pooling.errors import DisturbedError, InterruptionError, SamplingError
 from pooling.files import is_full
@@ -23,6 +24,7 @@ from pooling.study import Sampler
 
 # From outside; other signals are the program's own doing, or a person's at the terminal.
 KILLS = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE}
+GLANCE = 0.1  # seconds between two looks at whether a person has interrupted us
 
 Taken = TypeVar("Taken")
 
@@ -102,13 +104,17 @@ def sample(
 
 def _run(executable: Path, options: dict, take: Callable[[CmdStanMCMC], Taken], what: str) -> Taken:
     """Run the chains once and take what is wanted of them."""
-    with tempfile.TemporaryDirectory() as name, kill_hanging(Path(name)) as hung:
+    if interruptions:
+        raise InterruptionError(f"{what}: interrupted")
+    # Chains that are killed after an interruption may still write while the folder is removed.
+    scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+    with scratch as name, watched(Path(name)) as hung:
         folder = Path(name)
         try:
             return take(CmdStanModel(exe_file=executable).sample(output_dir=folder, **options))
         except (RuntimeError, ValueError, OSError) as error:
             ends = _ends(error)
-            if -signal.SIGINT in ends:
+            if interruptions or -signal.SIGINT in ends:
                 raise InterruptionError(f"{what}: interrupted") from None
             if reason := _disturbance(error, ends, folder, hung):
                 raise DisturbedError(f"{what}: {reason}") from None
@@ -156,11 +162,12 @@ def patience() -> float:
 
 
 @contextmanager
-def kill_hanging(folder: Path) -> Iterator[list[int]]:
-    """Kill chains that write into a folder and hang; gives the list of those that were.
+def watched(folder: Path) -> Iterator[list[int]]:
+    """Kill chains that write into a folder if they hang; gives the list of those that were.
 
     Slow is not hanging: what counts is processor time, and only while this process
-    runs as well.
+    runs as well. After an interruption all of them are killed, and those that
+    cmdstanpy begins nevertheless: it does not cancel chains that wait for a core.
     """
     hung: list[int] = []
     over = threading.Event()
@@ -169,24 +176,33 @@ def kill_hanging(folder: Path) -> Iterator[list[int]]:
     try:
         yield hung
     finally:
-        over.set()
-        watch.join()
+        # Threads that begin chains may outlive an interruption of this one.
+        if not interruptions:
+            over.set()
+            watch.join()
 
 
 def _watch(folder: Path, limit: float, over: threading.Event, hung: list[int]) -> None:
-    pause = min(5.0, limit / 4)
+    pause, waited = min(5.0, limit / 4), 0.0
     used: dict[int, tuple[float, float]] = {}  # of each chain: processor time, idle since
-    while not over.wait(pause):
+    while not over.wait(GLANCE):
+        waited += GLANCE
+        if not interruptions and waited < pause:
+            continue
         for chain in _children():
             with suppress(psutil.Error):
                 if not any(str(folder) in word for word in chain.cmdline()):
                     continue
+                if interruptions:
+                    chain.kill()
+                    continue
                 spent = sum(chain.cpu_times()[:2])
                 before, idle = used.get(chain.pid, (-1.0, 0.0))
-                used[chain.pid] = spent, idle + pause if spent == before else 0.0
+                used[chain.pid] = spent, idle + waited if spent == before else 0.0
                 if used[chain.pid][1] >= limit:
                     hung.append(chain.pid)
                     chain.kill()
+        waited = 0.0
 
 
 def _children() -> list[psutil.Process]:

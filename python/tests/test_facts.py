@@ -114,6 +114,17 @@ def test_left_out_names_the_scores_that_there_are():
     ]
 
 
+def test_tenths_of_ten_counties_are_single_counties():
+    known = tables(FOUR)
+    assert facts.repeated_schemes(known) == set(), "not left out together"
+    scores = [{"score": score, "model": "foo"} for score in ("elpd_loco", "elpd_kfold_county")]
+    known["scores"] = pd.DataFrame(scores)
+    assert facts.repeated_schemes(known) == {"kfold_county"}
+    rows = known["counties"]
+    more = [rows.assign(county_fips=rows["county_fips"] + 100 * i) for i in range(3)]
+    assert facts.repeated_schemes(known | {"counties": pd.concat(more)}) == set()
+
+
 def test_shrinkage_by_hand():
     found = facts.shrinkage(tables(FOUR), "per_county", "foo")
     # Alone 3, 1, 2, 2.5, 1.5 about 2: squares sum to 2.5; pooled about 1.9 to 0.36; over 4.

@@ -40,6 +40,17 @@ def test_frame_holds_every_house_once(example_fit):
     assert len(houses) == 10
 
 
+def test_names_are_turned_only_where_they_have_no_room(example_fit):
+    def ticks(counties):
+        names = plot(frame([example_fit(counties=counties)], Figures())).items[0]
+        return names.theme.themeables["axis_text_x"].properties
+
+    assert "rotation" not in ticks(6)
+    assert ticks(30)["rotation"] == 90
+    # The fewer, the larger.
+    assert 9 == ticks(30)["size"] > ticks(85)["size"] > ticks(100)["size"] == 6
+
+
 @pytest.mark.parametrize("counties", [1, 4, 130])
 def test_plot_is_drawn(example_fit, tmp_path, counties):
     table = frame([example_fit(counties=counties, states=("MN", "ND"))], Figures())

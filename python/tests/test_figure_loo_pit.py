@@ -3,9 +3,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from arviz_stats.ecdf_utils import ecdf_pit
 
 from pooling.drawing import save
 from pooling.errors import NothingToShow
+from pooling.figures import loo_pit
 from pooling.figures.loo_pit import frame, pit_values, plot, remarks
 from pooling.study import Figures
 
@@ -42,6 +44,31 @@ def test_an_even_model_is_inside(example_fit):
     assert remarks(rows)["said"].tolist() == ["inside"]
     assert (rows["low"] < 0).all()
     assert (rows["high"] > 0).all()
+
+
+def with_ends(values, ci_prob, n_simulations):
+    """What arviz-stats 1.3.3 gives for `ecdf_pit`: the points 0 and 1 as well, without width."""
+    parts = ecdf_pit(values, ci_prob, n_simulations)
+    inside = (parts[0] > 0) & (parts[0] < 1)
+    return tuple(np.concatenate(([0.0], part[inside], [1.0])) for part in parts)
+
+
+def without_ends(values, ci_prob, n_simulations):
+    """What arviz-stats 0.8.0 gives: points inside 0 to 1 only."""
+    return tuple(part[1:-1] for part in with_ends(values, ci_prob, n_simulations))
+
+
+@pytest.mark.parametrize("version", [with_ends, without_ends])
+def test_values_of_exactly_0_and_1_are_not_outside_in_any_version(
+    example_fit, monkeypatch, version
+):
+    monkeypatch.setattr(loo_pit, "ecdf_pit", version)
+    values = np.linspace(0, 1, 10)
+    rows = frame([left_out(example_fit(), values)], Figures())
+    # Tenths but for 0 and 1, where one house of ten would be outside a band without width.
+    assert rows["pit"].to_numpy() == pytest.approx(np.arange(1, 10) / 10)
+    assert rows["outside"].iloc[0] == 0
+    assert (rows["low"] < rows["high"]).all()
 
 
 def test_without_houses_left_out_there_is_nothing_to_show(example_fit):

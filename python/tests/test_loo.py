@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from programs import quick, tiny_data
+from programs import ROOT, executable, quick, tiny_data
 from scipy import stats
 
 from pooling import loo
 from pooling.draws import Fit, write_fit
+from pooling.program import essence
 
 Y = np.array([0.3, -0.4, 1.1, 0.8, 2.4, -0.9, 0.1, 1.6, 0.5, -0.2])
 PRIOR_VARIANCE = 25.0
@@ -94,7 +95,7 @@ def test_far_outlier_has_a_high_pareto_k():
 
 
 @pytest.fixture
-def refitted(monkeypatch, tmp_path):
+def refitted(monkeypatch, tmp_path, example_fit):
     """Refit the houses of `tiny_data` whose Pareto k is given; every refit gives the same."""
 
     def run(converged: bool = True, **pareto_k: float):
@@ -111,7 +112,8 @@ def refitted(monkeypatch, tmp_path):
         known |= {"house": range(501, 511), "refitted": False, "converged": True}
         program = loo.Program("pooled", "")
         scores = pd.DataFrame(known)
-        return loo.refit(program, tiny_data(), quick(), scores, tmp_path, None), asked
+        rows = loo.failing(example_fit("pooled"), scores)
+        return loo.refit(program, tiny_data(), quick(), scores, rows, tmp_path, None), asked
 
     return run
 
@@ -137,6 +139,57 @@ def test_house_whose_refits_do_not_converge_has_no_score(refitted):
     assert found.loc[1, "refitted"]
     assert not found.loc[1, "converged"]
     assert found["elpd"].notna().sum() == 9
+
+
+def with_common_slope(fit: Fit) -> Fit:
+    posterior = fit.tree["posterior"].to_dataset()
+    beta = posterior["beta"].isel(county=[0] * posterior.sizes["county"]).values
+    fit.tree["posterior"] = posterior.assign(beta=posterior["beta"].copy(data=beta))
+    return fit
+
+
+def test_house_that_alone_informs_an_effect_is_not_left_to_psis(example_fit):
+    # ANOKA has one house on the first floor (5087), MAHNOMEN one house (5090).
+    own = example_fit("per_county")
+    scores = pd.DataFrame({"pareto_k": [0.684] * 10})
+    assert loo.failing(own, scores).tolist() == [6, 9]
+    # A slope that is the same in all counties is known without ANOKA's house.
+    assert loo.failing(with_common_slope(own), scores).tolist() == [9]
+    # Where nothing or a population is behind the effects they are never the prior's alone.
+    assert loo.failing(example_fit("pooled"), scores).empty
+    assert loo.failing(example_fit("hierarchical_noncentered"), scores).empty
+
+
+def test_house_that_alone_informs_a_slope_is_left_out_exactly(tmp_path):
+    """County 3 with one house on each floor, log radon .3 above and .6 below, each on its own.
+
+    Given sigma, the first floor's house is normal about the mean of alpha given the other
+    one, .6 * 100 / (100 + sigma^2), as the prior of beta has mean 0; its variance is that of
+    alpha, 100 sigma^2 / (100 + sigma^2), of beta, 100, and sigma^2. Sigma comes from the prior
+    and from the other house, N(.6 | 0, 100 + sigma^2), by quadrature.
+    """
+    data = tiny_data(county=[1, 1, 1, 2, 2, 2, 3, 3, 1, 2])
+    sigma = np.linspace(0, 6, 6001)[1:]
+    total = 100 + sigma**2
+    weight = stats.halfnorm.pdf(sigma) * stats.norm.pdf(0.6, 0, np.sqrt(total))
+    weight /= weight.sum()
+    mean = 0.6 * 100 / total
+    spread = np.sqrt(100 * sigma**2 / total + 100 + sigma**2)
+    elpd = np.log((weight * stats.norm.pdf(0.3, mean, spread)).sum())
+
+    # What PSIS makes of it, with a Pareto k that says nothing.
+    known = {"elpd": -1.0, "mean": 0.3, "mcse": 0.1, "pit": 0.5, "pareto_k": 0.6}
+    known |= {"house": range(501, 511), "refitted": False, "converged": True}
+    text = essence(ROOT / "stan" / "per_county.stan", ROOT / "stan")
+    program = loo.Program("per_county", text, executable("per_county"))
+    settings = quick(chains=4, warmup=1000, draws=1000)
+    rows = pd.Index([6])
+    found = loo.refit(program, data, settings, pd.DataFrame(known), rows, tmp_path, None)
+    assert found["refitted"].tolist() == [row == 6 for row in range(10)]
+    # 2,000 draws of a standard deviation of 10: Monte Carlo errors of .22 and .05.
+    assert found.at[6, "mean"] == pytest.approx((weight * mean).sum(), abs=0.9)
+    assert found.at[6, "elpd"] == pytest.approx(elpd, abs=0.2)
+    assert elpd < -3, "far from what PSIS said"
 
 
 def test_command_line_scores_a_study_without_pointwise_output_with_an_empty_table(tmp_path):

@@ -10,6 +10,7 @@ from pooling.panels import (
     percent,
     reach,
     side,
+    size_breaks,
     some_of_each,
     spread_out,
     strip,
@@ -27,6 +28,19 @@ def test_strip_breaks_remarks_and_long_names_but_keeps_every_character():
         strip("hierarchical_centered (not converged)") == "hierarchical_centered\n(not converged)"
     )
     assert strip("hierarchical_uranium_noncentered") == "hierarchical_uranium_\nnoncentered"
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "shown"),
+    [
+        (1, 116, [1, 10, 100]),  # Minnesota: 1, 2, 5, 10, 20, 50, 100
+        (3, 16, [5, 10]),
+        (8, 17, [8, 17]),  # 10 would be alone
+        (4, 4, [4]),
+    ],
+)
+def test_legend_of_sizes_has_round_numbers_that_occur(least, most, shown):
+    assert size_breaks(pd.Series([most, least])) == shown
 
 
 def test_by_model_tells_the_lesson_in_its_order_and_others_after_it(example_fit):

@@ -163,7 +163,11 @@ def test_three_states_by_hand(prepared):
 def test_unmeasured_counties_come_with_their_uranium_and_no_house(prepared):
     values, names = prepared(states=["MN"], drop_floors=[9], unmeasured_counties=True, uranium=True)
     assert values["county"] == [2, 1, 2]
-    assert values["first_floor_share"] == [1.0, 0.5, 0.0]
+    # (1 + 1/2) / 2 stands for the share of the county without a house.
+    assert values["first_floor_share"] == [1.0, 0.5, 0.75]
+    assert rule(names, "first-floor shares unknown") == 1
+    [reason] = [r["reason"] for r in names["rules"] if r["rule"] == "first-floor shares unknown"]
+    assert reason == "no house; 0.750, the mean of the counties with houses, stands for it"
     assert values["log_uranium"][2] == pytest.approx(math.log(1.03105))
     assert (names["county_fips"][2], names["houses"][2]) == (27125, 0)
     assert rule(names, "counties added") == 1

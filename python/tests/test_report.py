@@ -180,6 +180,27 @@ def test_sentences_have_numbers_of_the_tables(page, tables):
     assert "3 of 4 models passed." in text
 
 
+def test_no_county_is_none(page):
+    text = page.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "in the basement, on the first floor in none." in text
+
+
+def test_every_file_is_described():
+    assert {*report.REQUIRED, *report.OPTIONAL} == set(results.TABLE_NOTES)
+
+
+def test_tenths_of_few_counties_are_said_to_be_single_counties(tmp_path):
+    tables = write_tables(tmp_path, ["pooled"])
+    scores = pd.read_csv(tables / "scores.csv")
+    more = [f"{name}_{kind}" for name in ("elpd", "rmse") for kind in ("loco", "kfold_county")]
+    rows = scores.iloc[:4].assign(score=more, value=-1.0)
+    pd.concat([scores, rows]).to_csv(tables / "scores.csv", index=False)
+    page = write_page(tmp_path, tables)
+    assert "A random tenth of so few counties is a single county" in page.text
+    assert "Whole county left out" in page.text
+    assert "A random tenth of the counties left out" not in page.text
+
+
 def test_sensitivity_is_said_in_words(page):
     assert "Look twice at sigma_beta in hierarchical_noncentered (prior-data conflict)" in page.text
     assert re.search(r"weighs most on sigma_beta in hierarchical_noncentered ?: 0\.080", page.text)
@@ -187,7 +208,7 @@ def test_sensitivity_is_said_in_words(page):
 
 def test_what_the_prior_takes_for_possible_is_said(page):
     assert "Above 1,000 pCi/L" in page.text
-    assert "No house of the State/EPA survey comes near 1,000 pCi/L." in page.text
+    assert "1,000 pCi/L is 250 times the level from which to act." in page.text
 
 
 def test_other_priors_are_compared(page):

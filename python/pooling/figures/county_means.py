@@ -32,14 +32,22 @@ from plotnine import (
 
 from pooling.drawing import draw
 from pooling.draws import Fit
-from pooling.panels import MARKERS_Y, by_model, caption, reach, side, spread_out, strip
+from pooling.panels import (
+    MARKERS_Y,
+    by_model,
+    caption,
+    reach,
+    side,
+    size_breaks,
+    spread_out,
+    strip,
+)
 from pooling.study import Figures
 from pooling.theme import DATA, MUTED, model_colours, theme_pooling
 
 DOTS = 400  # a panel
 SEEN, UNSEEN = "houses seen", "county left out"
 COLUMNS, PAIRED_COLUMNS = 4, 6
-BREAKS = [1, 10, 100]  # houses in the legend
 MARGIN = 0.05  # of the range, on every side
 INCHES_WIDE = 10
 
@@ -129,7 +137,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + facet_wrap("panel", ncol=columns)
         + coord_cartesian(xlim=ends, ylim=ends, expand=False)
         + scale_color_manual(model_colours(rows["model"]), guide=None)
-        + scale_size(range=(0.8, 5), breaks=BREAKS)
+        + scale_size(range=(0.8, 5), breaks=size_breaks(rows["houses"]))
         + scale_shape_manual(MARKERS_Y, guide=None)
         + labs(
             x="observed mean of the county's houses, log pCi/L",

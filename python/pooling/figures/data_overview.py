@@ -36,6 +36,7 @@ from pooling.theme import FLOORS, theme_pooling
 
 NAMED = 100
 WIDTH = 10
+LETTER = 0.09  # inches of a name's letter at the theme's size
 
 
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
@@ -80,6 +81,11 @@ def _bars(counties: pd.DataFrame) -> ggplot:
     totals = counties.groupby("county")["houses"].sum()
     first = counties[counties["floor"] == "first floor"].groupby("county")["houses"].sum()
     named = len(names) <= NAMED
+    room = (WIDTH - 1) / len(names)  # inches a name
+    if not named or names["county"].str.len().max() * LETTER < room:
+        ticks = element_text()
+    else:
+        ticks = element_text(rotation=90, size=float(np.clip(60 * room, 6, 9)), va="top")
     subtitle = (
         f"Houses: {totals.sum():,.0f}. Counties: {len(names):,}, of {totals.min():.0f} to "
         f"{totals.max():.0f} houses; {(first == 0).sum():,} of them without a house measured on "
@@ -105,7 +111,7 @@ def _bars(counties: pd.DataFrame) -> ggplot:
         + theme_pooling()
         + theme(
             figure_size=(WIDTH, 8),
-            axis_text_x=element_text(rotation=90, size=6, va="top") if named else element_text(),
+            axis_text_x=ticks,
             panel_grid_major_x=element_blank(),
             legend_position="top",
             legend_justification="left",

@@ -68,10 +68,22 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
             "LOO-PIT needs two houses that were left out one by one; "
             "set scores.pointwise = true in the study for it"
         )
-    bands = {n: ecdf_pit(np.zeros(n), COVERAGE, SIMULATIONS) for n in {*map(len, kept.values())}}
+    bands = {n: band(n) for n in {*map(len, kept.values())}}
     parts = [_line(fit, kept[fit.model], *bands[len(kept[fit.model])]) for fit in scored]
     rows = pd.concat(parts, ignore_index=True)
     return rows.assign(label=by_model(rows["label"], scored))
+
+
+def band(houses: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points inside 0 to 1, and the lower and upper end of the band of even values there.
+
+    At 0 and 1 the share of houses is known, and the band has no width: a single house
+    with a value of exactly 0 would be outside. arviz-stats 1 puts these two points out,
+    earlier versions do not.
+    """
+    points, _, low, high = ecdf_pit(np.zeros(houses), COVERAGE, SIMULATIONS)
+    inside = (points > 0) & (points < 1)
+    return points[inside], low[inside], high[inside]
 
 
 def pit_values(fit: Fit) -> np.ndarray:
@@ -86,7 +98,6 @@ def _line(
     fit: Fit,
     values: np.ndarray,
     points: np.ndarray,
-    _even: np.ndarray,
     low: np.ndarray,
     high: np.ndarray,
 ) -> pd.DataFrame:

@@ -28,14 +28,13 @@ from plotnine import (
 from pooling.drawing import draw
 from pooling.draws import Fit
 from pooling.errors import NothingToShow
-from pooling.panels import MARKERS_Y, caption, reach, side, some_of_each
+from pooling.panels import MARKERS_Y, caption, reach, side, size_breaks, some_of_each
 from pooling.soil import EFFECTS, estimates, line, name_panels, predicted, with_uranium
 from pooling.study import Figures
 from pooling.theme import MUTED, model_colours, story_order, theme_pooling
 
 SEGMENTS = 300  # a panel
 COLUMNS = 3
-BREAKS = [1, 10, 100]  # houses in the legend
 STATISTICS = ["without", "with", "soil"]
 
 
@@ -134,7 +133,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + geom_point(aes(y="with", shape="end", size="houses"), alpha=0.9, stroke=0)
         + facet_wrap("panel", ncol=columns, scales="free_y")
         + scale_color_manual(colours, guide=None)
-        + scale_size(range=(0.8, 4), breaks=BREAKS)
+        + scale_size(range=(0.8, 4), breaks=size_breaks(shown["houses"]))
         + scale_shape_manual(MARKERS_Y, guide=None)
         + labs(
             x="soil uranium of the county, log ppm",
