@@ -1,4 +1,4 @@
-"""Run stanc on every program, those of the draft folder included.
+"""Run stanc on every program, those of the draft folder included, and check all names.
 
 `python -m pooling.lint TOOLCHAIN.json stan`
 """
@@ -9,19 +9,23 @@ from pathlib import Path
 
 from pooling import cli
 from pooling.compile import stanc
-from pooling.contract import program_info
+from pooling.contract import program_info, refuse_reserved_names
 from pooling.errors import ProgramError
 
 
 def faults(programs: Path, cmdstan: Path) -> list[str]:
-    """What stanc has to say against the programs in a folder and below, one entry a program."""
+    """What is wrong with the programs and functions in a folder and below, each fault once."""
     found = []
-    for path in sorted(programs.rglob("*.stan")):
+    for path in sorted([*programs.rglob("*.stan"), *programs.rglob("*.stanfunctions")]):
         try:
-            program_info(stanc(cmdstan), path, programs)
+            # stanc 2.27 reads functions only as a part of a program.
+            if path.suffix == ".stan":
+                program_info(stanc(cmdstan), path, programs)
+            else:
+                refuse_reserved_names(path, programs)
         except ProgramError as error:
             found.append(str(error))
-    return found
+    return list(dict.fromkeys(found))
 
 
 def main(arguments: list[str] | None) -> None:

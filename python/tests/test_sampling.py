@@ -84,7 +84,7 @@ def test_start_is_forgotten_by_the_posterior():
     program, data = executable("pooled"), tiny_data()
     full = sample(program, data, cold, progress=False)
     inits = [{"mu_alpha": 1.0, "mu_beta": -0.5, "sigma": 0.5}] * 4
-    start = Start(full.step_size.mean(), full.metric.mean(axis=0).tolist(), inits)
+    start = Start(full.step_size.mean(), full.inv_metric.mean(axis=0).tolist(), inits)
     again = sample(program, data, warm, start=start, progress=False)
     for name in ("mu_alpha", "mu_beta", "sigma"):
         one, two = full.stan_variable(name), again.stan_variable(name)

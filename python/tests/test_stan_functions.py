@@ -37,7 +37,7 @@ data {
   int M;
   array[M] real free;
   array[M] real unit;
-  array[M] real upper;
+  array[M] real bound;
 }
 transformed data {
   array[size(occupied(cell_counts(county, floor_measure, J)[, 1]))] int filled
@@ -55,8 +55,8 @@ generated quantities {
   vector[M] spreads;
   vector[M] log_slopes;
   for (i in 1 : M) {
-    spreads[i] = spread(free[i], unit[i], upper[i]);
-    log_slopes[i] = spread_log_slope(free[i], unit[i], upper[i]);
+    spreads[i] = spread(free[i], unit[i], bound[i]);
+    log_slopes[i] = spread_log_slope(free[i], unit[i], bound[i]);
   }
   for (k in 1 : K) {
     lp[k] = county_marginal_lpdf(mean_y | houses, squares, mu_alpha[k], mu_beta[k],
@@ -115,7 +115,7 @@ def program(tmp_path_factory):
 
 def call(program, **changes):
     data = {"N": 8, "J": 4, "K": K, "county": COUNTY, "floor_measure": FLOOR, "y": Y} | SETTINGS
-    data |= {"M": len(FREE), "free": FREE, "unit": UNIT, "upper": UPPER}
+    data |= {"M": len(FREE), "free": FREE, "unit": UNIT, "bound": UPPER}
     return program.sample(
         data=json.loads(json.dumps(data | changes, default=np.ndarray.tolist)),
         fixed_param=True,
