@@ -42,7 +42,7 @@ TRUTH_CHAINS = 4
 THIN = 20  # draws of the prior from one truth to the next
 DIGITS = 9  # of truths: with six, the houses of a county with little spread are tied
 FEW = 10  # draws a chain that say little about their dependence
-REMEDY = "raise sampler.adapt_delta, or give [calibration] of the study narrower priors"
+REMEDY = "raise sampler.adapt_delta above 0.99, or give [calibration] of the study narrower priors"
 BY_COUNTY = ("alpha", "beta", "sigma")
 
 
