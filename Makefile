@@ -96,12 +96,13 @@ tables: $(tables)
 ## figures: reports/<study>/figures/*.svg and *.png
 figures: $(pictures)
 ## fits: posterior and prior of every model, checked
-fits: $(checked)
+fits: $(checked) $(plan)/gate
 ## scores: predictions of left-out houses, counties and tenths, by many refits
 scores: $(scored)
-## <model>: fit and check one model
+## <model>: fit and check one model, and say how it went
 .PHONY: $(MODELS)
 $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
+	@$(PYTHON) -m pooling.gate $<
 ## <figure>-plot: one figure, such as shrinkage-plot
 
 # Set-up.
@@ -120,6 +121,11 @@ $(prepared).json $(prepared).coords.json &: $(code)/prepare.py $(plan)/data.json
 	$(say)
 	$(run) $(given) -o $(prepared).json --coords $(prepared).coords.json
 
+# What figures single out is looked at before anything is fitted; an edit of it fits nothing.
+$(plan)/highlights: $(code)/highlights.py $(plan)/figures.json $(prepared).coords.json
+	$(say)
+	$(run) $(given) --study data/studies/$(STUDY).toml -o $@
+
 # Programs: the essence changes when the meaning does.
 $(PROGRAMS:%=stan/%): stan/%: $(code)/compile.py .build/programs/%.essence .build/toolchain.json $(code)/contract.py
 	$(say)
@@ -129,7 +135,7 @@ $(PROGRAMS:%=stan/%): stan/%: $(code)/compile.py .build/programs/%.essence .buil
 # intermediate: one that was deleted is made again.
 $(foreach file,fit.nc replications.nc diagnostics.json estimates.csv loo.csv left_out.csv scores.csv sensitivity.csv other_priors.csv,$(PROGRAMS:%=$(fits)/%/$(file))):
 
-$(fits)/%/fit.nc: $(code)/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(addprefix $(code)/,chains.py generate.py sampling.py)
+$(fits)/%/fit.nc: $(code)/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(addprefix $(code)/,chains.py generate.py sampling.py) | $(plan)/highlights
 	$(say)
 	$(run) $(given) --kept $(@D)/kept -o $@
 
@@ -137,19 +143,26 @@ $(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/check.py $(fits)/%/f
 	$(say)
 	$(run) $(given) -o $(@D)/diagnostics.json --estimates $(@D)/estimates.csv
 
+# All models are fitted before the gate says which failed. What is behind it waits for it, and is
+# not made again because it was.
+gated = | $(plan)/gate
+$(plan)/gate: $(code)/gate.py $(MODELS:%=$(fits)/%/diagnostics.json) $(plan)/chosen.json
+	$(say)
+	$(run) $(given) -o $@
+
 # Predictions of the survey's own houses, made again from the fit.
-$(fits)/%/replications.nc: $(code)/replicate.py stan/% $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json $(addprefix $(code)/,generate.py draws.py netcdf.py)
+$(fits)/%/replications.nc: $(code)/replicate.py stan/% $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json $(addprefix $(code)/,generate.py draws.py netcdf.py) $(gated)
 	$(say)
 	$(run) $(given) -o $@
 
 # Without some houses: from the fit's draws where they can be weighted, else by refits;
 # finished ones are kept in $(fits)/<model>/refits.
 on = $(SCHEDULER:%=--scheduler %)
-$(fits)/%/loo.csv: $(code)/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,importance.py generate.py refits.py check.py sampling.py draws.py netcdf.py program.py)
+$(fits)/%/loo.csv: $(code)/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,importance.py generate.py refits.py check.py sampling.py draws.py netcdf.py program.py) $(gated)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
 
-$(fits)/%/left_out.csv: $(code)/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,importance.py generate.py chains.py loo.py refits.py check.py sampling.py draws.py netcdf.py program.py)
+$(fits)/%/left_out.csv: $(code)/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,importance.py generate.py chains.py loo.py refits.py check.py sampling.py draws.py netcdf.py program.py) $(gated)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
 
@@ -157,11 +170,11 @@ $(fits)/%/scores.csv: $(code)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits
 	$(say)
 	$(run) $(given) -o $@
 
-$(fits)/%/sensitivity.csv: $(code)/sensitivity.py stan/% .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json $(fits)/%/diagnostics.json .build/packages.json $(addprefix $(code)/,check.py generate.py draws.py netcdf.py program.py)
+$(fits)/%/sensitivity.csv: $(code)/sensitivity.py stan/% .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json $(fits)/%/diagnostics.json .build/packages.json $(addprefix $(code)/,check.py generate.py draws.py netcdf.py program.py) $(gated)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
-$(fits)/%/other_priors.csv: $(code)/other_priors.py stan/% $(prepared).json $(plan)/sampler.json $(plan)/other_priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json $(addprefix $(code)/,sampling.py check.py draws.py netcdf.py)
+$(fits)/%/other_priors.csv: $(code)/other_priors.py stan/% $(prepared).json $(plan)/sampler.json $(plan)/other_priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json $(addprefix $(code)/,sampling.py check.py draws.py netcdf.py) $(gated)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
@@ -171,13 +184,14 @@ drawn_by := $(addprefix $(code)/,check.py densities.py drawing.py draws.py netcd
 $(foreach name,county_means coverage loo_pit model_comparison pareto_k,$(eval waits_$(name) := loo.csv left_out.csv))
 $(foreach name,ppc_county ppc_density ppc_stat prior_predictive,$(eval waits_$(name) := replications.nc))
 waits_other_priors := other_priors.csv
-shown     = $(if $(and $(TO),$(filter shrinkage,$1)),$(FROM) $(TO),$(MODELS))
+only_two  = $(and $(TO),$(filter shrinkage,$1))
+shown     = $(if $(call only_two,$1),$(FROM) $(TO),$(MODELS))
 chosen    = $(if $(filter shrinkage,$1),--from-model $(FROM) $(TO:%=--to-model %))
 beside    = $(if $(filter frequentist,$1),--frequentist $(reports)/tables/frequentist.csv)
 define figure
 .PHONY: $(subst _,-,$1)-plot
 $(subst _,-,$1)-plot: $(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png
-$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(code)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(foreach made,$(waits_$1),$(MODELS:%=$(fits)/%/$(made))) $(filter %.csv,$(call beside,$1)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows)
+$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(code)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(foreach made,$(waits_$1),$(MODELS:%=$(fits)/%/$(made))) $(filter %.csv,$(call beside,$1)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows) $(if $(call only_two,$1),,$(gated))
 	$$(say)
 	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) $(call beside,$1) -o $$(basename $$@).svg $$(basename $$@).png
 endef
@@ -222,7 +236,7 @@ endef
 $(foreach name,sbc sbc_coverage,$(eval $(call sbc_figure,$(name))))
 
 # Report.
-$(reports)/tables/scores.csv: $(code)/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(code)/,draws.py netcdf.py check.py score.py sensitivity.py)
+$(reports)/tables/scores.csv: $(code)/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(code)/,draws.py netcdf.py check.py score.py sensitivity.py) $(gated)
 	$(say)
 	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
 
@@ -230,7 +244,7 @@ $(reports)/tables/frequentist.csv: $(code)/frequentist.py $(prepared).json $(pre
 	$(say)
 	$(run) $(given) -o $@
 
-$(reports)/tables/published.csv: $(code)/published.py data/published.csv $(prepared).json $(prepared).coords.json $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(plan)/chosen.json $(code)/draws.py $(code)/netcdf.py
+$(reports)/tables/published.csv: $(code)/published.py data/published.csv $(prepared).json $(prepared).coords.json $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(plan)/chosen.json $(code)/draws.py $(code)/netcdf.py $(gated)
 	$(say)
 	$(run) $(given) -o $@
 

@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from pooling import gate
 from pooling.errors import DataError, NothingToShow, StudyError
 from pooling.netcdf import Groups, write_netcdf
 
@@ -330,13 +331,21 @@ def chosen_counties(fit: Fit, fips: Sequence[int], count: int) -> pd.DataFrame:
     return table.loc[list(fips)].reset_index()
 
 
-def open_fit(folder: Path) -> Fit:
+def open_fit(folder: Path, *, even_failed: bool = False) -> Fit:
     """Open a fit's folder; groups are read when they are first used.
+
+    Parameters
+    ----------
+    even_failed
+        Also a fit whose diagnostics failed although its study does not allow it to:
+        for what looks at the fit itself, and draws no conclusion from it.
 
     Raises
     ------
     DataError
         `fit.nc` is missing, damaged or not a fit.
+    DiagnosticsError
+        The fit failed its diagnostics; the message is the gate's.
     """
     path = Path(folder) / "fit.nc"
     try:
@@ -349,6 +358,8 @@ def open_fit(folder: Path) -> Fit:
         ) from None
     checked = path.with_name("diagnostics.json")
     found = json.loads(checked.read_text(encoding="utf-8")) if checked.is_file() else {}
+    if not even_failed:
+        gate.refuse_failed([found] if found else [])
     tables = [_read_scores(path.with_name(name), tree) for name in ("loo.csv", "left_out.csv")]
     others = path.with_name("other_priors.csv")
     tables.append(pd.read_csv(others) if others.is_file() else pd.DataFrame())

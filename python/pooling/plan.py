@@ -59,29 +59,36 @@ def programs(folder: Path) -> dict[str, str]:
 def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
     """Models of a study: those it names, or all whose data it provides.
 
+    Of programs that differ in their geometry alone, `<x>_centered` and `<x>_noncentered`,
+    the centered one is a lesson, and bound to fail where counties have few houses: it is a
+    model of studies that name it.
+
     Raises
     ------
     StudyError
         It names a model that has no program, or one whose data it does not provide.
     """
-    named = [*study.models.use, *study.models.allowed_to_fail]
-    for model in named:
+    wanted, allowed = study.models, list(study.models.allowed_to_fail)
+    for model in (*wanted.use, *wanted.also, *allowed):
         if model not in available:
             raise StudyError(
                 f"{path}: models: no program stan/{model}.stan; there are: {', '.join(available)}"
             )
     provided = provided_data(study)
     applying = [m for m, text in available.items() if not (INPUTS & {*declared(text)}) - provided]
-    for model in study.models.use:
+    for setting, model in [(key, m) for key in ("use", "also") for m in getattr(wanted, key)]:
         lacking = sorted((INPUTS & {*declared(available[model])}) - provided)
         if lacking:
             raise StudyError(
-                f"{path}: models.use: {model} needs {', '.join(lacking)}, which the study's data "
-                "and priors do not provide; add them or leave the model out"
+                f"{path}: models.{setting}: {model} needs {', '.join(lacking)}, which the "
+                "study's data and priors do not provide; add them or leave the model out"
             )
     if not applying:
         raise StudyError(f"{path}: no program applies; give it the priors of at least one")
-    return study.models.use or applying
+    twins = [m.removesuffix("_noncentered") for m in available if m.endswith("_noncentered")]
+    lessons = {f"{twin}_centered" for twin in twins}
+    default = [m for m in applying if m not in lessons or m in (*wanted.also, *allowed)]
+    return list(dict.fromkeys([*(wanted.use or default), *wanted.also]))
 
 
 def provided_data(study: Study) -> set[str]:

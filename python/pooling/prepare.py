@@ -14,7 +14,7 @@ import pandas as pd
 from pooling import cli
 from pooling.errors import StudyError
 from pooling.files import replacing
-from pooling.study import Data, Priors, read_section
+from pooling.study import Data, Priors, read_section, study_file
 from pooling.tables import Table, read_counties, read_houses
 
 ZERO = 0.1  # pCi/L, what stands for an activity of 0 or is added to every activity
@@ -280,13 +280,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--coords", type=Path, required=True, help="names of the positions, JSON")
     given = parser.parse_args(arguments)
     data, priors = read_section(Data, given.data), read_section(Priors, given.priors)
-    values, names = prepare(
-        given.output.stem,
-        data,
-        priors,
-        read_houses(given.houses, data.columns),
-        read_counties(given.counties, data.county_columns),
-    )
+    houses = read_houses(given.houses, data.columns)
+    counties = read_counties(given.counties, data.county_columns)
+    study = given.output.stem
+    try:
+        values, names = prepare(study, data, priors, houses, counties)
+    except StudyError as error:
+        raise StudyError(f"{study_file(study)}: {error}") from None
     for path, content in ((given.coords, names), (given.output, values)):
         with replacing(path) as draft:
             draft.write_text(json.dumps(content) + "\n", encoding="utf-8")

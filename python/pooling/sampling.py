@@ -20,7 +20,7 @@ from pooling.draws import Start
 from pooling.errors import DisturbedError, InterruptionError, SamplingError
 from pooling.files import is_full
 from pooling.generate import DIGITS, without_houses
-from pooling.study import Sampler
+from pooling.study import PRIOR_ADAPT_DELTA, Sampler
 
 # From outside; other signals are the program's own doing, or a person's at the terminal.
 KILLS = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE}
@@ -88,7 +88,7 @@ def sample(
         "parallel_chains": parallel_chains,
         "iter_warmup": settings.warmup,
         "iter_sampling": settings.prior_draws if prior else settings.draws,
-        "adapt_delta": settings.adapt_delta,
+        "adapt_delta": max(settings.adapt_delta, PRIOR_ADAPT_DELTA if prior else 0),
         "max_treedepth": settings.max_treedepth,
         "thin": thin,
         "sig_figs": DIGITS,

@@ -45,7 +45,7 @@ MAX_R_HAT = 1.05  # the gate's 1.01 is less than the noise of two short chains
 TRUTH_CHAINS = 4
 THIN = 20  # draws of the prior from one truth to the next
 FEW = 10  # draws a chain that say little about their dependence
-REMEDY = "raise sampler.adapt_delta, or give [calibration] of the study narrower priors"
+REMEDY = "raise sampler.adapt_delta above 0.99, or give [calibration] of the study narrower priors"
 BY_COUNTY = ("alpha", "beta", "sigma")
 
 

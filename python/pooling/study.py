@@ -8,8 +8,9 @@ import json
 import math
 import re
 import tomllib
+from inspect import isclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -62,7 +63,7 @@ Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 Flag = Annotated[bool, Strict()]
 Line = Annotated[str, AfterValidator(_line)]
-Fips = Annotated[Whole, BeforeValidator(_fips), Field(ge=1001, le=99999)]
+Fips = Annotated[Whole, BeforeValidator(_fips), Field(ge=1, lt=10**9)]
 # On the log scale e^1000000 and e^0.000001 are beyond any radon, and products stay finite.
 LARGEST, SMALLEST = 1e6, 1e-6
 Location = Annotated[Number, Field(ge=-LARGEST, le=LARGEST)]
@@ -210,15 +211,23 @@ class OtherPriors(Section):
     sets: dict[str, Priors] = {}
 
 
+# Scales near 0 are rare in a prior, and larger steps diverge there in one run of twenty.
+PRIOR_ADAPT_DELTA = 0.99
+
+
 class Sampler(Section):
-    """Settings of CmdStan's NUTS; the prior differs in its number of draws alone."""
+    """Settings of CmdStan's NUTS.
+
+    The prior has a number of draws of its own, and steps that are at least as small as
+    `PRIOR_ADAPT_DELTA` makes them.
+    """
 
     seed: Annotated[Whole, Field(ge=0, lt=2**31)]
     chains: Annotated[Whole, Field(ge=2, le=100)] = 4
     warmup: Annotated[Whole, Field(ge=100, le=1_000_000)] = 1000
     draws: Annotated[Whole, Field(ge=100, le=1_000_000)] = 1000
     prior_draws: Annotated[Whole, Field(ge=100, le=1_000_000)] = 1000
-    adapt_delta: Annotated[Number, Field(gt=0, lt=1)] = 0.8
+    adapt_delta: Annotated[Number, Field(gt=0, lt=1)] = 0.95
     max_treedepth: Annotated[Whole, Field(ge=1, le=20)] = 10
 
     def refits(self) -> tuple["Sampler", "Sampler", "Sampler"]:
@@ -247,10 +256,17 @@ class Scores(Section):
 
 
 class Models(Section):
-    """Which programs, and which of them are kept as bad examples, with the reason."""
+    """Which programs, and which of them are kept as bad examples, with the reason.
+
+    By default every program that applies to the study, but not the centered one of two that
+    differ in their geometry alone: it runs where `also` or `allowed_to_fail` names it.
+    """
 
     use: Annotated[list[str], AfterValidator(_once)] = Field(
         default=[], description="none: every program that applies"
+    )
+    also: Annotated[list[str], AfterValidator(_once)] = Field(
+        default=[], description="beside those of `use`, such as centered programs"
     )
     allowed_to_fail: dict[str, str] = {}
 
@@ -327,6 +343,11 @@ class Study(Section):
         return self.model_copy(update={"sampler": sampler})
 
 
+def study_file(name: str) -> Path:
+    """The file of a study, seen from the top folder, where make runs."""
+    return Path("data/studies") / f"{name}.toml"
+
+
 def read_study(path: Path) -> Study:
     """Read and validate a study file.
 
@@ -335,16 +356,17 @@ def read_study(path: Path) -> Study:
     StudyError
         The file is missing, is not TOML, or has an unknown key or a bad value.
     """
-    path = Path(path)
+    path, text = Path(path), ""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
+        table = tomllib.loads(text)
     except FileNotFoundError:
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.toml"))) or "none"
         raise StudyError(f"{path}: no such study; there are: {known}") from None
     except RecursionError:
         raise StudyError(f"{path}: not TOML: brackets are nested too deeply") from None
     except ValueError as error:  # Not TOML, not UTF-8, or a number of thousands of digits.
-        raise StudyError(f"{path}: not TOML: {error}") from None
+        raise StudyError(f"{path}: not TOML: {error}{_without_quotes(text, error)}") from None
     return _validated(Study, table, path)
 
 
@@ -357,11 +379,32 @@ def _validated(kind: type[S], table: dict, path: Path) -> S:
     try:
         return kind.model_validate(table)
     except ValidationError as error:
-        first = error.errors()[0]
+        errors = error.errors()
+        # A name that is misspelt is missing, too, under its right name.
+        first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
         setting = ".".join(map(str, first["loc"])) or "study"
         message = first["msg"]
         if first["type"] == "extra_forbidden":
-            message = "unknown setting; remove it or correct its name"
+            names = ", ".join(_section_at(kind, first["loc"][:-1]).model_fields)
+            message = f"unknown setting; remove it or correct its name; there are: {names}"
         elif first["type"] == "missing":
             message = "setting is missing; add it"
         raise StudyError(f"{path}: {setting}: {message}") from None
+
+
+def _section_at(kind: type[Section], place: tuple[int | str, ...]) -> type[Section]:
+    """The section in which a setting stands, by the names on the way to it."""
+    for name in place:
+        # A section, or an optional one; names of sets of priors are the user's own.
+        if field := kind.model_fields.get(str(name)):
+            inner = [field.annotation, *get_args(field.annotation)]
+            kind = next(one for one in inner if isclass(one) and issubclass(one, Section))
+    return kind
+
+
+def _without_quotes(text: str, error: Exception) -> str:
+    """A hint, if TOML cannot be read because a text has no quotes."""
+    place = re.search(r"Invalid value \(at line (\d+), column (\d+)\)", str(error))
+    if place and text.splitlines()[int(place[1]) - 1][int(place[2]) - 1 :][:1].isalpha():
+        return '; text needs quotes, as in title = "Radon in Iowa"'
+    return ""

@@ -32,7 +32,10 @@ WHOLE = Check(
     lambda x: (x == x.round()) & (x.abs() < 1e9), error="is not a whole number; correct it"
 )
 ONCE = Check(lambda x: ~x.duplicated(), error="is there twice; remove or renumber one of the rows")
-CODE = Check(lambda x: x >= 1, error="is not a county code; give the FIPS code, like 27001")
+CODE = Check(
+    lambda x: x >= 1,
+    error="is not a county code; give a whole number from 1, such as the FIPS code",
+)
 NAME = [
     Check(
         lambda x: ~x.isin([name for name in x.unique() if UNPRINTABLE.search(str(name))]),
@@ -236,6 +239,11 @@ def _refuse_nul(path: Path) -> None:
 
 
 def _require(path: Path, header: list[str], columns: Mapping[str, str], setting: str) -> None:
+    if len(header) == 1 and (mark := re.search(r"[;\t|]", header[0])):
+        raise DataError(
+            f"{path}: line 1: columns are separated by {mark[0]!r}; save the table with commas "
+            "between columns, and points in decimal numbers"
+        )
     for ours, theirs in columns.items():
         if header.count(theirs) == 1:
             continue

@@ -190,7 +190,7 @@ def limit(number: int) -> float:
 
 def verify(folder: Path, present: Present) -> dict:
     """One row of the table."""
-    fit, record = open_fit(folder), read_record(folder)
+    fit, record = open_fit(folder, even_failed=True), read_record(folder)
     stored = fit.tree["posterior"].to_dataset().load()
     with tempfile.TemporaryDirectory() as scratch:
         try:

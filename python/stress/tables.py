@@ -197,7 +197,7 @@ def _shapes() -> list[Case]:
         ),
         refusal(
             "semicolons for commas",
-            "line 1: no column house_id; the columns are house_id;state",
+            "line 1: columns are separated by ';'; save the table with commas",
             Tables(HOUSES.replace(",", ";")),
         ),
         refusal(
@@ -423,12 +423,12 @@ def _edges() -> list[Case]:
         ),
         refusal(
             "no house of the study's state",
-            "data.states: no house of WI in houses.csv",
+            "data/studies/trial.toml: data.states: no house of WI in houses.csv",
             Tables(data={"states": ["WI"]}),
         ),
         refusal(
             "every floor dropped",
-            "data: no house of houses.csv is left",
+            "data/studies/trial.toml: data: no house of houses.csv is left",
             Tables(data={"floors": {}, "drop_floors": [0, 1]}),
         ),
     ]

@@ -150,6 +150,8 @@ class Project:
 
 def label(words: list[str]) -> str:
     """`fit pooled` for a stage of one model, `figures.trace` for any other."""
+    if "-o" not in words:  # The gate, asked for one model.
+        return f"{words[0]} {Path(words[1]).parent.name}"
     stage, output = words[0], Path(words[words.index("-o") + 1])
     model = {"compile": output.name, "prepare": None}.get(stage, output.parent.name)
     of_one_model = stage in (

@@ -17,6 +17,7 @@ from pooling.errors import SetupError
 FIRST = "5081,MN,27001,1,2.2\n"  # the first house of Minnesota
 STUDY = "data/studies/minnesota.toml"
 HOUSES = "data/households.csv"
+ALSO = 'also = ["varying_intercept_centered"]'
 
 
 @pytest.fixture(scope="session")
@@ -107,7 +108,7 @@ def test_corrected_table_is_taken_up(project):
     ("old", "new", "wanted"),
     [
         ("[sampler]", "[sampler]\nthin = 2", "sampler.thin: unknown setting; remove it"),
-        ("[models.", '[models]\nuse = ["poled"]\n[models.', "models: no program stan/poled.stan;"),
+        ("also =", 'use = ["poled"]\nalso =', "models: no program stan/poled.stan;"),
         ('states = ["MN"]', 'houses = "gone.csv"', "no table data/studies/gone.csv; paths are"),
     ],
 )
@@ -120,7 +121,25 @@ def test_wrong_study(project, old, new, wanted):
 def test_study_that_fits_no_house(project):
     project.edit(STUDY, 'states = ["MN"]', 'states = ["MM"]')
     error, _ = only_error(project, "data/prepared/minnesota.json")
-    assert error.startswith("error: data.states: no house of MM in data/households.csv; ")
+    assert error.startswith(f"error: {STUDY}: data.states: no house of MM in data/households.csv; ")
+
+
+def test_counties_of_figures_that_the_study_does_not_have(project):
+    """The small table has houses of AITKIN (27001) and ANOKA (27003) alone."""
+    project.edit(STUDY, "lines = [27021, 27035, 27047]", "lines = [27001, 27_021,\n  27047]")
+    project.edit(STUDY, "panels = [27073, 27001,", "panels = [27001, 99]  # [27003,")
+    text = (project.folder / STUDY).read_text().splitlines()
+    first = next(i for i, line in enumerate(text, start=1) if line.startswith("lines"))
+    error, said = only_error(project, ".build/minnesota/highlights")
+    assert error == f"error: {STUDY}: [figures] names counties that the study does not have:"
+    wrong = [line for line in said.splitlines() if line.startswith("  - ")]
+    assert wrong == [
+        f"  - line {first}: figures.lines: 27021",
+        f"  - line {first + 1}: figures.lines: 27047",
+        f"  - line {first + 2}: figures.panels: 99",
+        f"  - line {first + 3}: figures.funnel: 27021",
+    ]
+    assert "The study's counties are 27001, 27003" in said
 
 
 @pytest.fixture
@@ -195,7 +214,7 @@ def test_no_cmdstan_and_no_network(project, tmp_path):
 
 def drawn_over_a_file(project, tmp_path):
     """A project where only the figure is missing, with a real fit of the time that make expects."""
-    project.edit(STUDY, "[models.", '[models]\nuse = ["pooled"]\n[models.')
+    project.edit(STUDY, ALSO, 'use = ["pooled"]')
     project.with_stub(Path(project.variables["CMDSTAN"])).built("caterpillar-plot")
     write_results(tmp_path, "pooled")
     for name in ("fit.nc", "diagnostics.json", "estimates.csv"):

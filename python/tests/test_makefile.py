@@ -9,7 +9,7 @@ import shutil
 import subprocess
 
 import pytest
-from project import ROOT, Project, copy_project, fake_cmdstan
+from project import ROOT, Project, copy_project, fake_cmdstan, label
 
 from pooling.plan import models_of, programs
 from pooling.study import read_study
@@ -24,7 +24,7 @@ LEFT_OUT = {
     for name in ("county_means", "coverage", "loo_pit", "model_comparison", "pareto_k")
 }
 SHOWN = FIGURES | {"results", "published", "report"}
-PREPARED = {"prepare", "frequentist"}
+PREPARED = {"prepare", "highlights", "frequentist"}
 SCORED = ("check", "loo", "leave_out", "score", "sensitivity", "other_priors")
 
 
@@ -33,7 +33,7 @@ def of(models, *stages):
 
 
 def refit(*models):
-    return of(models, "fit", *SCORED) | SHOWN
+    return of(models, "fit", *SCORED) | {"gate"} | SHOWN
 
 
 @pytest.fixture(scope="session")
@@ -121,8 +121,8 @@ def test_edited_include_refits_what_includes_it(project):
             id="response",
         ),
         pytest.param(
-            "[models.allowed",
-            '[scores]\nleave_out = ["loco"]\n\n[models.allowed',
+            "[models]",
+            '[scores]\nleave_out = ["loco"]\n\n[models]',
             of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "report"},
             id="schemes",
         ),
@@ -132,9 +132,13 @@ def test_edited_include_refits_what_includes_it(project):
             of(MODELS, "other_priors") | {"figures.other_priors", "results", "report"},
             id="other priors",
         ),
-        pytest.param("funnel = 27021", "funnel = 27035", FIGURES | {"report"}, id="figures"),
+        pytest.param(
+            "funnel = 27021", "funnel = 27035", FIGURES | {"highlights", "report"}, id="figures"
+        ),
         pytest.param('title = "Radon in', 'title = "Radon of', {"report"}, id="title"),
-        pytest.param('"kept to show', '"shows', of(MODELS, *SCORED) | SHOWN, id="allowed"),
+        pytest.param(
+            '"kept to show', '"shows', of(MODELS, *SCORED) | {"gate"} | SHOWN, id="allowed"
+        ),
     ],
 )
 def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
@@ -161,7 +165,9 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("refits", of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "report"}),
         ("leave_out", of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "report"}),
         ("score", of(MODELS, "score") | {"results", "report"}),
-        ("draws", of(MODELS, *SCORED) | SHOWN),
+        ("draws", of(MODELS, *SCORED) | {"gate"} | SHOWN),
+        ("gate", {"gate"}),
+        ("highlights", {"highlights"}),
         ("sampling", refit(*MODELS)),
         ("prepare", PREPARED | refit(*MODELS)),
         ("tables", PREPARED | refit(*MODELS)),
@@ -252,7 +258,7 @@ def test_edited_table_is_prepared_again(project):
             "data/fits/minnesota/pooled/loo.csv",
             {"loo pooled", "score pooled", "results", "report"} | LEFT_OUT,
         ),
-        ("data/fits/minnesota/pooled/estimates.csv", of(["pooled"], *SCORED) | SHOWN),
+        ("data/fits/minnesota/pooled/estimates.csv", of(["pooled"], *SCORED) | {"gate"} | SHOWN),
         ("data/fits/minnesota/pooled/fit.nc", refit("pooled")),
         ("data/prepared/minnesota.coords.json", PREPARED | refit(*MODELS)),
         ("stan/pooled", {"compile pooled"} | refit("pooled")),
@@ -269,15 +275,15 @@ def test_new_program_appears_everywhere_and_disappears_again(project):
     likelihood = (stan / "pooled.stan").read_text().replace("mu_beta * x", "mu_beta * x / 2")
     (stan / "foo.stan").write_text(likelihood)
     stages = project.stages("all")
-    assert {s[0] for s in stages} == {"compile", "fit", *SCORED} | SHOWN
+    assert {s[0] for s in stages} == {"compile", "fit", "gate", *SCORED} | SHOWN
     for stage in stages:
         shows_all = stage[0] in SHOWN - {"report", "published"}
         assert ("data/fits/minnesota/foo" in stage) == shows_all, stage[0]
-    assert project.built("foo") == set()
+    assert project.built("foo") == {"gate foo"}, "which says how it went"
 
     (stan / "foo.stan").unlink()
     stages = project.stages("all")
-    assert {s[0] for s in stages} == SHOWN
+    assert {s[0] for s in stages} == SHOWN | {"gate"}
     assert not [word for stage in stages for word in stage if "foo" in word]
     assert "No rule to make target 'foo'" in project.run("foo").stderr
 
@@ -298,7 +304,9 @@ def test_seed_refits_and_the_studys_own_refits_again(project):
 
 def test_other_study_has_folders_of_its_own(project):
     stages = project.stages("all", "STUDY=post")
-    assert {s[0] for s in stages} == {*PREPARED, "fit", *SCORED} | SHOWN, "programs are shared"
+    assert {s[0] for s in stages} == {*PREPARED, "fit", "gate", *SCORED} | SHOWN, (
+        "programs are shared"
+    )
     words = {word for stage in stages for word in stage}
     assert not [word for word in words if "minnesota" in word]
     assert project.built("all", "STUDY=minnesota") == set()
@@ -323,8 +331,32 @@ def test_arrows_need_two_fits(project):
 
 def test_one_model_is_a_target(project):
     shutil.rmtree(project.folder / "data/fits")
-    assert project.built("per_county") == of(["per_county"], "fit", "check")
-    assert project.built("fits") == of(MODELS - {"per_county"}, "fit", "check")
+    assert project.built("per_county") == of(["per_county"], "fit", "check", "gate")
+    assert project.built("fits") == of(MODELS - {"per_county"}, "fit", "check") | {"gate"}
+
+
+def test_one_message_comes_after_all_fits_and_before_what_needs_them(project):
+    shutil.rmtree(project.folder / "data/fits")
+    stages = project.stages("all", "-j4", fails=True, FAIL="pooling.gate")
+    made = {label(words) for words in stages}
+    assert made - {"frequentist"} == of(MODELS, "fit", "check") | {"gate"}
+    assert label(stages[-1]) == "gate" or "frequentist" in made
+    # Nothing is fitted again, and arrows between two models need no other.
+    assert project.built("all", "-k", fails=True, FAIL="pooling.gate") <= {"gate", "frequentist"}
+    arrows = project.built("shrinkage-plot", "FROM=pooled", f"TO={CENTERED}", FAIL="pooling.gate")
+    assert arrows == {"figures.shrinkage"}
+
+
+def test_counties_of_figures_are_looked_at_before_anything_is_fitted(project):
+    shutil.rmtree(project.folder / "data/fits")
+    project.edit("data/studies/minnesota.toml", "funnel = 27021", "funnel = 1")
+    made = project.built("all", "-k", fails=True, FAIL="pooling.highlights")
+    assert made <= {"highlights", "frequentist"}
+
+
+def test_what_passed_is_not_made_again_when_the_gate_is(project):
+    (project.folder / ".build/minnesota/gate").unlink()
+    assert project.built("all") == {"gate"}
 
 
 def test_every_figure_is_a_target(project):
@@ -404,7 +436,7 @@ def test_failing_fit_does_not_stop_others_that_are_to_go_on(project):
     project.stages("fits", "-k", fails=True, FAIL="pooling.fit stan/pooled")
     fitted = {path.parent.name for path in project.folder.glob("data/fits/minnesota/*/fit.nc")}
     assert fitted == MODELS - {"pooled"}
-    assert project.built("fits") == of(["pooled"], "fit", "check")
+    assert project.built("fits") == of(["pooled"], "fit", "check") | {"gate"}
 
 
 @pytest.mark.parametrize("jobs", ["-j1", "-j8"])

@@ -172,6 +172,38 @@ def test_models_are_those_named_else_those_that_apply(folder):
     assert models_of(read_study(path), path, available) == ["nested"]
 
 
+def test_centered_twin_is_a_model_where_it_is_named(folder):
+    path = folder / "data/studies/trial.toml"
+    for name in ("x_centered", "x_noncentered", "alone_centered"):
+        (folder / f"stan/{name}.stan").write_text(COUNTY)
+    available = programs(folder / "stan")
+    others = ["alone_centered", "pooled", "x_noncentered"]
+    assert models_of(read_study(path), path, available) == others
+    named = ["alone_centered", "pooled", "x_centered", "x_noncentered"]
+    edit(folder, "[models]", '[models]\nalso = ["x_centered"]')
+    assert models_of(read_study(path), path, available) == named
+    edit(folder, 'also = ["x_centered"]', 'use = ["pooled"]\nalso = ["x_centered"]')
+    assert models_of(read_study(path), path, available) == ["pooled", "x_centered"]
+    edit(folder, 'use = ["pooled"]\nalso = ["x_centered"]', 'allowed_to_fail.x_centered = "why"')
+    assert models_of(read_study(path), path, available) == named
+
+
+@pytest.mark.parametrize(
+    ("name", "lessons"),
+    [
+        ("minnesota", {"hierarchical_centered", "varying_intercept_centered"}),
+        ("gelman_hill", {"hierarchical_centered", "varying_intercept_centered"}),
+        ("post", {"hierarchical_centered"}),
+        ("indiana", set()),
+        ("survey", set()),
+    ],
+)
+def test_shipped_studies_show_the_centered_programs_that_they_are_about(name, lessons):
+    path = ROOT / f"data/studies/{name}.toml"
+    models = models_of(read_study(path), path, programs(ROOT / "stan"))
+    assert {model for model in models if model.endswith("_centered")} == lessons
+
+
 @pytest.mark.parametrize("stem", ["test", "clean", "two words", "a-b", "1st", "_x", "é"])
 def test_program_needs_a_name_that_make_can_use(folder, stem):
     (folder / f"stan/{stem}.stan").write_text(COUNTY)
@@ -230,6 +262,9 @@ def test_model_asked_for_without_its_data_is_an_error(folder):
     (folder / "stan/soil.stan").write_text("data { int J; vector[J] log_uranium; }")
     edit(folder, "[models]", '[models]\nuse = ["soil"]')
     with pytest.raises(StudyError, match=r"models\.use: soil needs log_uranium, which the study"):
+        run()
+    edit(folder, 'use = ["soil"]', 'also = ["soil"]')
+    with pytest.raises(StudyError, match=r"models\.also: soil needs log_uranium, which the study"):
         run()
 
 

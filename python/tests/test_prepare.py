@@ -345,7 +345,7 @@ def test_command_line_writes_both_files_or_none(tmp_path):
 
     before = output.read_bytes(), coords.read_bytes()
     data.write_text('{"states": ["XX"]}', encoding="utf-8")
-    with pytest.raises(StudyError, match="no house of XX"):
+    with pytest.raises(StudyError, match=r"^data/studies/.*no house of XX"):
         main(command)
     assert (output.read_bytes(), coords.read_bytes()) == before
     assert sorted(file.name for file in output.parent.iterdir()) == [coords.name, output.name]

@@ -13,7 +13,7 @@ from programs import ROOT, executable, study_data
 from statsmodels.regression.mixed_linear_model import MixedLMParams
 
 from pooling.chains import read_chains
-from pooling.check import gate
+from pooling.check import examine
 from pooling.draws import Fit
 from pooling.fit import as_tree
 from pooling.prepare import prepare
@@ -114,7 +114,7 @@ def fit(stem: str, study: str, **changes: object) -> tuple[Fit, dict, pd.DataFra
     chains = sample(executable(stem), data, settings, progress=False, take=read_chains)
     tree = as_tree(chains, chains, data, coords)
     tree.attrs.update(model=stem, study=study, response=coords["response"])
-    found, estimates = gate(Fit(tree, {}), {}, settings.max_treedepth)
+    found, estimates = examine(Fit(tree, {}), {}, settings)
     return Fit(tree, found), found, estimates.set_index(["parameter", "county"])
 
 

@@ -307,22 +307,22 @@ def tries(monkeypatch):
 
 def test_a_refit_that_was_too_short_is_tried_longer(tries):
     found, efforts = tries(lambda settings: stub_run(shift=float(settings.draws == 500)))
-    assert [(effort.draws, effort.adapt_delta) for effort in efforts] == [(500, 0.8), (600, 0.8)]
+    assert [(effort.draws, effort.adapt_delta) for effort in efforts] == [(500, 0.95), (600, 0.95)]
     assert found["elpd"] == pytest.approx([-1.5])
     assert found["converged"] == [True]
 
 
 def test_a_refit_that_still_disagrees_is_tried_with_care(tries):
-    found, efforts = tries(lambda settings: stub_run(shift=float(settings.adapt_delta < 0.9)))
-    assert [effort.adapt_delta for effort in efforts] == [0.8, 0.8, 0.99]
+    found, efforts = tries(lambda settings: stub_run(shift=float(settings.adapt_delta < 0.99)))
+    assert [effort.adapt_delta for effort in efforts] == [0.95, 0.95, 0.99]
     assert found["converged"] == [True]
 
 
-@pytest.mark.parametrize(("divergences", "adapt_deltas"), [(10, [0.8, 0.99]), (11, [0.8])])
+@pytest.mark.parametrize(("divergences", "adapt_deltas"), [(10, [0.95, 0.99]), (11, [0.95])])
 def test_divergences_ask_for_care_at_once_and_many_for_none(tries, divergences, adapt_deltas):
     # 2 chains x 500 draws: more than one in a hundred are eleven.
     _, efforts = tries(
-        lambda settings: stub_run(divergences=divergences * (settings.adapt_delta < 0.9))
+        lambda settings: stub_run(divergences=divergences * (settings.adapt_delta < 0.99))
     )
     assert [effort.adapt_delta for effort in efforts] == adapt_deltas
 

@@ -57,6 +57,13 @@ def test_prior_has_its_own_number_of_draws():
     assert run.num_draws_sampling == 130
 
 
+@pytest.mark.parametrize(("asked", "used"), [(0.8, 0.99), (0.995, 0.995)])
+def test_steps_are_small_in_the_prior_whatever_the_study_asks_for(asked, used):
+    settings = quick(adapt_delta=asked)
+    run = sample(executable("pooled"), tiny_data(), settings, prior_only=True, progress=False)
+    assert run.metadata.cmdstan_config["delta"] == used
+
+
 def test_switches_come_from_the_call_not_from_the_data():
     data = tiny_data(prior_only=1, pointwise=0)
     run = sample(executable("pooled"), data, quick(), progress=False)

@@ -51,6 +51,11 @@ def test_what_is_left_out_has_a_default(study):
     assert (found.priors.sigma_alpha.scale, found.priors.sigma_alpha.upper) == (math.inf, 100)
     assert (found.sampler.chains, found.sampler.warmup, found.sampler.draws) == (4, 1000, 1000)
     assert (found.figures.funnel, found.figures.lines) == (27021, [])
+    assert found.sampler.adapt_delta == 0.95
+
+
+def test_county_codes_begin_with_1(study):
+    assert study("funnel = 27021", "funnel = 1\nlines = [1, 2]").figures.lines == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -58,6 +63,29 @@ def test_what_is_left_out_has_a_default(study):
     [
         ('title = "A study"', "", "title: setting is missing; add it"),
         ("[sampler]\nseed = 1", "", "sampler: setting is missing; add it"),
+        (
+            "[sampler]",
+            "[smapler]",
+            "smapler: unknown setting; remove it or correct its name; there",
+        ),
+        (
+            "scale = 2, upper = 3",
+            "sd = 2",
+            "priors.sigma_beta.sd: unknown setting; remove it or correct its name; "
+            "there are: scale, upper",
+        ),
+        (
+            "[sampler]",
+            "[other_priors.wide]\nsigma = { sd = 2 }\n[sampler]",
+            "other_priors.wide.sigma.sd: unknown setting; remove it or correct its name; "
+            "there are: scale, upper",
+        ),
+        (
+            '"A study"',
+            "A study",
+            "not TOML: Invalid value (at line 1, column 9); text needs quotes, as in title =",
+        ),
+        ('["MN"]', "[MN]", "not TOML: Invalid value (at line 3, column 11); text needs quotes"),
         ("loc = 1, scale = 10", "loc = 1", "priors.beta.scale: setting is missing; add it"),
         ("seed = 1", "seed = 1\ndrawz = 5", "sampler.drawz: unknown setting; remove it"),
         (
@@ -95,7 +123,7 @@ def test_what_is_left_out_has_a_default(study):
         ("loc = 1, scale = 10", "scale = inf", "priors.beta.scale: Input should be less"),
         ("loc = 1, scale = 10", "scale = -10", "priors.beta.scale: Input should be greater"),
         ("funnel = 27021", 'funnel = "CASS"', "figures.funnel: Input should be a valid integer"),
-        ("funnel = 27021", "funnel = 21", "figures.funnel: Input should be greater"),
+        ("funnel = 27021", "funnel = 0", "figures.funnel: Input should be greater"),
         ("seed = 1", "seed = 1 2", "not TOML: "),
         ("seed = 1", "seed = 1\nseed = 2", "not TOML: "),
     ],
