@@ -139,7 +139,7 @@ $(fits)/%/fit.nc: $(code)/fit.py stan/% .build/programs/%.essence $(prepared).js
 	$(say)
 	$(run) $(given) --kept $(@D)/kept -o $@
 
-$(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/check.py $(fits)/%/fit.nc $(plan)/models.json $(plan)/sampler.json $(code)/draws.py $(code)/netcdf.py
+$(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/check.py stan/% $(fits)/%/fit.nc $(prepared).json $(plan)/models.json $(plan)/sampler.json $(addprefix $(code)/,draws.py generate.py likelihood.py netcdf.py)
 	$(say)
 	$(run) $(given) -o $(@D)/diagnostics.json --estimates $(@D)/estimates.csv
 

@@ -1,6 +1,6 @@
 r"""Diagnose a fit's posterior and prior, and summarise every parameter.
 
-    python -m pooling.check FIT/fit.nc MODELS.json SAMPLER.json \
+    python -m pooling.check stan/M FIT/fit.nc DATA.json MODELS.json SAMPLER.json \
         -o FIT/diagnostics.json --estimates FIT/estimates.csv
 
 R-hat and effective sample sizes are those of Vehtari, Gelman, Simpson, Carpenter
@@ -18,10 +18,12 @@ import arviz_stats
 import numpy as np
 import pandas as pd
 import xarray as xr
+from cmdstanpy import disable_logging
 
 from pooling import cli
 from pooling.draws import Fit, open_fit
 from pooling.files import replacing
+from pooling.likelihood import check_likelihood
 from pooling.study import Models, Sampler, read_section
 
 MIN_E_BFMI = 0.3
@@ -230,13 +232,20 @@ def _estimates(summary: pd.DataFrame, fit: Fit) -> pd.DataFrame:
 
 
 def main(arguments: list[str] | None) -> None:
-    """Check one fit; one that does not pass is recorded like any other."""
-    parser = cli.stage(__doc__, "fit", "models", "sampler")
+    """Check one fit; one that does not pass is recorded like any other.
+
+    A program whose two likelihoods are not the same is refused; see `pooling.likelihood`.
+    """
+    parser = cli.stage(__doc__, "executable", "fit", "data", "models", "sampler")
     parser.add_argument("--estimates", type=Path, required=True)
     given = parser.parse_args(arguments)
     fit = open_fit(given.fit.parent, even_failed=True)
     allowed = read_section(Models, given.models).allowed_to_fail
-    found, estimates = examine(fit, allowed, read_section(Sampler, given.sampler))
+    settings = read_section(Sampler, given.sampler)
+    data = json.loads(given.data.read_text(encoding="utf-8"))
+    disable_logging()
+    check_likelihood(fit, given.executable.resolve(), data, settings.seed)
+    found, estimates = examine(fit, allowed, settings)
     with replacing(given.output) as draft:
         draft.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     with replacing(given.estimates) as draft:
