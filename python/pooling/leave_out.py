@@ -22,13 +22,12 @@ import numpy as np
 import pandas as pd
 from cmdstanpy import disable_logging
 
-from pooling import cli, sampling
-from pooling.chains import Chains, read_chains
+from pooling import cli
 from pooling.check import MAX_PARETO_K
 from pooling.draws import BY_HOUSE, FOLDS, Fit, open_fit
 from pooling.files import replacing
 from pooling.generate import SCORED, evenly_spaced, flat, generate, to_predict
-from pooling.importance import double_counties, weighted_scores, weights_of
+from pooling.importance import double_counties, sample_extended, weighted_scores, weights_of
 from pooling.loo import BLOCK
 from pooling.program import declared
 from pooling.refits import SCORES, Program, read_program, run_refits, score_predicted
@@ -105,7 +104,7 @@ def weighted_counties(
     by_county = [name for name in fit.parameters if "county" in posterior[name].dims]
     doubled = double_counties(data, range(1, data["J"] + 1))
     if by_county or "alpha" not in generated:
-        sampled = with_doubles(program, doubled, settings)
+        sampled = sample_extended(program.executable, doubled, settings)
     else:
         kept = evenly_spaced(posterior, SCORED).compute().transpose("chain", "draw", ...)
         sampled = {name: kept[name].values for name in fit.parameters}
@@ -127,20 +126,6 @@ def weighted_counties(
         names = [f"county {j}" for j in county]
         parts.append(scores.assign(fold=names, pareto_k=k[county - 1], converged=sound))
     return pd.concat(parts, ignore_index=True).assign(house=fit.houses["house"], refitted=False)
-
-
-def with_doubles(
-    program: Program, doubled: dict, settings: Sampler
-) -> dict[str, np.ndarray] | None:
-    """Draws (chain, draw, ...) of a program with doubled counties; None if they diverge."""
-    draws = max(settings.draws, -(-SCORED // settings.chains))
-    for care in ({}, {"adapt_delta": max(0.99, settings.adapt_delta)}):
-        effort = settings.model_copy(update={"draws": min(draws, 2000), **care})
-        chains: Chains = sampling.sample(program.executable, doubled, effort, take=read_chains)
-        if not chains.statistics["diverging"].any():
-            step = max(1, chains.statistics["lp"].size // SCORED)
-            return {name: values[:, ::step] for name, values in chains.variables.items()}
-    return None
 
 
 def leave_out(
