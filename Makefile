@@ -8,6 +8,8 @@ SEED    ?=#              seed of the sampler instead of the study's own
 SCHEDULER ?=#            dask scheduler that refits run on, tcp://...; none: this machine
 STALL   ?= 600#          seconds without processor time after which a chain is stopped
 SIMS    ?= 200#          simulations of each model for sbc
+HOUSES  ?=#              table of houses to predict, a CSV file
+MODEL   ?=#              model that predicts them; none: the one that answers in the report
 PYTHON3 ?= python3#      Python 3.11 or later, to make the environment with
 
 SHELL       := /bin/bash
@@ -22,8 +24,8 @@ endif
 
 # What is given becomes part of commands: nothing in it may be one, for make or for the shell.
 commands := $$ ` ' " \ ; & | < > ( ) { } [ ] * ? ! ~ % \#
-$(foreach name,STUDY FROM TO SEED SCHEDULER STALL SIMS,$(foreach mark,$(commands),$(if $(findstring $(mark),$(value $(name))),\
-  $(error error: $(name)=$(value $(name)): holds $(mark); give a name or a number))))
+$(foreach name,STUDY FROM TO SEED SCHEDULER STALL SIMS HOUSES MODEL,$(foreach mark,$(commands),$(if $(findstring $(mark),$(value $(name))),\
+  $(error error: $(name)=$(value $(name)): holds $(mark); give a plain name, number or path))))
 ifneq ($(words $(STUDY))$(findstring /,$(STUDY))$(findstring :,$(STUDY))$(filter .%,$(STUDY)),1)
 $(error error: STUDY="$(STUDY)": give the name of one study, as in data/studies/<study>.toml)
 endif
@@ -68,7 +70,7 @@ help:
 	@printf 'variables:\n'; sed -n 's/^\([A-Z0-9]*\) *?= *\(.*\)# *\(.*\)/  \1=\2\t\3/p' Makefile | column -t -s "$$(printf '\t')"
 
 # What cannot be read would stop make before it could be made again.
-unreadable = $(shell grep -qsvE '^[A-Z]+ := ' $1 && rm -f $1)
+unreadable = $(shell grep -qsvE '^[A-Z_]+ := ' $1 && rm -f $1)
 ifneq ($(filter-out help clean lint,$(or $(MAKECMDGOALS),help)),)
 $(call unreadable,$(plan)/plan.mk)
 $(if $(environment),$(shell .venv/bin/python -I -S -c '' 2>/dev/null || rm -f .venv/ready))
@@ -114,10 +116,10 @@ $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
 	@$(PYTHON) -m pooling.cmdstan -o $@
 
 $(plan)/plan.mk: FORCE | $(environment)
-	@$(PYTHON) -m pooling.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) --arrows "$(FROM) $(TO)" --seals $(seals) --sources $(sources) $(HOUSES) $(COUNTIES) -o $@
+	@$(PYTHON) -m pooling.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) --arrows "$(FROM) $(TO)" --seals $(seals) --sources $(sources) $(HOUSE_TABLE) $(COUNTY_TABLE) -o $@
 
 # Data.
-$(prepared).json $(prepared).coords.json &: $(code)/prepare.py $(plan)/data.json $(plan)/priors.json $(HOUSES) $(COUNTIES) $(code)/tables.py
+$(prepared).json $(prepared).coords.json &: $(code)/prepare.py $(plan)/data.json $(plan)/priors.json $(HOUSE_TABLE) $(COUNTY_TABLE) $(code)/tables.py
 	$(say)
 	$(run) $(given) -o $(prepared).json --coords $(prepared).coords.json
 
@@ -252,6 +254,13 @@ listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
 $(reports)/index.html: $(code)/report.py reports/report.html.jinja reports/report.css $(plan)/about.json $(tables) $(pictures) $(listings) $(plan)/figures.json $(addprefix $(code)/,draws.py facts.py sensitivity.py)
 	$(say)
 	$(run) reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables --highlight $(plan)/figures.json --figures $(figure_files) --programs $(listings) -o $@
+
+# What is needed depends on who predicts; nothing is, if no table or no model of the study is named.
+asked := $(and $(HOUSES),$(if $(MODEL),$(patsubst %,$(fits)/%/diagnostics.json,$(filter $(MODEL),$(MODELS))),$(reports)/tables/scores.csv))
+## predict: radon of the houses in HOUSES, by the report's model or MODEL; reports/<study>/predictions.csv
+.PHONY: predict
+predict: $(code)/predict.py $(prepared).json $(addprefix $(plan)/,data.json sampler.json chosen.json) $(asked)
+	$(run) stan $(fits) $(filter %.json,$(filter-out $(asked),$^)) --houses='$(HOUSES)' --model='$(MODEL)' --tables $(reports)/tables -o $(reports)/predictions.csv
 
 ## verify: repeat every fit from its record alone and compare
 .PHONY: verify

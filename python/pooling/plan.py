@@ -27,7 +27,18 @@ from pooling.study import Study, read_study
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 RESERVED = {"all", "bench", "clean", "diagnostics", "figures", "fits", "help", "lint"}
-RESERVED |= {"report", "setup", "tables", "test", "verify", "data", "scores", "stress", "sbc"}
+RESERVED |= {
+    "predict",
+    "report",
+    "setup",
+    "tables",
+    "test",
+    "verify",
+    "data",
+    "scores",
+    "stress",
+    "sbc",
+}
 RESERVED |= {"FORCE", "draft", "functions"}  # the last two are folders where executables would be
 PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
 
@@ -144,7 +155,7 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
     elif recorded.is_file():
         write_if_changed(recorded, toolchain(cmdstan))
     lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
-    lines += [f"{name.upper()} := {table}" for name, table in tables.items()]
+    lines += [f"HOUSE_TABLE := {tables['houses']}", f"COUNTY_TABLE := {tables['counties']}"]
     write_if_changed(output, "\n".join(lines) + "\n")
 
 

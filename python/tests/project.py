@@ -78,7 +78,17 @@ def fake_cmdstan(folder: Path, version: str = "2.30.1") -> Path:
 
 def without_make(variables: dict[str, str] | None = None) -> dict[str, str]:
     """This process's environment without what an outer make or a study would hand down."""
-    theirs = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "STUDY", "FROM", "TO", "SEED")
+    theirs = (
+        "MAKEFLAGS",
+        "MAKELEVEL",
+        "MFLAGS",
+        "MAKEOVERRIDES",
+        "STUDY",
+        "FROM",
+        "TO",
+        "SEED",
+        "MODEL",
+    )
     kept = {name: value for name, value in os.environ.items() if name not in (*theirs, "PYTHON")}
     return kept | (variables or {})
 

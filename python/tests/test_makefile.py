@@ -359,6 +359,38 @@ def test_what_passed_is_not_made_again_when_the_gate_is(project):
     assert project.built("all") == {"gate"}
 
 
+def test_predicting_needs_the_fit_of_one_model_alone(project):
+    shutil.rmtree(project.folder / "data/fits")
+    stages = project.stages("predict", "HOUSES=new houses.csv", "MODEL=pooled")
+    assert {label(words) for words in stages} == of(["pooled"], "fit", "check") | {"predict"}
+    words = stages[-1]
+    assert words[1:3] == ["stan", "data/fits/minnesota"]
+    assert words[3] == "data/prepared/minnesota.json"
+    sections = ("data", "sampler", "chosen")
+    assert words[4:7] == [f".build/minnesota/{name}.json" for name in sections]
+    assert words[7:10] == ["--houses=new", "houses.csv", "--model=pooled"]
+    assert words[-2:] == ["-o", "reports/minnesota/predictions.csv"]
+    assert project.built("predict", "HOUSES=new.csv", "MODEL=pooled") == {"predict"}
+
+
+def test_predicting_without_a_model_needs_the_tables_that_choose_one(project):
+    assert project.built("predict", "HOUSES=new.csv") == {"predict"}
+    (project.folder / "reports/minnesota/tables/scores.csv").unlink()
+    (project.folder / "reports/minnesota/index.html").unlink()
+    assert project.built("predict", "HOUSES=new.csv") == {"results", "predict"}
+
+
+@pytest.mark.parametrize("arguments", [(), ("MODEL=pooled",), ("HOUSES=new.csv", "MODEL=foo")])
+def test_nothing_is_fitted_where_predicting_will_be_refused(project, arguments):
+    for path in project.folder.glob("data/fits/*/*/fit.nc"):
+        path.unlink()
+    assert project.built("predict", *arguments) == {"predict"}
+
+
+def test_tables_of_the_study_are_not_the_users_to_name(project):
+    assert project.built("all", "HOUSES=new.csv") == set()
+
+
 def test_every_figure_is_a_target(project):
     for path in (project.folder / "reports/minnesota/figures").iterdir():
         path.unlink()
@@ -462,7 +494,7 @@ def test_help_lists_everything_without_making_anything(project):
     assert set(models.split()[1:]) == set(PROGRAMS)
     assert {f"figures.{name.replace('-', '_')}" for name in figures.split()[1:]} == FIGURES
     assert {"minnesota", "post"} <= set(studies.split()[1:])
-    for word in (*names, "STUDY", "FROM", "TO", "SEED", "PYTHON3"):
+    for word in (*names, "STUDY", "FROM", "TO", "SEED", "HOUSES", "MODEL", "PYTHON3"):
         assert re.search(rf"^ *{word}\b", run.stdout, re.MULTILINE), word
     assert run.stdout == project.run("help").stdout
     assert not project.log.exists()
@@ -513,6 +545,7 @@ def test_program_that_make_could_not_name_is_refused(project, name):
         (("STUDY=two words",), 'STUDY="two words": give the name of one study'),
         (("STUDY=../minnesota",), 'STUDY="../minnesota": give the name of one study'),
         (("SEED=soon",), "SEED=soon: give a whole number from 0 to"),
+        (("HOUSES=$(shell id)",), "HOUSES=$(shell id): holds $; give a plain name, number or path"),
         (("SEED=-1",), "SEED=-1: give a whole number from 0 to"),
         (("TO=nonesuch",), "FROM, TO: no program stan/nonesuch.stan; there are: "),
     ],

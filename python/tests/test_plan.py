@@ -65,8 +65,8 @@ def test_plan_names_programs_models_and_tables(folder):
         "PROGRAMS := nested pooled",
         "MODELS := pooled",
         "SCHEMES := loco kfold_county kfold_house",
-        "HOUSES := data/households.csv",
-        "COUNTIES := data/counties.csv",
+        "HOUSE_TABLE := data/households.csv",
+        "COUNTY_TABLE := data/counties.csv",
     ]
 
 
