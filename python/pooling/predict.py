@@ -121,17 +121,25 @@ def predict_houses(
     response = fit.tree.attrs["response"]
     y = rows["activity"].map(lambda level: log_activity(level, response)).to_numpy(float)
     parts = []
-    for of_the_study, generated in ((True, inside), (False, outside)):
-        at = np.flatnonzero(known == of_the_study)
-        for start in range(0, at.size, BLOCK):
-            own = at[start : start + BLOCK]
-            asked = to_predict(position[own] + 1, floor[own], np.nan_to_num(y[own]))
-            level, draws = generated(fit, executable, data, asked, settings)
-            parts.append(_summary(level, draws, y[own], response).set_index(own))
+    for own in _blocks(np.flatnonzero(known), BLOCK):
+        asked = to_predict(position[own] + 1, floor[own], np.nan_to_num(y[own]))
+        drawn = inside(fit, executable, data, asked, settings.seed)
+        parts.append(_summary(*drawn, y[own], response).set_index(own))
+    if not known.all():
+        extended = with_unknown_counties(data)
+        parameters = extended_draws(fit, executable, extended, settings)
+        for own in _blocks(np.flatnonzero(~known), BLOCK // extended.get("S", 1)):
+            asked = to_predict(position[own], floor[own], np.nan_to_num(y[own]))
+            drawn = outside(fit, executable, extended, parameters, asked, settings.seed)
+            parts.append(_summary(*drawn, y[own], response).set_index(own))
     found = pd.concat([rows, pd.concat(parts).sort_index()], axis=1)[COLUMNS]
     if found["activity"].isna().all():
         found = found.drop(columns=["activity", "log_score", "pit"])
     return pd.concat([others, found], axis=1)
+
+
+def _blocks(places: np.ndarray, size: int) -> list[np.ndarray]:
+    return [places[start : start + size] for start in range(0, places.size, size)]
 
 
 def _refuse_own_names(table: Table, others: pd.DataFrame) -> None:
@@ -189,7 +197,9 @@ def county_positions(table: Table, counties: pd.DataFrame) -> np.ndarray:
             f"{labels[i]} ({counties['county_fips'][i]})" for i in sorted(found[row])
         )
         raise table.error(
-            "county", row, f"is the name of several counties; give the code: {choice}"
+            "county",
+            row,
+            f"is the name of several counties; give the full name or the code: {choice}",
         )
     return np.array([min(places, default=-1) for places in found])
 
@@ -202,7 +212,7 @@ def _plain(written: object) -> str:
 
 
 def inside(
-    fit: Fit, executable: Path, data: Mapping, asked: Mapping, settings: Sampler
+    fit: Fit, executable: Path, data: Mapping, asked: Mapping, seed: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Draws of houses in counties of the study.
 
@@ -218,29 +228,40 @@ def inside(
     dict
         `log_lik` and `y_rep`, (sample, house).
     """
-    draws = predict(fit, executable, data, asked, settings.seed)
+    draws = predict(fit, executable, data, asked, seed)
     names = ("log_lik", "y_rep")
     return expected(draws, asked), {name: flat(draws[name].values) for name in names}
 
 
 def outside(
-    fit: Fit, executable: Path, data: Mapping, asked: Mapping, settings: Sampler
+    fit: Fit,
+    executable: Path,
+    extended: Mapping,
+    drawn: Mapping[str, np.ndarray],
+    asked: Mapping,
+    seed: int,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Draws of houses in a county that the study does not have; as `inside`.
 
-    With several states each draw is that of a county in one of them, by turns. The county of
-    `asked` is not read.
+    With several states each draw is that of a county in one of them, by turns.
+
+    Parameters
+    ----------
+    extended
+        As from `with_unknown_counties`.
+    drawn
+        As from `extended_draws`.
+    asked
+        The houses, as Stan data; whatever county it has is not read.
     """
-    extended = with_unknown_counties(data)
-    states = extended["J"] - data["J"]
-    drawn = extended_draws(fit, executable, extended, settings)
+    states = extended.get("S", 1)
     copies = to_predict(
-        np.repeat(data["J"] + 1 + np.arange(states), asked["N_new"]),
+        np.repeat(extended["J"] + 1 - states + np.arange(states), asked["N_new"]),
         np.tile(asked["floor_measure_new"], states),
         np.tile(asked["log_radon_new"], states),
     )
     parameters = {name: drawn[name] for name in fit.parameters}
-    drawn |= generate(executable, extended | copies, parameters, settings.seed)
+    drawn = {**drawn, **generate(executable, {**extended, **copies}, parameters, seed)}
     every = {"level": expected(drawn, copies)}
     every |= {name: flat(drawn[name]) for name in ("log_lik", "y_rep")}
     sample = np.arange(len(every["level"]))

@@ -159,7 +159,6 @@ def test_draws_of_an_unknown_county_are_of_each_state_by_turns(monkeypatch):
     # Counties 6 and 7 are the unknown ones of states 1 and 2: their levels are 6 and 7.
     by_county = np.broadcast_to(np.arange(1.0, 8), (2, 3, 7))
     drawn = {"alpha": by_county, "beta": 0 * by_county}
-    monkeypatch.setattr(predict, "extended_draws", lambda *_: dict(drawn))
 
     def generated(program, data, parameters, seed):
         county = np.array(data["county_new"], float)
@@ -167,7 +166,8 @@ def test_draws_of_an_unknown_county_are_of_each_state_by_turns(monkeypatch):
 
     monkeypatch.setattr(predict, "generate", generated)
     fit, asked = SimpleNamespace(parameters=["alpha"]), to_predict([0, 0, 0], [0, 1, 0])
-    level, draws = predict.outside(fit, ROOT, tiny_data(), asked, quick())
+    extended = with_unknown_counties(tiny_data())
+    level, draws = predict.outside(fit, ROOT, extended, drawn, asked, seed=1)
     turns = np.repeat([[6.0], [7], [6], [7], [6], [7]], 3, axis=1)
     for values in (level, draws["log_lik"], draws["y_rep"]):
         np.testing.assert_array_equal(values, turns)
@@ -177,12 +177,14 @@ def test_draws_of_an_unknown_county_are_of_each_state_by_turns(monkeypatch):
 def asking(monkeypatch):
     """Predictions of a table from an example fit, without CmdStan: every draw is 0."""
 
-    def zeros(fit, program, data, asked, settings):
-        draws = np.zeros((4, asked["N_new"]))
+    def zeros(*inputs):
+        draws = np.zeros((4, inputs[-2]["N_new"]))
         return draws, {"log_lik": draws, "y_rep": draws}
 
     monkeypatch.setattr(predict, "inside", zeros)
     monkeypatch.setattr(predict, "outside", zeros)
+    monkeypatch.setattr(predict, "with_unknown_counties", dict)
+    monkeypatch.setattr(predict, "extended_draws", lambda *_: {})
 
     def ask(houses, floors=FLOORS, **options):
         return predict_houses(houses, build_fit(**options), ROOT, {}, floors, quick())
@@ -233,8 +235,9 @@ def test_a_name_of_several_counties_is_refused(asking, monkeypatch):
     fit.counties["county"] = ["CLAY", "CLAY", "CASS", "CLAY"]
     monkeypatch.setattr("test_predict.build_fit", lambda: fit)
     houses = pd.DataFrame({"county": ["Clay, wi 27003", "CASS", "clay"], "floor": 0})
-    message = "row 2: column county: 'clay' is the name of several counties; give the code: "
-    message += "CLAY, MN (27001) or CLAY, WI 27003 (27003) or CLAY, WI 27007 (27007)"
+    message = "row 2: column county: 'clay' is the name of several counties; "
+    message += "give the full name or the code: CLAY, MN (27001) or "
+    message += "CLAY, WI 27003 (27003) or CLAY, WI 27007 (27007)"
     with pytest.raises(DataError, match=re.escape(message)):
         asking(houses)
     assert asking(houses[:2])["county"].tolist() == ["CLAY, WI 27003", "CASS, MN"]
@@ -292,6 +295,15 @@ def test_table_that_is_missing_or_without_rows(asking, written, tmp_path):
 def test_one_error_of_a_frame(asking, houses, message):
     with pytest.raises(DataError, match=f"^{re.escape(message)}"):
         asking(pd.DataFrame(houses))
+
+
+def test_many_houses_are_predicted_in_blocks_in_their_order(asking, monkeypatch):
+    monkeypatch.setattr(predict, "BLOCK", 2)
+    codes = [27001, 5, 27003, 27001, 6, 7, 27003, 27007]
+    found = asking(pd.DataFrame({"county": codes, "floor": 0}))
+    wanted = ["AITKIN", "5", "ANOKA", "AITKIN", "6", "7", "ANOKA", "MAHNOMEN"]
+    assert found["county"].tolist() == wanted
+    assert found["house_q50"].notna().all()
 
 
 def test_a_fit_that_failed_predicts_nothing(asking):
@@ -353,7 +365,7 @@ def test_effects_of_this_run_are_what_levels_come_from(marginal):
     fit, data, settings = marginal
     asked = to_predict([1] * 3, [0, 0, 1])
     level, draws = predict.inside(
-        fit, ROOT / "stan/hierarchical_marginal", data | NOBODY, asked, settings
+        fit, ROOT / "stan/hierarchical_marginal", data | NOBODY, asked, settings.seed
     )
     np.testing.assert_array_equal(level[:, 0], level[:, 1])
     sigma = evenly_spaced(fit.tree["posterior"].to_dataset(), 4000)["sigma"].values.ravel()
