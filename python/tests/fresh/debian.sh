@@ -4,14 +4,15 @@
 #
 #   python/tests/fresh/debian.sh [--python NAME] [--cmdstan FOLDER] [--make GOAL] [SUITE [FOLDER]]
 #
-# SUITE      trixie (default), bookworm, noble, ...: what debootstrap has a script for
+# SUITE      trixie (default), bookworm, ...
 # FOLDER     the machine; it must not be there yet, and is kept (default: /srv/fresh-SUITE)
 # --python   python3.12: from the suite's packages; a folder with bin/python3: copied to /opt/python
 # --cmdstan  folder of a CmdStan that was built on a system that is no newer; copied to /opt/cmdstan
 # --make     only `make GOAL`, instead of help, all, test, all again, and all in a copy
 #
-# Needs root, debootstrap and git. It tests what is committed. MIRROR may name a mirror of the
-# suite and COMPONENTS its components, main,universe for Ubuntu; by default they are debootstrap's.
+# Needs root, debootstrap and git. It tests what is committed. By default debootstrap knows the
+# suite; where it does not, name its MIRROR, a SCRIPT of a like suite (gutsy for Ubuntu's) and its
+# COMPONENTS (main,universe for Ubuntu's).
 # Proxies, certificates and pip's settings are taken over from the environment, apt's from
 # /etc/apt/apt.conf.d.
 set -euo pipefail
@@ -70,7 +71,7 @@ as_user() { # SCRIPT, run in the clone
 
 machine_from_nothing() {
     debootstrap --variant=minbase ${COMPONENTS:+--components="$COMPONENTS"} \
-        "$suite" "$machine" ${MIRROR:+"$MIRROR"} >&2
+        "$suite" "$machine" ${MIRROR:+"$MIRROR"} ${SCRIPT:+"$SCRIPT"} >&2
     mount -t proc proc "$machine/proc"
     mount --rbind /dev "$machine/dev"
     grep -lsZ Acquire /etc/apt/apt.conf.d/* | xargs -0r cp -t "$machine/etc/apt/apt.conf.d"
