@@ -264,13 +264,14 @@ def _meanings(data: Data) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Command line of the stage; the output's stem is the study's name."""
+    """Command line of the stage; without `--study` its name is the output's stem."""
     parser = cli.stage(__doc__, "data", "priors", "houses", "counties")
     parser.add_argument("--coords", type=Path, required=True, help="names of the positions, JSON")
+    parser.add_argument("--study", help="name of the study")
     given = parser.parse_args(arguments)
     data, priors = read_section(Data, given.data), read_section(Priors, given.priors)
     values, names = prepare(
-        given.output.stem,
+        given.study or given.output.stem,
         data,
         priors,
         read_houses(given.houses, data.columns),
