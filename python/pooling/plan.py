@@ -78,8 +78,8 @@ def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
     for setting, model in [(key, m) for key in ("use", "also") for m in getattr(wanted, key)]:
         if model not in applying:
             raise StudyError(
-                f"{path}: models.{setting}: {model} needs {lacking(study, available[model])}, which the "
-                "study's data and priors do not provide; add them or leave the model out"
+                f"{path}: models.{setting}: {model} needs {lacking(study, available[model])}, "
+                "which the study's data and priors do not provide; add them or leave the model out"
             )
     if not applying:
         raise StudyError(f"{path}: no program applies; give it the priors of at least one")
