@@ -401,7 +401,7 @@ def main(arguments: list[str] | None) -> None:
     models = json.loads(given.models.read_text(encoding="utf-8"))
     model = chosen_model(given.model, models, given.fits.name, given.tables)
     predictions = predict_houses(
-        given.houses,
+        Path(given.houses).expanduser(),
         open_fit(given.fits / model),
         (given.programs / model).resolve(),
         json.loads(given.data.read_text(encoding="utf-8")),

@@ -22,6 +22,7 @@ import psutil
 import xarray as xr
 from project import ROOT, copy_project, without_make
 
+from pooling.files import digest
 from pooling.netcdf import ENGINE
 from pooling.program import essence
 from stress.case import Case
@@ -102,8 +103,9 @@ def lend_executables(folder: Path) -> None:
         if compiled.is_file() and known.is_file() and known.read_text() == text:
             (folder / f".build/programs/{model}.essence").write_text(text)
             lent = Path(shutil.copy(compiled, folder / f"stan/{model}")).stat()
+            seal = f"{lent.st_size} {lent.st_mtime_ns} {digest(compiled)}"
             with (folder / ".build/seals").open("a") as seals:
-                seals.write(f"{model} {lent.st_size} {lent.st_mtime_ns} stan/{model}\n")
+                seals.write(f"{model} {seal} stan/{model}\n")
 
 
 def variables(**more: str) -> dict[str, str]:
@@ -342,7 +344,7 @@ def put_off(project: Path) -> None:
     lines = [line.split(" ", 3) for line in seals.read_text().splitlines()]
     seals.write_text("".join(f"{a} {b} {int(c) + DAY} {d}\n" for a, b, c, d in lines))
     sources = json.loads(seen.read_text())
-    seen.write_text(json.dumps({name: [a, b + DAY] for name, (a, b) in sources.items()}))
+    seen.write_text(json.dumps({name: [a, b + DAY, c] for name, (a, b, c) in sources.items()}))
 
 
 def clock(undisturbed: Undisturbed) -> Callable[[Path], str]:

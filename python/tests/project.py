@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 REAL = ("pooling.plan", "pooling.cmdstan")
 STUB = """#!/bin/bash
 set -eu
+[[ $1 != -c ]] || exec {python} "$@"
 stage=$2
 case $stage in {real}) exec {python} "$@" ;; esac
 output=()
@@ -47,7 +48,10 @@ run=$$-$RANDOM
 for file in "${{output[@]}}"; do
     [[ -d ${{file%/*}} ]] || mkdir -p "${{file%/*}}"
     echo "made by $stage" > "$file"
-    [[ -z ${{SEALS:-}} ]] || stat -c "$run %s %.9Y $file" "$file" | sed 's/\\.//' >> "$SEALS"
+    [[ -z ${{SEALS:-}} ]] || {{
+        sum=$(sha256sum < "$file")
+        stat -c "$run %s %.9Y ${{sum:0:64}} $file" "$file" | sed 's/\\.//' >> "$SEALS"
+    }}
 done
 """
 
