@@ -237,8 +237,13 @@ $(reports)/index.html: $(code)/report.py reports/report.html.jinja reports/repor
 verify: $(checked) $(PROGRAMS:%=.build/programs/%.essence) .build/toolchain.json
 	@$(PYTHON) -m pooling.verify $(MODELS:%=$(fits)/%) --present stan .build/programs .build/toolchain.json -o $(reports)/verify.csv
 
+# A current Stan, for tests alone: those that need it are skipped where it cannot be had.
+.build/current_stan/ready: python/tests/current_stan/requirements.txt | $(environment)
+	-@rm -rf $(@D) && $(PYTHON) -I -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+	  --ignore-requires-python --python-version 3.13 --platform manylinux2014_x86_64 --target $(@D) -r $< && touch $@
+
 ## test: the test suite; what continuous integration runs
-test: $(PROGRAMS:%=stan/%)
+test: $(PROGRAMS:%=stan/%) .build/current_stan/ready
 	@$(PYTHON) -m pytest
 
 ## stress: damaged input, faults and unsafe input, as a table: reports/stress.csv
