@@ -112,7 +112,10 @@ def test_posterior_is_the_same(engines, stem, data_file):
     mine, theirs = (
         pd.DataFrame(
             {
-                name: {"mean": values.mean(), "error": arviz_stats.mcse(values.to_numpy()[None])}
+                name: {
+                    "mean": values.mean(),
+                    "error": float(arviz_stats.mcse(values.to_numpy()[None], method="mean")),
+                }
                 for name, values in draws.items()
             }
         ).T
