@@ -71,7 +71,7 @@ def test_one_message_says_what_to_do_for_each_model_and_then_what_failed():
         refuse_failed([sound, few, allowed, many])
     assert str(caught.value).splitlines() == [
         "study iowa: 2 of 4 models failed the diagnostics. In data/studies/iowa.toml",
-        "  - for per_county, set adapt_delta = 0.99 (now 0.95) and warmup = 2000 (now 1000) and "
+        "  - for per_county, set adapt_delta = 0.99 (now 0.95), warmup = 2000 (now 1000), "
         "draws = 4000 (now 2000) under [sampler]",
         "  - for foo, no setting is likely to help; write the program in another geometry "
         "(centered, non-centered, or with county effects integrated out) or give narrower priors",

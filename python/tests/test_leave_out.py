@@ -78,7 +78,8 @@ def run(tmp_path, monkeypatch, example_fit):
         for name, text in files.items():
             if text is not None:
                 (tmp_path / name).write_text(text)
-        (tmp_path / "diagnostics.json").write_text(json.dumps({"passed": passed}))
+        found = {"passed": passed, "allowed_to_fail": "a lesson"}
+        (tmp_path / "diagnostics.json").write_text(json.dumps(found))
         inputs = [str(tmp_path / name) for name in files]
         output = tmp_path / "left_out.csv"
         leave_out.main(["stan/pooled", *inputs, "--schemes", *schemes, "-o", str(output)])
