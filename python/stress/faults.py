@@ -347,6 +347,19 @@ def put_off(project: Path) -> None:
     seen.write_text(json.dumps({name: [a, b + DAY, c] for name, (a, b, c) in sources.items()}))
 
 
+def moved(undisturbed: Undisturbed, script: str) -> Callable[[Path], str]:
+    """A case: a shell script moves the finished study, $1, to another place, $2."""
+
+    def run(folder: Path) -> str:
+        project = folder / "project"
+        subprocess.run(["bash", "-euc", script, "bash", undisturbed.folder, project], check=True)
+        assert "Nothing to be done" in finish(project), "something was made again"
+        undisturbed.compare(project)
+        return "nothing made again"
+
+    return run
+
+
 def clock(undisturbed: Undisturbed) -> Callable[[Path], str]:
     """A case: everything is from tomorrow; then a table is edited, and edited back."""
 
@@ -556,6 +569,17 @@ def cases() -> list[Case]:
         ("damaged: kept refits", "made again, alone", damaged_refits(there)),
         ("deleted: a table", "made again", one_table_deleted(there)),
         ("deleted: a third of the results", "made again", deleted(there, 1 / 3)),
+        ("copied by cp -r", "nothing made again", moved(there, 'cp -r "$1" "$2"')),
+        (
+            "packed and unpacked by tar",
+            "nothing made again",
+            moved(there, 'mkdir "$2"; tar -cC "$1" . | tar -xmC "$2"'),
+        ),
+        (
+            "every file touched",
+            "nothing made again",
+            moved(there, 'cp -a "$1" "$2"; find "$2" -type f -exec touch {} +'),
+        ),
         ("clock set back a day", "no edit is missed", clock(there)),
         ("a chain hangs", "sampled again", disturbed_sampler(there, "kill -STOP $$")),
         ("a chain is killed", "sampled again", disturbed_sampler(there, "kill -KILL $$")),

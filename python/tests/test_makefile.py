@@ -592,6 +592,13 @@ def test_any_number_of_jobs_makes_the_same(project, finished, jobs):
     assert project.built("all", jobs) == set()
 
 
+def test_names_of_stages_leave_room_in_their_column(project):
+    (width,) = re.findall(r"%-(\d+)s %s", (ROOT / "Makefile").read_text())
+    modules = (ROOT / "python/pooling").glob("**/[a-z]*.py")
+    stages = [path.relative_to(ROOT / "python/pooling").with_suffix("") for path in modules]
+    assert max(len(str(stage)) for stage in stages) <= int(width)
+
+
 def only(project, names):
     """A folder of programs for PATH that holds no others than these."""
     folder = project.folder.parent / "bin"

@@ -23,7 +23,7 @@ from programs import ROOT, STEMS, cmdstan, study_data
 from pooling.cmdstan import compiler, compiler_version
 from pooling.files import replacing
 from pooling.kept import key, made_once
-from pooling.program import declared_data, essence
+from pooling.program import declared, essence
 
 STAN = ROOT / "stan"
 SOURCES = sorted([*STAN.rglob("*.stan"), *STAN.rglob("*.stanfunctions")])
@@ -156,7 +156,7 @@ def prepared(study: str) -> dict:
 
 def data_of(stem: str) -> dict:
     """Data that a program can be fitted to: the first study's that has all it declares."""
-    wanted = declared_data(essence(STAN / f"{stem}.stan", STAN))
+    wanted = declared(essence(STAN / f"{stem}.stan", STAN))
     for study in STUDIES:
         if wanted <= set(prepared(study)):
             return prepared(study)
