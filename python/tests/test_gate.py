@@ -9,7 +9,7 @@ from pooling.errors import DiagnosticsError
 from pooling.gate import main, refuse_failed, settings_to_try, summary
 from pooling.study import Sampler
 
-SETTINGS = Sampler(seed=1, draws=2000).model_dump()
+SETTINGS = Sampler(seed=1, draws=2000, adapt_delta=0.95).model_dump()
 LIMITS = {"divergences": 0, "treedepth_hits": 0, "e_bfmi": 0.3, "r_hat": 1.01}
 LIMITS |= {"ess_bulk": 400, "ess_tail": 400}
 
