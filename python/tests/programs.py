@@ -52,7 +52,10 @@ HOUSES = (
 
 
 def tiny_data(priors: Priors = WEAK, **changes: object) -> dict:
-    """Stan data of ten houses in five counties of two states, with everything a program may use."""
+    """Stan data of ten houses in five counties of two states, with everything a program may use.
+
+    As `prepare` writes it: there is no house to predict.
+    """
     county, floor, log_radon = (list(column) for column in zip(*HOUSES, strict=True))
     data = {
         "N": len(HOUSES),
@@ -64,9 +67,10 @@ def tiny_data(priors: Priors = WEAK, **changes: object) -> dict:
         "first_floor_share": [0.5, 0.5, 1.0, 0.0, 0.0],
         "S": 2,
         "state": [1, 1, 1, 2, 2],
-        "held_out": 0,
-        "prior_only": 0,
-        "pointwise": 1,
+        "N_new": 0,
+        "county_new": [],
+        "floor_measure_new": [],
+        "log_radon_new": [],
     }
     return data | priors.scales() | changes
 

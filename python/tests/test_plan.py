@@ -64,7 +64,6 @@ def test_plan_names_programs_models_and_tables(folder):
     assert (folder / ".build/trial/plan.mk").read_text().splitlines() == [
         "PROGRAMS := nested pooled",
         "MODELS := pooled",
-        "SCHEMES := loco kfold_county kfold_house",
         "HOUSES := data/households.csv",
         "COUNTIES := data/counties.csv",
     ]
