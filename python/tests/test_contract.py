@@ -147,12 +147,9 @@ def test_y_rep_is_normal_about_the_mean_of_the_shipped_programs(runs):
 
 INFO = {
     "inputs": {
-        name: {"dimensions": int(name == "county")}
-        for name in ("N", "J", "county", "N_new")
+        name: {"dimensions": int(name == "county")} for name in ("N", "J", "county", "N_new")
     }
-    | {
-        name: {"dimensions": 1} for name in ("county_new", "floor_measure_new", "log_radon_new")
-    },
+    | {name: {"dimensions": 1} for name in ("county_new", "floor_measure_new", "log_radon_new")},
     "parameters": {"sigma": {"dimensions": 0}},
     "transformed parameters": {"alpha": {"dimensions": 1}, "beta": {"dimensions": 1}},
     "generated quantities": {"log_lik": {"dimensions": 1}, "y_rep": {"dimensions": 1}},
