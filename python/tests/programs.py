@@ -113,12 +113,12 @@ def study_data(name: str, **changes: object) -> tuple[dict, dict]:
 
 
 def small_fit(stem: str, data: dict, coords: dict, settings: Sampler) -> Fit:
-    """A fit as the stage makes it, of a compiled program in `stan/`, which passed the gate.
-
-    Its prior's draws are the posterior's, which is enough for what asks for none.
-    """
-    chains = sample(executable(stem), data, settings, progress=False, take=read_chains)
-    tree = as_tree(chains, chains, data, coords)
+    """A fit as the stage makes it, of a compiled program in `stan/`, which passed the gate."""
+    options = {"progress": False, "take": read_chains}
+    chains = [
+        sample(executable(stem), data, settings, prior=prior, **options) for prior in (False, True)
+    ]
+    tree = as_tree(*chains, data, coords)
     names = " ".join(declared(text_of(stem), "parameters"))
     about = {"study": coords["study"], "response": coords["response"], "parameters": names}
     tree.attrs.update(about, model=stem)

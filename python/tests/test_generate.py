@@ -94,7 +94,7 @@ def test_houses_are_predicted_in_their_order_and_need_not_be_of_the_survey(fit):
 
 
 def test_prior_is_predicted_without_the_houses_of_the_fit(fit):
-    """Effects that are generated do not see them: the draws that are given are the posterior's."""
+    """Effects that are generated do not see them."""
     data, houses = tiny_data(), to_predict([1], [0])
     found = predict(fit, executable(fit.model), data, houses, seed=1, group="prior")
     assert np.abs(found["log_lik_county"].values).max() < 1e-9, "no house, density 1"
