@@ -8,15 +8,18 @@ from functools import cached_property
 
 import numpy as np
 import pytest
+import xarray as xr
 from cmdstanpy import CmdStanMCMC
-from programs import ROOT, SHIPPED, STEMS, cmdstan, executable, quick, tiny_data
+from programs import ROOT, SHIPPED, STEMS, cmdstan, executable, quick, text_of, tiny_data
 from scipy import stats
 
 from pooling.compile import stanc
 from pooling.contract import INPUTS, check_contract, program_info, refuse_reserved_names
-from pooling.draws import BY_HOUSE
+from pooling.draws import BY_HOUSE, Fit
 from pooling.errors import ProgramError
 from pooling.generate import to_predict
+from pooling.likelihood import check_likelihood
+from pooling.program import declared
 from pooling.sampling import sample
 
 UNMEASURED = 3  # position of county 4 of tiny_data, which has no house
@@ -104,6 +107,21 @@ def test_without_houses_to_predict_there_are_parameters_alone(runs):
     names = set(runs.run().stan_variables())
     assert not names & {"log_lik", "y_rep"}
     assert {"alpha", "beta", "sigma"} <= names
+
+
+def test_both_likelihoods_of_a_program_are_the_same(runs):
+    """What it puts out of houses is what its model block fits them with."""
+    names = declared(text_of(runs.stem), "parameters")
+    draws = {name: runs.posterior.stan_variable(name) for name in names}
+    posterior = xr.Dataset(
+        {
+            name: (("chain", "draw", *(f"{name}_{i}" for i in range(v.ndim - 2))), v)
+            for name, v in ((n, v.reshape(2, 100, *v.shape[1:])) for n, v in draws.items())
+        }
+    )
+    tree = xr.DataTree.from_dict({"posterior": posterior})
+    tree.attrs["parameters"] = " ".join(names)
+    check_likelihood(Fit(tree, {}), executable(runs.stem), tiny_data(), seed=1)
 
 
 def test_a_county_without_houses_has_effects(runs):

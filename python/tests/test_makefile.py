@@ -25,7 +25,7 @@ LEFT_OUT = {
 }
 SHOWN = FIGURES | {"results", "published", "report"}
 PREPARED = {"prepare", "highlights", "frequentist"}
-SCORED = ("check", "loo", "leave_out", "score", "sensitivity", "other_priors")
+SCORED = ("check", "replicate", "loo", "leave_out", "score", "sensitivity", "other_priors")
 
 
 def of(models, *stages):
