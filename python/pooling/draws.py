@@ -348,14 +348,9 @@ def open_fit(folder: Path, *, even_failed: bool = False) -> Fit:
         The fit failed its diagnostics; the message is the gate's.
     """
     path = Path(folder) / "fit.nc"
-    try:
-        tree = Groups(path, path.with_name(REPLICATIONS))
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such fit; make it with `make {path.parent.name}`") from None
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(
-            f"{path}: not a readable fit ({error}); delete it and run make again"
-        ) from None
+    if not path.is_file():
+        raise DataError(f"{path}: no such fit; make it with `make {path.parent.name}`")
+    tree = Groups(path, path.with_name(REPLICATIONS))
     checked = path.with_name("diagnostics.json")
     found = json.loads(checked.read_text(encoding="utf-8")) if checked.is_file() else {}
     if not even_failed:

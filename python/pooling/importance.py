@@ -13,6 +13,7 @@ has the predictors of the county and none of the houses that are left out.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import arviz_stats  # noqa: F401 - what is below `azstats` of an array
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -23,6 +24,7 @@ from pooling.chains import Chains, read_chains
 from pooling.generate import SCORED, expected, flat
 from pooling.study import Sampler
 
+ROUNDING = 1e-9  # nats: the density of a county without a house is 1 up to it
 BY_COUNTY = ("log_uranium", "first_floor_share", "state")  # Stan data with a number per county
 
 
@@ -73,9 +75,9 @@ def weights_of(log_ratios: np.ndarray, chains: int) -> tuple[np.ndarray, np.ndar
     ----------
     log_ratios
         (sample, fold), chain after chain: logarithm of what each draw is worth. Where all are
-        equal nothing is weighted, and k is 0.
+        equal, up to rounding, nothing is weighted, and k is 0.
     """
-    constant = np.ptp(log_ratios, axis=0) == 0
+    constant = np.ptp(log_ratios, axis=0) < ROUNDING
     weights = np.full(log_ratios.shape, 1 / len(log_ratios))
     k = np.zeros(log_ratios.shape[1])
     if not constant.all():

@@ -186,6 +186,7 @@ def leave_out(
     if weighted is not None:
         sound = (weighted["pareto_k"] <= MAX_PARETO_K) & weighted["converged"]
         failing = set(weighted.loc[~sound, "fold"])
+        pareto_k = weighted.groupby("fold")["pareto_k"].first()
         folds["loco"] = {name: at for name, at in folds["loco"].items() if name in failing}
         weighted = weighted[~weighted["fold"].isin(failing)]
     # All at once, so that no core waits for the end of a scheme.
@@ -200,6 +201,7 @@ def leave_out(
         own = {fold: scores[f"{fold} ({scheme})"] for fold in parts}
         rows = [table(own, parts, house)] if parts else []
         if scheme == "loco" and weighted is not None:
+            rows = [each.assign(pareto_k=each["fold"].map(pareto_k)) for each in rows]
             rows.append(weighted)
         order = {name: position for position, name in enumerate(house)}
         whole = pd.concat(rows).sort_values("house", key=lambda names: names.map(order))

@@ -15,6 +15,7 @@ import xarray as xr
 from xarray.backends import BackendArray
 from xarray.core import indexing
 
+from pooling.errors import DataError
 from pooling.files import replacing
 
 ENGINE = "h5netcdf"
@@ -61,12 +62,12 @@ class Groups:
 
     Raises
     ------
-    OSError
-        The file is missing or damaged.
+    DataError
+        A file is damaged; the message names it.
     """
 
     def __init__(self, path: Path, *more: Path):
-        files = [h5py.File(file, "r") for file in (path, *filter(Path.is_file, more))]
+        files = [_opened(file) for file in (path, *filter(Path.is_file, more))]
         # Those that begin so are the format's own.
         self.attrs = {k: v for k, v in files[0].attrs.items() if not k.startswith("_")}
         self._groups = {name: file[name] for file in files for name in file}
@@ -92,6 +93,15 @@ class Groups:
             if not _text(values.attrs.get("NAME", "")).startswith("This is a netCDF dimension but")
         }
         return xr.Dataset({key: _variable(key, values) for key, values in kept.items()})
+
+
+def _opened(path: Path) -> h5py.File:
+    try:
+        return h5py.File(path, "r")
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"{path}: not a readable fit ({error}); delete it and run make again"
+        ) from None
 
 
 def _variable(name: str, values: h5py.Dataset) -> xr.Variable:

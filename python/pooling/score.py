@@ -1,6 +1,7 @@
 """Score a fit, in the sample and out of it.
 
-`python -m pooling.score FIT/fit.nc FIT/loo.csv FIT/left_out.csv -o FIT/scores.csv`
+    python -m pooling.score FIT/fit.nc FIT/loo.csv FIT/left_out.csv FIT/replications.nc \\
+        -o FIT/scores.csv
 
 Out of the sample means: from a fit that has not seen the house. The standard error
 of a score is taken over what was left out together: over counties where whole
@@ -200,7 +201,7 @@ def _houses(count: int) -> str:
 
 def main(arguments: list[str] | None) -> None:
     """Write the scores of one fit; what was left out is read from beside it."""
-    given = cli.stage(__doc__, "fit", "loo", "left_out").parse_args(arguments)
+    given = cli.stage(__doc__, "fit", "loo", "left_out", "replications").parse_args(arguments)
     table = score(open_fit(given.fit.parent))
     with replacing(given.output) as draft:
         table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")

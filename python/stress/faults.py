@@ -59,7 +59,7 @@ prior_draws = 500
 adapt_delta = 0.95
 
 [scores]
-leave_out = ["loco"]
+leave_out = ["loo", "loco", "kfold_county"]
 
 [models]
 use = ["pooled", "hierarchical_marginal"]

@@ -11,9 +11,9 @@ from pkgutil import iter_modules
 import pandas as pd
 from project import ROOT, copy_project, without_make
 
-from pooling import check, figures, fit, frequentist, prepare
+from pooling import check, figures, fit, frequentist, prepare, replicate
 from pooling.cmdstan import locate, toolchain
-from pooling.draws import Fit, open_fit
+from pooling.draws import REPLICATIONS, Fit, open_fit
 from pooling.errors import NothingToShow
 from pooling.frequentist import design, least_squares
 from pooling.study import Figures, Priors, Sampler
@@ -36,10 +36,10 @@ def fitted(
 ) -> list[Fit]:
     """Take tables through `prepare`, `fit` and `check`; few draws may fail the gate."""
     accepted(folder, prepare.main, *tables.written(folder))
-    sampler = FEW.model_copy(update={"pointwise": pointwise})
     sections = {
         "priors.json": PRIORS.model_dump_json(),
-        "sampler.json": sampler.model_dump_json(),
+        "sampler.json": FEW.model_dump_json(),
+        "scores.json": json.dumps({"pointwise": pointwise}),
         "models.json": json.dumps({"allowed_to_fail": dict.fromkeys(MODELS, "few draws")}),
         "toolchain.json": toolchain(locate()),
     }
@@ -52,9 +52,11 @@ def fitted(
         essence = ROOT / f".build/programs/{model}.essence"
         accepted(folder, fit.main, ROOT / "stan" / model, essence, *data, "-o", f"{place}/fit.nc")
         checked = (f"{place}/diagnostics.json", "--estimates", f"{place}/estimates.csv")
-        accepted(
-            folder, check.main, f"{place}/fit.nc", "models.json", "sampler.json", "-o", *checked
-        )
+        program, made = ROOT / "stan" / model, f"{place}/fit.nc"
+        settings = ("models.json", "sampler.json", "-o", *checked)
+        accepted(folder, check.main, program, made, data[0], *settings)
+        settings = ("sampler.json", "scores.json", "-o", f"{place}/{REPLICATIONS}")
+        accepted(folder, replicate.main, program, made, data[0], *settings)
     if mixed:
         accepted(folder, frequentist.main, *data[:2], "-o", "frequentist.csv")
     else:
@@ -125,11 +127,10 @@ def odd_program() -> str:
     """`pooled`, but it includes a file, prints, and has no number for the first county."""
     text = (ROOT / "stan/pooled.stan").read_text(encoding="utf-8")
     text = text.replace("model {\n", 'model {\n  print("it prints, {and} // so");\n')
-    text = text.replace(
-        "  vector[m] log_lik;", "  real nothing = not_a_number();\n  vector[m] log_lik;"
+    assert "#include" in text
+    return text.replace(
+        "  vector[N_new] log_lik;", "  real nothing = not_a_number();\n  vector[N_new] log_lik;"
     )
-    include = "functions {\n  #include functions/county_marginal.stanfunctions\n}\n"
-    return include + text
 
 
 def _odd(folder: Path) -> str:

@@ -98,7 +98,7 @@ def _texts() -> list[Case]:
                 bad: "// é".encode("latin-1"),
             },
         ),
-        contract("an empty file", "its data block lacks `held_out`", ""),
+        contract("an empty file", "its data block lacks `N_new`", ""),
         contract("NUL bytes alone", "does not compile", b"\0" * 64),
         contract("half a program", "does not compile", POOLED[: len(POOLED) // 2]),
         contract("a comment that is not closed", "does not compile", POOLED + "/* and"),
@@ -128,7 +128,11 @@ def _texts() -> list[Case]:
         meaning(
             "code after an old comment's line end",
             "another program",
-            {program: edited("  y ~", "  # old\n  y ~ normal(0, 1);\n  y ~")},
+            {
+                program: edited(
+                    "  log_radon ~", "  # old\n  log_radon ~ normal(0, 1);\n  log_radon ~"
+                )
+            },
             False,
         ),
         meaning(
@@ -142,7 +146,7 @@ def _texts() -> list[Case]:
             "another program",
             {
                 program: edited(
-                    "model {", "model {\n#include functions/none.stan y ~ normal(0, 1);\n"
+                    "model {", "model {\n#include functions/none.stan log_radon ~ normal(0, 1);\n"
                 ),
                 "stan/functions/none.stan": "\n",
             },
@@ -153,7 +157,7 @@ def _texts() -> list[Case]:
             "another program",
             {
                 program: edited("model {", "model {\n#include\n functions/more.stan\n"),
-                "stan/functions/more.stan": "y ~ normal(0, 1);\n",
+                "stan/functions/more.stan": "log_radon ~ normal(0, 1);\n",
             },
             False,
         ),
@@ -162,7 +166,7 @@ def _texts() -> list[Case]:
             "another program",
             {
                 program: edited("model {", 'model {\n#include "functions/m ore.stan"\n'),
-                "stan/functions/m ore.stan": "y ~ normal(0, 1);\n",
+                "stan/functions/m ore.stan": "log_radon ~ normal(0, 1);\n",
             },
             False,
         ),
@@ -260,7 +264,7 @@ def _names() -> list[Case]:
 def _contracts() -> list[Case]:
     lines = {
         name: next(line for line in POOLED.splitlines() if f" {name};" in line)
-        for name in ("held_out", "county")
+        for name in ("N_new", "county")
     }
     return [
         contract(
@@ -269,9 +273,14 @@ def _contracts() -> list[Case]:
             edited("  int<lower=0> N;", "  real humidity;\n  int<lower=0> N;"),
         ),
         contract(
-            "no switch held_out",
-            "its data block lacks `held_out`",
-            edited(lines["held_out"], "").replace("held_out", "0"),
+            "no number of houses to predict",
+            "its data block lacks `N_new`",
+            edited(lines["N_new"], "").replace("N_new", "0"),
+        ),
+        contract(
+            "the switches of the contract before this one",
+            "its data `held_out, prior_only` belong to the contract before this one",
+            edited("  int<lower=0> N;", "  int held_out;\n  int prior_only;\n  int<lower=0> N;"),
         ),
         contract("no y_rep", "it does not put out `y_rep`", edited("y_rep", "replicated")),
         contract("no log_lik", "it does not put out `log_lik`", edited("log_lik", "density")),
@@ -285,8 +294,8 @@ def _contracts() -> list[Case]:
         contract(
             "y_rep as a matrix",
             "its `y_rep` must be a vector",
-            edited("vector[m] y_rep;", "matrix[m, 2] y_rep;").replace(
-                "y_rep = to_vector(normal_rng(mu, sigma));", "y_rep = rep_matrix(0, m, 2);"
+            edited("vector[N_new] y_rep;", "matrix[N_new, 2] y_rep;").replace(
+                "y_rep[i] = normal_rng(mu, sigma);", "y_rep[i] = [0, 0];"
             ),
         ),
         contract(

@@ -120,15 +120,13 @@ def _data(counties: int, states: tuple[str, ...]) -> tuple[dict, dict, dict]:
     return coords, constants, {"log_radon": ("house", log_radon)}
 
 
-def _pointwise(effects: dict[str, tuple], coords: dict, constants: dict, y: np.ndarray) -> dict:
-    """Replications half a unit above and below each house's mean by turns; unit normal density."""
+def _replications(effects: dict[str, tuple], coords: dict, constants: dict) -> tuple:
+    """Replications half a unit above and below each house's mean by turns."""
     at = np.searchsorted(coords["county"], constants["house_county"][1])
     floor = constants["floor_measure"][1]
     mean = effects["alpha"][1][..., at] + effects["beta"][1][..., at] * floor
     turns = np.where(np.arange(DRAWS) % 2, 0.5, -0.5)[:, None]
-    dims = ("chain", "draw", "house")
-    density = -0.5 * np.log(2 * np.pi) - 0.5 * (y - mean) ** 2
-    return {"y_rep": (dims, mean + turns), "log_lik": (dims, density)}
+    return ("chain", "draw", "house"), mean + turns
 
 
 def build_fit(
@@ -161,7 +159,7 @@ def build_fit(
     diverging
         Draws of the first chain that are flagged as divergent.
     pointwise
-        Whether replications and log densities were kept.
+        Whether the survey was replicated.
     uranium
         Whether the study uses uranium; models with `uranium` in their names
         always have effects of it.
@@ -178,10 +176,8 @@ def build_fit(
         "constant_data": constants,
     }
     if pointwise:
-        houses = _pointwise(effects, coords, constants, observed["log_radon"][1])
-        groups["posterior_predictive"] = {"y_rep": houses["y_rep"]}
-        groups["log_likelihood"] = {"log_lik": houses["log_lik"]}
-        dims, draws = houses["y_rep"]
+        dims, draws = _replications(effects, coords, constants)
+        groups["posterior_predictive"] = {"y_rep": (dims, draws)}
         groups["prior_predictive"] = {"y_rep": (dims, 2 * draws)}
     datasets = {
         name: xr.Dataset(
@@ -199,7 +195,8 @@ def build_fit(
         }
     )
     tree = xr.DataTree.from_dict({f"/{name}": data for name, data in datasets.items()})
-    tree.attrs.update(model=model, study=study, response="log(x + 0.1)")
+    names = " ".join(_parameters(model, counties))
+    tree.attrs.update(model=model, study=study, response="log(x + 0.1)", parameters=names)
     return Fit(tree, {"model": model, "study": study, "passed": converged})
 
 

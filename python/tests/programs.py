@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from pooling.chains import read_chains
+from pooling.draws import Fit
+from pooling.fit import as_tree
 from pooling.prepare import prepare
+from pooling.program import declared, essence
+from pooling.sampling import sample
 from pooling.study import Gamma, Lkj, LocationScale, Priors, Sampler, Spread, read_study
 from pooling.tables import read_counties, read_houses
 
@@ -52,7 +57,10 @@ HOUSES = (
 
 
 def tiny_data(priors: Priors = WEAK, **changes: object) -> dict:
-    """Stan data of ten houses in five counties of two states, with everything a program may use."""
+    """Stan data of ten houses in five counties of two states, with everything a program may use.
+
+    As `prepare` writes it: there is no house to predict.
+    """
     county, floor, log_radon = (list(column) for column in zip(*HOUSES, strict=True))
     data = {
         "N": len(HOUSES),
@@ -64,9 +72,10 @@ def tiny_data(priors: Priors = WEAK, **changes: object) -> dict:
         "first_floor_share": [0.5, 0.5, 1.0, 0.0, 0.0],
         "S": 2,
         "state": [1, 1, 1, 2, 2],
-        "held_out": 0,
-        "prior_only": 0,
-        "pointwise": 1,
+        "N_new": 0,
+        "county_new": [],
+        "floor_measure_new": [],
+        "log_radon_new": [],
     }
     return data | priors.scales() | changes
 
@@ -101,6 +110,24 @@ def study_data(name: str, **changes: object) -> tuple[dict, dict]:
     counties = read_counties(ROOT / "data" / "counties.csv", {})
     data = study.data.model_copy(update=changes)
     return prepare(name, data, study.priors, houses, counties)
+
+
+def small_fit(stem: str, data: dict, coords: dict, settings: Sampler) -> Fit:
+    """A fit as the stage makes it, of a compiled program in `stan/`, which passed the gate."""
+    options = {"progress": False, "take": read_chains}
+    chains = [
+        sample(executable(stem), data, settings, prior=prior, **options) for prior in (False, True)
+    ]
+    tree = as_tree(*chains, data, coords)
+    names = " ".join(declared(text_of(stem), "parameters"))
+    about = {"study": coords["study"], "response": coords["response"], "parameters": names}
+    tree.attrs.update(about, model=stem)
+    return Fit(tree, {"passed": True})
+
+
+def text_of(stem: str) -> str:
+    """Essence of a program in `stan/`."""
+    return essence(ROOT / "stan" / f"{stem}.stan", ROOT / "stan")
 
 
 def executable(stem: str) -> Path:

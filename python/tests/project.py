@@ -172,6 +172,7 @@ def label(words: list[str]) -> str:
         "compile",
         "fit",
         "check",
+        "replicate",
         "loo",
         "leave_out",
         "score",

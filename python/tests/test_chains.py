@@ -8,24 +8,21 @@ from arviz_base import from_cmdstanpy
 from programs import executable, quick, tiny_data
 
 from pooling.chains import read_chains
+from pooling.generate import fitted_houses
 from pooling.sampling import in_memory, sample
-
-
-def both(program, **options):
-    """A run as cmdstanpy has it, and its chains as we read them."""
-    settings = quick(draws=110)
-    return sample(
-        executable(program),
-        tiny_data(),
-        settings,
-        progress=False,
-        take=lambda run: (in_memory(run), read_chains(run, **options)),
-    )
 
 
 @pytest.fixture(scope="module")
 def read():
-    return both("hierarchical_noncentered")
+    """A run as cmdstanpy has it, and its chains as we read them."""
+    data = tiny_data()
+    return sample(
+        executable("hierarchical_noncentered"),
+        data | fitted_houses(data),
+        quick(draws=110),
+        progress=False,
+        take=lambda run: (in_memory(run), read_chains(run)),
+    )
 
 
 def test_variables_are_cmdstanpys(read):
@@ -48,17 +45,8 @@ def test_statistics_are_arvizs(read):
 def test_each_chain_has_its_own_metric_and_step(read):
     run, chains = read
     assert np.array_equal(chains.inv_metric, run.inv_metric)
-    assert np.array_equal(chains.statistics["step_size"][:, -1], run.step_size)
-
-
-def test_some_variables_in_single_precision_and_some_not_at_all(read):
-    _, whole = read
-    _, chains = both("hierarchical_noncentered", single=["y_rep"], without=["log_lik"])
-    assert chains.variables.keys() == whole.variables.keys() - {"log_lik"}
-    assert chains.variables["y_rep"].dtype == np.float32
-    assert np.array_equal(chains.variables["y_rep"], whole.variables["y_rep"].astype(np.float32))
-    assert np.array_equal(chains.variables["alpha"], whole.variables["alpha"])
-    assert np.array_equal(chains.inv_metric, whole.inv_metric)
+    # cmdstanpy takes the step from a remark of six digits, the draws have nine.
+    assert chains.statistics["step_size"][:, -1] == pytest.approx(run.step_size, rel=1e-5)
 
 
 CSV = """# method = sample

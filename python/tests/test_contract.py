@@ -8,16 +8,23 @@ from functools import cached_property
 
 import numpy as np
 import pytest
+import xarray as xr
 from cmdstanpy import CmdStanMCMC
-from programs import ROOT, SHIPPED, STEMS, cmdstan, executable, quick, tiny_data
+from programs import ROOT, SHIPPED, STEMS, cmdstan, executable, quick, text_of, tiny_data
 from scipy import stats
 
 from pooling.compile import stanc
 from pooling.contract import INPUTS, check_contract, program_info, refuse_reserved_names
+from pooling.draws import BY_HOUSE, Fit
 from pooling.errors import ProgramError
+from pooling.generate import to_predict
+from pooling.likelihood import check_likelihood
+from pooling.program import declared
 from pooling.sampling import sample
 
 UNMEASURED = 3  # position of county 4 of tiny_data, which has no house
+# The houses of tiny_data, the last one first, as houses to predict.
+NEW = to_predict(*(tiny_data()[name][::-1] for name in BY_HOUSE))
 
 
 @dataclass
@@ -27,21 +34,18 @@ class Runs:
     stem: str
     made: dict = field(default_factory=dict)
 
-    def run(self, *, prior_only: bool = False, pointwise: bool = True, **changes) -> CmdStanMCMC:
-        key = repr((prior_only, pointwise, changes))
+    def run(self, *, prior: bool = False, **changes) -> CmdStanMCMC:
+        key = repr((prior, changes))
         if key not in self.made:
             self.made[key] = sample(
-                executable(self.stem),
-                tiny_data(**changes),
-                quick(pointwise=pointwise),
-                prior_only=prior_only,
-                progress=False,
+                executable(self.stem), tiny_data(**changes), quick(), prior=prior, progress=False
             )
         return self.made[key]
 
     @cached_property
     def posterior(self) -> CmdStanMCMC:
-        return self.run()
+        """The houses that are fitted are predicted too, in another order."""
+        return self.run(**NEW)
 
 
 @pytest.fixture(scope="module", params=STEMS)
@@ -75,35 +79,49 @@ def test_every_shipped_program_is_tested():
     assert set(SHIPPED) <= set(STEMS)
 
 
-def test_prior_does_not_see_the_response(runs):
-    prior = runs.run(prior_only=True)
-    assert same(prior, runs.run(prior_only=True, log_radon=moved(slice(None))))
+def test_without_houses_the_posterior_is_the_prior(runs):
+    """Whatever their radon: N = 0 leaves nothing of the houses that `tiny_data` has."""
+    prior = runs.run(prior=True)
+    assert same(prior, runs.run(prior=True, log_radon=moved(slice(None))))
     assert not same(prior, runs.posterior)
+    assert not {"log_lik", "y_rep"} & set(prior.stan_variables())
 
 
-def test_held_out_houses_do_not_inform_the_fit(runs):
-    held = runs.run(held_out=2)
-    without = runs.run(held_out=2, log_radon=moved(slice(-2, None)))
-    assert same(held, without)
-    assert not np.array_equal(held.stan_variable("log_lik"), without.stan_variable("log_lik"))
-    assert not same(held, runs.run(held_out=2, log_radon=moved(slice(-3, -2))))
+def test_houses_to_predict_do_not_inform_the_fit(runs):
+    shifted = np.array(NEW["log_radon_new"]) + 1
+    again = runs.run(**NEW | {"log_radon_new": shifted.tolist()})
+    assert same(runs.posterior, again)
+    assert not np.array_equal(*(run.stan_variable("log_lik") for run in (runs.posterior, again)))
+    assert not same(runs.posterior, runs.run(**NEW, log_radon=moved(slice(-1, None))))
 
 
-def test_held_out_houses_are_the_ones_scored(runs):
-    held = runs.run(held_out=2)
-    assert held.stan_variable("log_lik").shape == (200, 2)
-    assert held.stan_variable("y_rep").shape == (200, 2)
+def test_houses_to_predict_are_those_of_the_data(runs):
+    three = {name: values[:3] for name, values in NEW.items() if name != "N_new"}
+    run = runs.run(N_new=3, **three)
+    for name in ("log_lik", "y_rep"):
+        assert runs.posterior.stan_variable(name).shape == (200, 10)
+        assert run.stan_variable(name).shape == (200, 3)
 
 
-def test_all_houses_are_scored_where_none_is_held_out(runs):
-    assert runs.posterior.stan_variable("log_lik").shape == (200, 10)
-    assert runs.posterior.stan_variable("y_rep").shape == (200, 10)
-
-
-def test_pointwise_0_scores_no_house(runs):
-    names = set(runs.run(pointwise=False).stan_variables())
+def test_without_houses_to_predict_there_are_parameters_alone(runs):
+    names = set(runs.run().stan_variables())
     assert not names & {"log_lik", "y_rep"}
     assert {"alpha", "beta", "sigma"} <= names
+
+
+def test_both_likelihoods_of_a_program_are_the_same(runs):
+    """What it puts out of houses is what its model block fits them with."""
+    names = declared(text_of(runs.stem), "parameters")
+    draws = {name: runs.posterior.stan_variable(name) for name in names}
+    posterior = xr.Dataset(
+        {
+            name: (("chain", "draw", *(f"{name}_{i}" for i in range(v.ndim - 2))), v)
+            for name, v in ((n, v.reshape(2, 100, *v.shape[1:])) for n, v in draws.items())
+        }
+    )
+    tree = xr.DataTree.from_dict({"posterior": posterior})
+    tree.attrs["parameters"] = " ".join(names)
+    check_likelihood(Fit(tree, {}), executable(runs.stem), tiny_data(), seed=1)
 
 
 def test_a_county_without_houses_has_effects(runs):
@@ -114,33 +132,30 @@ def test_a_county_without_houses_has_effects(runs):
         assert np.ptp(draws[:, UNMEASURED]) > 0
 
 
-def expectations(run: CmdStanMCMC, data: dict) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and standard deviation of each house (draw, house), from alpha, beta and sigma."""
-    county = np.array(data["county"]) - 1
+def expectations(run: CmdStanMCMC) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each house of NEW (draw, house), from alpha, beta, sigma."""
+    county = np.array(NEW["county_new"]) - 1
     effects = {name: run.stan_variable(name)[:, county] for name in ("alpha", "beta")}
     sigma = run.stan_variable("sigma")
     sigma = sigma[:, county] if sigma.ndim == 2 else sigma[:, None]
-    mean = effects["alpha"] + effects["beta"] * np.array(data["floor_measure"])
+    mean = effects["alpha"] + effects["beta"] * np.array(NEW["floor_measure_new"])
     return mean, np.broadcast_to(sigma, mean.shape)
 
 
-@pytest.mark.parametrize("held_out", [0, 2])
-def test_log_lik_is_the_normal_density_of_the_shipped_programs(runs, held_out):
+def test_log_lik_is_the_normal_density_of_the_shipped_programs(runs):
     if runs.stem not in SHIPPED:
         pytest.skip("a program of one's own may have another likelihood")
-    run, data = runs.run(held_out=held_out), tiny_data()
-    mean, sigma = expectations(run, data)
-    log_lik = stats.norm.logpdf(np.array(data["log_radon"]), mean, sigma)
-    scored = slice(-held_out, None) if held_out else slice(None)
-    # CmdStan writes six digits of the mean, which matter more where sigma is small.
-    margin = 1e-3 * (1 + abs(log_lik)) + 1e-4 / sigma
-    assert np.all(abs(run.stan_variable("log_lik") - log_lik[:, scored]) < margin[:, scored])
+    mean, sigma = expectations(runs.posterior)
+    log_lik = stats.norm.logpdf(np.array(NEW["log_radon_new"]), mean, sigma)
+    # CmdStan writes nine digits of the mean, which matter more where sigma is small.
+    margin = 1e-7 * (1 + abs(log_lik)) * (1 + 1 / sigma)
+    assert np.all(abs(runs.posterior.stan_variable("log_lik") - log_lik) < margin)
 
 
 def test_y_rep_is_normal_about_the_mean_of_the_shipped_programs(runs):
     if runs.stem not in SHIPPED:
         pytest.skip("a program of one's own may have another likelihood")
-    mean, sigma = expectations(runs.posterior, tiny_data())
+    mean, sigma = expectations(runs.posterior)
     noise = ((runs.posterior.stan_variable("y_rep") - mean) / sigma).ravel()
     # Mean 0 and variance 1 within four standard errors of 2,000 independent draws.
     assert abs(noise.mean()) < 4 / np.sqrt(noise.size)
@@ -150,9 +165,9 @@ def test_y_rep_is_normal_about_the_mean_of_the_shipped_programs(runs):
 
 INFO = {
     "inputs": {
-        name: {"dimensions": int(name == "county")}
-        for name in ("N", "J", "county", "held_out", "prior_only", "pointwise")
-    },
+        name: {"dimensions": int(name == "county")} for name in ("N", "J", "county", "N_new")
+    }
+    | {name: {"dimensions": 1} for name in ("county_new", "floor_measure_new", "log_radon_new")},
     "parameters": {"sigma": {"dimensions": 0}},
     "transformed parameters": {"alpha": {"dimensions": 1}, "beta": {"dimensions": 1}},
     "generated quantities": {"log_lik": {"dimensions": 1}, "y_rep": {"dimensions": 1}},
@@ -195,16 +210,48 @@ def test_data_that_nothing_provides_is_named():
     assert "no table or study provides its data `humidity`" in said
 
 
-@pytest.mark.parametrize("switch", ["held_out", "prior_only", "pointwise"])
-def test_missing_switch_is_named(switch):
-    said = faults(inputs={k: v for k, v in INFO["inputs"].items() if k != switch})
-    assert f"its data block lacks `{switch}`" in said
+@pytest.mark.parametrize("name", ["N_new", "county_new", "floor_measure_new", "log_radon_new"])
+def test_missing_house_to_predict_is_named(name):
+    said = faults(inputs={k: v for k, v in INFO["inputs"].items() if k != name})
+    assert f"its data block lacks `{name}`, so it cannot predict houses" in said
     assert said.count("  - ") == 1
+
+
+def test_switches_of_the_old_contract_are_refused_in_one_message():
+    """A program of the contract before: one line says what to change, not one a switch."""
+    old = {name: {"dimensions": 0} for name in ("held_out", "prior_only", "pointwise")}
+    said = faults(inputs=INFO["inputs"] | old)
+    assert said == (
+        "stan/foo.stan breaks the contract of stan/README.md:\n"
+        "  - its data `held_out, prior_only, pointwise` belong to the contract before this one: "
+        "fit all N houses in the model block, without a switch, and predict the N_new houses of "
+        "county_new, floor_measure_new and log_radon_new in generated quantities; see "
+        "stan/pooled.stan"
+    )
+    # A real one lacks the houses to predict as well, which the same line asks for.
+    real = faults(inputs={"N": {"dimensions": 0}} | old)
+    assert real.count("  - ") == 1
+
+
+@pytest.mark.parametrize(("name", "dimensions"), [("lprior", 1), ("log_lik_county", 0)])
+def test_optional_output_of_the_wrong_shape_is_named(name, dimensions):
+    block = INFO["generated quantities"] | {name: {"dimensions": dimensions}}
+    said = faults(**{"generated quantities": block})
+    wanted = {"lprior": "a number", "log_lik_county": "a vector"}[name]
+    assert f"its `{name}` must be {wanted}" in said
+    check_contract(
+        INFO
+        | {
+            "generated quantities": INFO["generated quantities"]
+            | {name: {"dimensions": 1 - dimensions}}
+        },
+        "stan/foo.stan",
+    )
 
 
 def test_all_faults_are_told_at_once():
     said = faults(inputs={"humidity": {}}, parameters={})
-    assert said.count("  - ") == 3 + 1 + 1
+    assert said.count("  - ") == 4 + 1 + 1
 
 
 def test_what_prepare_provides_is_what_the_contract_admits():

@@ -144,4 +144,4 @@ def test_without_output_by_house_a_figure_has_a_frame_or_says_what_to_set(exampl
     except NothingToShow as why:
         reason = str(why)
     # Others have nothing to show of these fits for other reasons: no uranium, one state.
-    assert ("sampler.pointwise = true" in (reason or "")) == (name in BY_HOUSE), reason
+    assert ("scores.pointwise = true" in (reason or "")) == (name in BY_HOUSE), reason

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pooling.draws import chosen_counties, in_interval, open_fit, write_fit
+from pooling.draws import REPLICATIONS, chosen_counties, in_interval, open_fit, write_fit
 from pooling.errors import DataError, NothingToShow, StudyError
+from pooling.netcdf import write_netcdf
 
 
 def test_label_says_that_a_fit_failed_the_gate(example_fit):
@@ -71,30 +72,49 @@ def test_moments_of_houses_are_those_of_their_expected_draws(example_fit):
     assert moments["variance"][0] == pytest.approx(4 * 650 / 100**2 / 49)
 
 
-def test_pointwise_has_a_row_a_sample_and_a_column_a_house(example_fit):
+def test_replications_have_a_row_a_sample_and_a_column_a_house(example_fit):
     fit = example_fit()
-    replicated = fit.pointwise("posterior_predictive")
+    replicated = fit.replications("posterior_predictive", 50)
     assert replicated.shape == (50, 10)
     assert replicated[26, 4] == fit.tree["posterior_predictive"]["y_rep"].values[1, 1, 4]
 
 
-def test_pointwise_that_was_not_kept_is_an_error_with_a_remedy(example_fit):
-    with pytest.raises(NothingToShow, match=r"has no log_lik; set sampler.pointwise = true"):
-        example_fit(pointwise=False).pointwise("log_likelihood")
+def test_replications_that_were_not_made_are_an_error_with_a_remedy(example_fit):
+    with pytest.raises(NothingToShow, match=r"has no y_rep; set scores\.pointwise = true"):
+        example_fit(pointwise=False).replications("posterior_predictive", 10)
 
 
-def test_a_stored_fit_is_the_same_and_replications_are_single_precision(example_fit, tmp_path):
-    fit = example_fit(diverging=(3,))
+def test_replications_are_read_from_beside_the_fit(example_fit, tmp_path):
+    fit = example_fit(pointwise=False)
+    write_fit(fit.tree, tmp_path / "fit.nc")
+    assert "posterior_predictive" not in open_fit(tmp_path).tree.children
+    made = example_fit().tree["posterior_predictive"].to_dataset()
+    write_netcdf(xr.DataTree.from_dict({"posterior_predictive": made}), tmp_path / REPLICATIONS)
+    stored = open_fit(tmp_path)
+    assert stored.model == fit.model
+    assert np.array_equal(stored.tree["posterior_predictive"]["y_rep"], made["y_rep"])
+
+
+def test_damaged_replications_are_an_error_that_names_their_file(example_fit, tmp_path):
+    write_fit(example_fit().tree, tmp_path / "fit.nc")
+    (tmp_path / REPLICATIONS).write_bytes(b"half a fi")
+    with pytest.raises(DataError, match=r"replications\.nc: not a readable"):
+        open_fit(tmp_path)
+
+
+def test_a_stored_fit_has_parameters_with_all_digits_and_effects_with_seven(example_fit, tmp_path):
+    fit = example_fit("per_county", diverging=(3,))
     write_fit(fit.tree, tmp_path / "fit.nc")
     (tmp_path / "diagnostics.json").write_text('{"passed": true}', encoding="utf-8")
     stored = open_fit(tmp_path)
-    assert stored.model == "hierarchical_noncentered"
+    assert stored.model == "per_county"
+    assert stored.parameters == ["sigma"]
     assert stored.converged
     assert stored.counties.equals(fit.counties)
-    xr.testing.assert_equal(
-        stored.tree["posterior"].to_dataset(), fit.tree["posterior"].to_dataset()
-    )
-    assert stored.tree["posterior_predictive"]["y_rep"].dtype == np.float32
+    before, after = (each.tree["posterior"].to_dataset() for each in (fit, stored))
+    xr.testing.assert_equal(after[["sigma"]], before[["sigma"]])
+    assert after["alpha"].dtype == np.float32
+    xr.testing.assert_equal(after["alpha"], before["alpha"].astype(np.float32))
     assert stored.tree["sample_stats"]["diverging"].values.sum() == 1
 
 
@@ -108,6 +128,7 @@ def test_population_parameters_are_those_of_one_number(example_fit):
     fit = example_fit("pooled")
     population = fit.population()
     assert list(population) == ["mu_alpha", "mu_beta", "sigma"]
+    assert fit.parameters == ["mu_alpha", "mu_beta", "sigma"]
     assert population["sigma"][25 + 3] == fit.tree["posterior"]["sigma"].values[1, 3]
     assert fit.population("prior")["sigma"][0] == 2 * population["sigma"][0]
 

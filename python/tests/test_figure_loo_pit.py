@@ -72,7 +72,7 @@ def test_values_of_exactly_0_and_1_are_not_outside_in_any_version(
 
 
 def test_without_houses_left_out_there_is_nothing_to_show(example_fit):
-    with pytest.raises(NothingToShow, match=r"sampler\.pointwise = true"):
+    with pytest.raises(NothingToShow, match=r"scores\.pointwise = true"):
         frame([example_fit()], Figures())
 
 

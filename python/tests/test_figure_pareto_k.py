@@ -41,7 +41,7 @@ def test_values_beyond_the_panel_are_marked_at_its_edge(example_fit):
 def test_models_without_left_out_houses_are_not_shown(example_fit):
     rows = frame([example_fit("pooled"), left_out(example_fit())], Figures())
     assert set(rows["model"]) == {"hierarchical_noncentered"}
-    with pytest.raises(NothingToShow, match=r"sampler\.pointwise = true"):
+    with pytest.raises(NothingToShow, match=r"scores\.pointwise = true"):
         frame([example_fit("pooled")], Figures())
 
 

@@ -18,16 +18,16 @@ from pooling.sampling import sample
 GROUPS = {
     "adaptation",
     "posterior",
-    "posterior_predictive",
-    "log_likelihood",
+    "log_prior",
     "sample_stats",
     "prior",
-    "prior_predictive",
     "sample_stats_prior",
     "observed_data",
     "constant_data",
 }
-POINTWISE = {"posterior_predictive", "log_likelihood", "prior_predictive"}
+
+# All that is asked of a program's text is which parameters it has.
+PROGRAM = "data { int N; } parameters { real mu_alpha; real mu_beta; real<lower=0> sigma; }\n"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def read(program, settings):
             executable(program),
             tiny_data(),
             settings,
-            prior_only=prior,
+            prior=prior,
             progress=False,
             take=read_chains,
         )
@@ -77,14 +77,17 @@ def test_dimensions_have_names_and_codes(tree):
     for name in posterior.data_vars:
         assert posterior[name].dims == ("chain", "draw", "county")
     assert posterior["county"].values.tolist() == [27001, 27003, 27005, 38001, 38003]
-    for group, name in (
-        ("posterior_predictive", "y_rep"),
-        ("log_likelihood", "log_lik"),
-        ("prior_predictive", "y_rep"),
-    ):
-        assert list(tree[group].data_vars) == [name]
-        assert tree[group][name].dims == ("chain", "draw", "house")
-        assert tree[group]["house"].values.tolist() == list(range(501, 511))
+    assert tree["observed_data"]["log_radon"].dims == ("house",)
+    assert tree["observed_data"]["house"].values.tolist() == list(range(501, 511))
+
+
+def test_log_density_of_the_priors_is_a_group_of_its_own(tree, chains):
+    """It is no parameter, nor are the parts of it and the density of counties."""
+    assert "log_lik_county" in chains[0].variables
+    assert list(tree["log_prior"].data_vars) == ["lprior"]
+    lprior = tree["log_prior"]["lprior"]
+    assert lprior.dims == ("chain", "draw")
+    assert np.array_equal(lprior.values, chains[0].variables["lprior"])
 
 
 def test_posterior_and_prior_have_their_own_number_of_draws(tree):
@@ -98,8 +101,6 @@ def test_draws_stay_with_their_chain_and_county(tree, chains):
     raw = chains[0].variables
     stored = tree["posterior"]["beta"].sel(chain=1, county=27005).values
     assert np.array_equal(stored, raw["beta"][1, :, 2])
-    replicated = tree["posterior_predictive"]["y_rep"].sel(chain=0, house=507).values
-    assert np.array_equal(replicated, raw["y_rep"][0, :, 6])
 
 
 def test_prior_group_holds_the_priors_draws(tree, chains):
@@ -146,11 +147,6 @@ def test_effects_of_states_have_their_names(state):
     assert posterior["sigma_alpha_state"].dims == ("chain", "draw")
 
 
-def test_without_pointwise_output_there_are_no_groups_by_house():
-    tree = as_tree(*read("pooled", quick(pointwise=False)), tiny_data(), tiny_coords())
-    assert set(tree.children) == GROUPS - POINTWISE
-
-
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory):
     """Folder that the command line has filled, and the files it read."""
@@ -165,7 +161,7 @@ def stored(tmp_path_factory):
     for name, content in contents.items():
         files[name].write_text(json.dumps(content))
     files["essence"] = folder / "pooled.essence"
-    files["essence"].write_text("data { int N; }\n")
+    files["essence"].write_text(PROGRAM)
     order = ("essence", "data", "coords", "sampler", "toolchain")
     inputs = [str(executable("pooled")), *(str(files[name]) for name in order)]
     main([*inputs, "-o", str(folder / "pooled" / "fit.nc")])
@@ -176,6 +172,7 @@ def test_stored_fit_opens_with_its_names(stored):
     fit = open_fit(stored[0])
     assert (fit.model, fit.study) == ("pooled", "tiny")
     assert fit.tree.attrs["response"] == "log(x + 0.1)"
+    assert fit.parameters == ["mu_alpha", "mu_beta", "sigma"]
     assert set(fit.tree.children) == GROUPS
     assert fit.counties["slope_identified"].tolist() == [True, True, False, False, False]
 
@@ -183,7 +180,7 @@ def test_stored_fit_opens_with_its_names(stored):
 def test_record_holds_what_repeats_the_fit(stored):
     folder, files = stored
     record = json.loads((folder / "record.json").read_text())
-    assert record["program"] == "data { int N; }\n"
+    assert record["program"] == PROGRAM
     assert record["sampler"]["seed"] == 20060
     by_house = {"county", "floor_measure", "log_radon"}
     assert record["data"].keys() == tiny_data().keys() - by_house
@@ -201,9 +198,9 @@ def test_nothing_else_is_left_in_the_folder(stored):
 def test_the_priors_chains_step_back_for_the_posteriors(stored, tmp_path, monkeypatch):
     niceness = {}
 
-    def noting(*arguments, prior_only=False, **options):
-        niceness[prior_only] = os.nice(0)
-        return sample(*arguments, prior_only=prior_only, **options)
+    def noting(*arguments, prior=False, **options):
+        niceness[prior] = os.nice(0)
+        return sample(*arguments, prior=prior, **options)
 
     monkeypatch.setattr(stage, "sample", noting)
     _, files = stored

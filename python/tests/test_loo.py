@@ -6,16 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from programs import ROOT, executable, quick, tiny_data
+from conftest import build_fit
+from programs import executable, quick, small_fit, text_of, tiny_coords, tiny_data
 from scipy import stats
 
 from pooling import loo
 from pooling.draws import Fit, write_fit
-from pooling.program import essence
+from pooling.refits import stopped
 
 Y = np.array([0.3, -0.4, 1.1, 0.8, 2.4, -0.9, 0.1, 1.6, 0.5, -0.2])
 PRIOR_VARIANCE = 25.0
-INPUTS = ("pooled", "pooled.essence", "fit.nc", "data.json", "sampler.json", "toolchain.json")
+INPUTS = ("pooled", "pooled.essence", "fit.nc", "data.json", "sampler.json", "scores.json")
+INPUTS += ("toolchain.json",)
 
 
 def conjugate_fit(y: np.ndarray, chains: int = 4, draws: int = 2000) -> Fit:
@@ -23,7 +25,7 @@ def conjugate_fit(y: np.ndarray, chains: int = 4, draws: int = 2000) -> Fit:
     variance = 1 / (1 / PRIOR_VARIANCE + y.size)
     rng = np.random.default_rng(20061)
     alpha = rng.normal(variance * y.sum(), np.sqrt(variance), (chains, draws, 1))
-    by_county, by_house = ("chain", "draw", "county"), ("chain", "draw", "house")
+    by_county = ("chain", "draw", "county")
     coords = {"chain": range(chains), "draw": range(draws)}
     county, house = {"county": [27001]}, {"house": 701 + np.arange(y.size)}
     constants = {
@@ -35,13 +37,10 @@ def conjugate_fit(y: np.ndarray, chains: int = 4, draws: int = 2000) -> Fit:
         "first_floor_houses": ("county", [0]),
     }
     effects = {"alpha": (by_county, alpha), "beta": (by_county, np.zeros_like(alpha))}
-    log_lik = {"log_lik": (by_house, stats.norm.logpdf(y, alpha, 1))}
-    y_rep = {"y_rep": (by_house, rng.normal(alpha, 1, (chains, draws, y.size)))}
     tree = xr.DataTree.from_dict(
         {
             "posterior": xr.Dataset(effects, coords | county),
-            "posterior_predictive": xr.Dataset(y_rep, coords | house),
-            "log_likelihood": xr.Dataset(log_lik, coords | house),
+            "prior": xr.Dataset(effects, coords | county),
             "adaptation": xr.Dataset({"step_size": ("chain", [0.5] * chains)}).assign(
                 inv_metric=(("chain", "unconstrained"), [[1.0]] * chains)
             ),
@@ -49,8 +48,42 @@ def conjugate_fit(y: np.ndarray, chains: int = 4, draws: int = 2000) -> Fit:
             "constant_data": xr.Dataset(constants, county | house),
         }
     )
-    tree.attrs.update(model="conjugate", study="example", response="log(x + 0.1)")
+    about = {"model": "conjugate", "study": "example", "response": "log(x + 0.1)"}
+    tree.attrs.update(about, parameters="alpha beta")
     return Fit(tree, {"passed": True})
+
+
+def conjugate_data(y: np.ndarray) -> dict:
+    """Its houses as Stan data."""
+    by_house = {"county": [1] * y.size, "floor_measure": [0.0] * y.size, "log_radon": y.tolist()}
+    return {"N": y.size, "J": 1} | by_house
+
+
+@pytest.fixture(autouse=True)
+def predicts(monkeypatch, request):
+    """The conjugate model in the place of CmdStan, but where a test runs a real program."""
+    if "real" in request.fixturenames:
+        return
+
+    def predict(fit, executable, data, houses, seed):
+        posterior = fit.tree["posterior"].to_dataset()
+        alpha, y = posterior["alpha"].values, np.asarray(houses["log_radon_new"])
+        noise = np.random.default_rng(seed).normal(size=(*alpha.shape[:2], y.size))
+        dims = ("chain", "draw", "new")
+        density = (dims, stats.norm.logpdf(y, alpha, 1))
+        return posterior.assign(log_lik=density, y_rep=(dims, alpha + noise))
+
+    monkeypatch.setattr(loo, "predict", predict)
+
+
+@pytest.fixture
+def real():
+    """Asked for by tests that run CmdStan's generated quantities."""
+
+
+def psis(y: np.ndarray, passed: bool = True) -> pd.DataFrame:
+    fit = Fit(conjugate_fit(y).tree, {"passed": passed})
+    return loo.psis(fit, loo.Program("conjugate", ""), conjugate_data(y), seed=1)
 
 
 def analytic_loo(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -61,7 +94,7 @@ def analytic_loo(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def test_psis_of_a_conjugate_normal_model_is_the_analytic_loo():
-    found = loo.psis(conjugate_fit(Y))
+    found = psis(Y)
     elpd, mean = analytic_loo(Y)
     # Standard deviation of the posterior mean over 8,000 draws is 0.004; a house
     # at 1.9 standard deviations multiplies it.
@@ -73,29 +106,42 @@ def test_psis_of_a_conjugate_normal_model_is_the_analytic_loo():
     assert found["pit"].to_numpy() == pytest.approx(stats.norm.cdf(Y, mean, spread), abs=0.025)
     # The answers differ by more than that from those in the sample.
     assert abs(mean - Y.mean()).max() > 0.1
+    # Seen, a house is normal about the posterior mean.
+    variance = 1 / (1 / PRIOR_VARIANCE + Y.size)
+    seen = stats.norm.logpdf(Y, variance * Y.sum(), np.sqrt(1 + variance))
+    assert found["lpd"].to_numpy() == pytest.approx(seen, abs=0.02)
+
+
+def test_houses_are_predicted_a_block_at_a_time(monkeypatch):
+    whole = psis(Y)
+    monkeypatch.setattr(loo, "BLOCK", 4)
+    parts = psis(Y)
+    assert parts["house"].tolist() == whole["house"].tolist()
+    # All but the replications are the same draws.
+    same = whole.columns.drop("pit")
+    pd.testing.assert_frame_equal(parts[same], whole[same], rtol=1e-6)
 
 
 def test_psis_names_houses_and_claims_no_refit():
-    found = loo.psis(conjugate_fit(Y))
-    assert list(found.columns) == loo.COLUMNS
+    found = psis(Y)
+    assert set(found.columns) == set(loo.COLUMNS)
     assert found["house"].tolist() == list(range(701, 711))
     assert not found["refitted"].any()
     assert found["converged"].all()
 
 
 def test_psis_of_a_fit_that_failed_says_so():
-    fit = conjugate_fit(Y)
-    assert not loo.psis(Fit(fit.tree, {"passed": False}))["converged"].any()
+    assert not psis(Y, passed=False)["converged"].any()
 
 
 def test_far_outlier_has_a_high_pareto_k():
     outlier = np.append(Y, 40.0)
-    found = loo.psis(conjugate_fit(outlier))
+    found = psis(outlier)
     assert found["pareto_k"].iloc[-1] > loo.MAX_PARETO_K
 
 
 @pytest.fixture
-def refitted(monkeypatch, tmp_path, example_fit):
+def refitted(monkeypatch, tmp_path):
     """Refit the houses of `tiny_data` whose Pareto k is given; every refit gives the same."""
 
     def run(converged: bool = True, **pareto_k: float):
@@ -108,12 +154,12 @@ def refitted(monkeypatch, tmp_path, example_fit):
 
         monkeypatch.setattr(loo, "run_refits", answer)
         k = [pareto_k.get(f"house_{house}", 0.1) for house in range(501, 511)]
-        known = {"elpd": -9.0, "mean": 9.0, "mcse": 0.0, "pit": 0.5, "pareto_k": k}
+        known = {"elpd": -9.0, "mean": 9.0, "mcse": 0.0, "pit": 0.5, "lpd": -8.0, "pareto_k": k}
         known |= {"house": range(501, 511), "refitted": False, "converged": True}
-        program = loo.Program("pooled", "")
-        scores = pd.DataFrame(known)
-        rows = loo.failing(example_fit("pooled"), scores)
-        return loo.refit(program, tiny_data(), quick(), scores, rows, tmp_path, None), asked
+        monkeypatch.setattr(loo, "psis", lambda *_: pd.DataFrame(known))
+        program = loo.Program("pooled", text_of("pooled"))
+        fit = build_fit("pooled")
+        return loo.leave_out(fit, program, tiny_data(), quick(), tmp_path), asked
 
     return run
 
@@ -151,16 +197,15 @@ def with_common_slope(fit: Fit) -> Fit:
 def test_house_that_alone_informs_an_effect_is_not_left_to_psis(example_fit):
     # ANOKA has one house on the first floor (5087), MAHNOMEN one house (5090).
     own = example_fit("per_county")
-    scores = pd.DataFrame({"pareto_k": [0.684] * 10})
-    assert loo.failing(own, scores).tolist() == [6, 9]
+    assert np.flatnonzero(loo.only_informant(own)).tolist() == [6, 9]
     # A slope that is the same in all counties is known without ANOKA's house.
-    assert loo.failing(with_common_slope(own), scores).tolist() == [9]
+    assert np.flatnonzero(loo.only_informant(with_common_slope(own))).tolist() == [9]
     # Where nothing or a population is behind the effects they are never the prior's alone.
-    assert loo.failing(example_fit("pooled"), scores).empty
-    assert loo.failing(example_fit("hierarchical_noncentered"), scores).empty
+    assert not loo.only_informant(example_fit("pooled")).any()
+    assert not loo.only_informant(example_fit("hierarchical_noncentered")).any()
 
 
-def test_house_that_alone_informs_a_slope_is_left_out_exactly(tmp_path):
+def test_house_that_alone_informs_a_slope_is_left_out_exactly(real, monkeypatch, tmp_path):
     """County 3 with one house on each floor, log radon .3 above and .6 below, each on its own.
 
     Given sigma, the first floor's house is normal about the mean of alpha given the other
@@ -177,34 +222,60 @@ def test_house_that_alone_informs_a_slope_is_left_out_exactly(tmp_path):
     spread = np.sqrt(100 * sigma**2 / total + 100 + sigma**2)
     elpd = np.log((weight * stats.norm.pdf(0.3, mean, spread)).sum())
 
-    # What PSIS makes of it, with a Pareto k that says nothing.
-    known = {"elpd": -1.0, "mean": 0.3, "mcse": 0.1, "pit": 0.5, "pareto_k": 0.6}
-    known |= {"house": range(501, 511), "refitted": False, "converged": True}
-    text = essence(ROOT / "stan" / "per_county.stan", ROOT / "stan")
-    program = loo.Program("per_county", text, executable("per_county"))
+    asked = {}
+
+    def unconverged(program, data, folds, *_):
+        asked.update(folds)
+        return {fold: stopped(1, "") for fold in folds}
+
+    monkeypatch.setattr(loo, "run_refits", unconverged)
+    program = loo.Program("per_county", text_of("per_county"), executable("per_county"))
     settings = quick(chains=4, warmup=1000, draws=1000)
-    rows = pd.Index([6])
-    found = loo.refit(program, data, settings, pd.DataFrame(known), rows, tmp_path, None)
-    assert found["refitted"].tolist() == [row == 6 for row in range(10)]
-    # 2,000 draws of a standard deviation of 10: Monte Carlo errors of .22 and .05.
-    assert found.at[6, "mean"] == pytest.approx((weight * mean).sum(), abs=0.9)
+    # tiny_coords, with county 3 of two houses.
+    numbers = {"houses": [4, 4, 2, 0, 0], "first_floor_houses": [2, 2, 1, 0, 0]}
+    county = [27001, 27001, 27001, 27003, 27003, 27003, 27005, 27005, 27001, 27003]
+    coords = tiny_coords() | numbers | {"house_county": county}
+    fit = small_fit("per_county", data, coords, settings)
+    found = loo.leave_out(fit, program, data, settings, tmp_path)
+    assert "house 507" not in asked
+    assert found["refitted"].sum() == len(asked)
+    assert found.at[6, "pareto_k"] <= loo.MAX_PARETO_K
+    # 4,000 draws of a standard deviation of 10: Monte Carlo errors of .16 and .04.
+    assert found.at[6, "mean"] == pytest.approx((weight * mean).sum(), abs=0.7)
     assert found.at[6, "elpd"] == pytest.approx(elpd, abs=0.2)
-    assert elpd < -3, "far from what PSIS said"
+    share = (weight * stats.norm.cdf(0.3, mean, spread)).sum()
+    assert found.at[6, "pit"] == pytest.approx(share, abs=0.04)
+    assert elpd < -3
+    assert loo.psis(fit, program, data, 1).at[6, "elpd"] > elpd + 1, "what PSIS alone would say"
 
 
-def test_command_line_scores_a_study_without_pointwise_output_with_an_empty_table(tmp_path):
+@pytest.mark.parametrize("scores", [{"pointwise": False}, {"leave_out": ["loco"]}])
+def test_study_that_leaves_no_house_out_has_an_empty_table(tmp_path, scores):
     write_fit(conjugate_fit(Y).tree, tmp_path / "fit.nc")
-    (tmp_path / "sampler.json").write_text(json.dumps(quick(pointwise=False).model_dump()))
+    (tmp_path / "scores.json").write_text(json.dumps(scores))
     inputs = [tmp_path / name for name in INPUTS]
     loo.main([*map(str, inputs), "-o", str(tmp_path / "loo.csv")])
     assert (tmp_path / "loo.csv").read_text() == ",".join(loo.COLUMNS) + "\n"
 
 
+def write_inputs(folder, y: np.ndarray, diagnostics: dict) -> None:
+    """What the stage reads beside the fit."""
+    contents = {
+        "diagnostics.json": diagnostics,
+        "data.json": conjugate_data(y),
+        "sampler.json": quick().model_dump(),
+        "scores.json": {},
+        "pooled.essence": {},
+        "toolchain.json": {},
+    }
+    for name, content in contents.items():
+        (folder / name).write_text(json.dumps(content))
+
+
 def test_fit_that_failed_is_not_refitted(tmp_path):
-    write_fit(conjugate_fit(np.append(Y, 40.0)).tree, tmp_path / "fit.nc")
-    found = {"passed": False, "allowed_to_fail": "a lesson"}
-    (tmp_path / "diagnostics.json").write_text(json.dumps(found))
-    (tmp_path / "sampler.json").write_text(json.dumps(quick().model_dump()))
+    outlier = np.append(Y, 40.0)
+    write_fit(conjugate_fit(outlier).tree, tmp_path / "fit.nc")
+    write_inputs(tmp_path, outlier, {"passed": False, "allowed_to_fail": "to show it"})
     inputs = [tmp_path / name for name in INPUTS]
     loo.main([*map(str, inputs), "-o", str(tmp_path / "loo.csv")])
     table = pd.read_csv(tmp_path / "loo.csv")
@@ -214,11 +285,7 @@ def test_fit_that_failed_is_not_refitted(tmp_path):
 
 def test_command_line_writes_a_row_a_house(tmp_path):
     write_fit(conjugate_fit(Y).tree, tmp_path / "fit.nc")
-    (tmp_path / "diagnostics.json").write_text('{"passed": true}')
-    (tmp_path / "sampler.json").write_text(json.dumps(quick().model_dump()))
-    (tmp_path / "data.json").write_text(json.dumps(tiny_data()))
-    for name in ("pooled.essence", "toolchain.json"):
-        (tmp_path / name).write_text("{}")
+    write_inputs(tmp_path, Y, {"passed": True})
     inputs = [tmp_path / name for name in INPUTS]
     loo.main([*map(str, inputs), "-o", str(tmp_path / "loo.csv")])
     table = pd.read_csv(tmp_path / "loo.csv")

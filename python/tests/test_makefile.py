@@ -25,7 +25,12 @@ LEFT_OUT = {
 }
 SHOWN = FIGURES | {"results", "published", "report"}
 PREPARED = {"prepare", "highlights", "frequentist"}
-SCORED = ("check", "loo", "leave_out", "score", "sensitivity", "other_priors")
+REPLICATED = {
+    f"figures.{name}" for name in ("ppc_county", "ppc_density", "ppc_stat", "prior_predictive")
+}
+# What is made of a fit, and of its diagnostics.
+SCORED = ("check", "replicate", "loo", "leave_out", "score", "sensitivity", "other_priors")
+CHECKED = tuple(stage for stage in SCORED if stage != "replicate")
 
 
 def of(models, *stages):
@@ -123,7 +128,10 @@ def test_edited_include_refits_what_includes_it(project):
         pytest.param(
             "[models]",
             '[scores]\nleave_out = ["loco"]\n\n[models]',
-            of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "report"},
+            of(MODELS, "replicate", "loo", "leave_out", "score", "sensitivity")
+            | LEFT_OUT
+            | REPLICATED
+            | {"results", "report"},
             id="schemes",
         ),
         pytest.param(
@@ -137,7 +145,7 @@ def test_edited_include_refits_what_includes_it(project):
         ),
         pytest.param('title = "Radon in', 'title = "Radon of', {"report"}, id="title"),
         pytest.param(
-            '"kept to show', '"shows', of(MODELS, *SCORED) | {"gate"} | SHOWN, id="allowed"
+            '"kept to show', '"shows', of(MODELS, *CHECKED) | {"gate"} | SHOWN, id="allowed"
         ),
     ],
 )
@@ -161,7 +169,11 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ),
         ("sensitivity", of(MODELS, "sensitivity") | {"results", "report"}),
         ("frequentist", {"frequentist", "figures.frequentist", "published", "report"}),
-        ("loo", of(MODELS, "loo", "score") | LEFT_OUT | {"results", "report"}),
+        ("loo", of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "report"}),
+        ("importance", of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "report"}),
+        ("replicate", of(MODELS, "replicate", "score") | REPLICATED | {"results", "report"}),
+        ("generate", refit(*MODELS)),
+        ("likelihood", of(MODELS, *CHECKED) | {"gate"} | SHOWN),
         ("refits", of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "report"}),
         ("leave_out", of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "report"}),
         ("score", of(MODELS, "score") | {"results", "report"}),
@@ -258,7 +270,11 @@ def test_edited_table_is_prepared_again(project):
             "data/fits/minnesota/pooled/loo.csv",
             {"loo pooled", "score pooled", "results", "report"} | LEFT_OUT,
         ),
-        ("data/fits/minnesota/pooled/estimates.csv", of(["pooled"], *SCORED) | {"gate"} | SHOWN),
+        ("data/fits/minnesota/pooled/estimates.csv", of(["pooled"], *CHECKED) | {"gate"} | SHOWN),
+        (
+            "data/fits/minnesota/pooled/replications.nc",
+            {"replicate pooled", "score pooled", "results", "report"} | REPLICATED,
+        ),
         ("data/fits/minnesota/pooled/fit.nc", refit("pooled")),
         ("data/prepared/minnesota.coords.json", PREPARED | refit(*MODELS)),
         ("stan/pooled", {"compile pooled"} | refit("pooled")),
@@ -272,7 +288,9 @@ def test_deleted_output_is_made_again(project, name, made):
 
 def test_new_program_appears_everywhere_and_disappears_again(project):
     stan = project.folder / "stan"
-    likelihood = (stan / "pooled.stan").read_text().replace("mu_beta * x", "mu_beta * x / 2")
+    likelihood = (
+        (stan / "pooled.stan").read_text().replace(".* floor_measure,", ".* floor_measure / 2,")
+    )
     (stan / "foo.stan").write_text(likelihood)
     stages = project.stages("all")
     assert {s[0] for s in stages} == {"compile", "fit", "gate", *SCORED} | SHOWN
@@ -557,7 +575,7 @@ def test_failing_stage_leaves_nothing_half(project, failing, lost):
     ("failing", "code", "pair"),
     [
         ("prepare", "prepare", "data/prepared/minnesota.*json"),
-        ("check data/fits/minnesota/pooled", "check", "data/fits/minnesota/pooled/*s.[cj]s*"),
+        ("check stan/pooled", "check", "data/fits/minnesota/pooled/*s.[cj]s*"),
         ("figures.funnel", "figures/funnel", "reports/minnesota/figures/funnel.*"),
     ],
 )

@@ -5,7 +5,7 @@ of the same make is tested here as soon as it is there.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
@@ -15,14 +15,16 @@ from programs import ROOT, SHIPPED, executable, tiny_data
 from scipy import special, stats
 
 from pooling.draws import BY_HOUSE
+from pooling.program import declared, essence
 from pooling.study import Lkj, LocationScale, Priors, Spread
 
-FUNCTIONS = "functions/county_marginal.stanfunctions"
-MARGINAL = [
-    stem
+GENERATED = {
+    stem: declared(essence(ROOT / "stan" / f"{stem}.stan", ROOT / "stan"), "generated quantities")
     for stem in SHIPPED
-    if FUNCTIONS in (ROOT / "stan" / f"{stem}.stan").read_text(encoding="utf-8")
-]
+}
+# With the density of counties' houses, their effects integrated out; and those that sample so.
+BY_COUNTY = [stem for stem in SHIPPED if "log_lik_county" in GENERATED[stem]]
+MARGINAL = [stem for stem in BY_COUNTY if "alpha" in GENERATED[stem]]
 # No two alike, so that no two can be mistaken for each other.
 PRIORS = Priors(
     alpha=LocationScale(loc=1, scale=2),
@@ -108,11 +110,11 @@ class Population:
         return noise + x @ self.covariance @ x.T
 
 
-@pytest.fixture(scope="module", params=MARGINAL)
-def fitted(request):
+@cache
+def fit(stem: str) -> tuple[np.ndarray, Population]:
     """Log density as CmdStan reports it (draw,), and the population with its draws."""
     data = tiny_data(PRIORS)
-    run = CmdStanModel(exe_file=executable(request.param)).sample(
+    run = CmdStanModel(exe_file=executable(stem)).sample(
         data=data,
         seed=20066,
         chains=1,
@@ -122,6 +124,12 @@ def fitted(request):
         show_progress=False,
     )
     return run.method_variables()["lp__"][:, 0], Population(run.stan_variables(), data)
+
+
+@pytest.fixture(params=MARGINAL)
+def fitted(request):
+    """What `fit` gives of a program that integrates county effects out."""
+    return fit(request.param)
 
 
 def scale_of(name: str, draws: dict[str, np.ndarray]) -> tuple:
@@ -161,8 +169,8 @@ def log_prior(population: Population) -> np.ndarray:
 
 
 def log_likelihood(population: Population) -> np.ndarray:
-    """Log density of all houses with the effects of their county unknown (draw,)."""
-    total = np.zeros(DRAWS)
+    """Log density of each county's houses with the county's effects unknown (draw, county)."""
+    total = np.zeros((DRAWS, population.data["J"]))
     for j in range(population.data["J"]):
         x, y = population.county(j)
         if not y.size:
@@ -170,16 +178,27 @@ def log_likelihood(population: Population) -> np.ndarray:
         covariance = population.house_covariance(j)
         off = y - population.mean[:, j] @ x.T
         square = (off * np.linalg.solve(covariance, off[..., None])[..., 0]).sum(axis=1)
-        total -= 0.5 * (square + np.linalg.slogdet(covariance)[1])
+        determinant = np.linalg.slogdet(covariance)[1]
+        total[:, j] = -0.5 * (square + determinant + y.size * np.log(2 * np.pi))
     return total
 
 
 def test_log_density_is_that_of_all_houses_at_once(fitted):
     lp, population = fitted
     # Stan leaves out what depends on no parameter: the same in every draw.
-    left_out = lp - log_prior(population) - log_likelihood(population)
+    left_out = lp - log_prior(population) - log_likelihood(population).sum(axis=1)
     assert np.ptp(lp) > 5
     assert np.ptp(left_out) < 1e-8
+
+
+@pytest.mark.parametrize("stem", BY_COUNTY)
+def test_density_of_counties_is_that_of_their_houses_at_once(stem):
+    """Also of programs that sample county effects, which play no part in it."""
+    _, population = fit(stem)
+    found = population.draws["log_lik_county"]
+    exact = log_likelihood(population)
+    assert not exact[:, 3].any(), "county 4 has no house, so a density of 1"
+    assert np.abs(found - exact).max() < 1e-8 * (1 + np.abs(exact).max())
 
 
 def test_effects_are_drawn_from_their_conditional_distribution(fitted):

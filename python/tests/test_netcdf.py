@@ -19,10 +19,13 @@ def test_a_file_has_the_groups_values_and_attributes_that_were_written(stored):
     tree, groups = stored
     assert set(groups.children) == set(tree.children)
     assert groups.attrs == tree.attrs
-    # Replications and densities lose digits on the way: single precision keeps seven.
+    # County effects that are no parameters lose digits: single precision keeps seven.
     for name in groups.children:
         xr.testing.assert_allclose(groups[name].to_dataset(), tree[name].to_dataset(), rtol=1e-6)
-    xr.testing.assert_equal(groups["posterior"].to_dataset(), tree["posterior"].to_dataset())
+    exact = tree.attrs["parameters"].split()
+    assert "sigma" in exact
+    posteriors = (each["posterior"].to_dataset()[exact] for each in (groups, tree))
+    xr.testing.assert_equal(*posteriors)
 
 
 def test_variables_keep_the_order_in_which_they_were_written(stored):
@@ -50,7 +53,7 @@ def test_values_can_be_chosen_by_repeated_labels_and_by_steps_back(stored):
     chosen = {"county": [27005, 27001, 27005]}
     picked = groups["posterior"]["alpha"].sel(chosen).isel(draw=slice(None, None, -4))
     expected = tree["posterior"]["alpha"].sel(chosen).isel(draw=slice(None, None, -4))
-    assert np.array_equal(picked.values, expected.values)
+    assert np.array_equal(picked.values, expected.values.astype(np.float32))
 
 
 def test_only_what_is_asked_for_is_read(stored, monkeypatch):

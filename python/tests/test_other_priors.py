@@ -25,11 +25,11 @@ def pooled(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pooled")
     program, settings = executable("pooled"), quick(draws=400)
     chains = [
-        sample(program, tiny_data(), settings, prior_only=p, progress=False, take=read_chains)
+        sample(program, tiny_data(), settings, prior=p, progress=False, take=read_chains)
         for p in (False, True)
     ]
     tree = as_tree(*chains, tiny_data(), tiny_coords())
-    tree.attrs.update(model="pooled", study="tiny", response="log(x + 0.1)")
+    tree.attrs.update(model="pooled", study="tiny", response="log(x + 0.1)", parameters="mu_alpha")
     write_fit(tree, folder / "fit.nc")
     passed = {"passed": True, "posterior": {"checks": {"r_hat": True}}}
     (folder / "diagnostics.json").write_text(json.dumps(passed))

@@ -64,7 +64,6 @@ def test_plan_names_programs_models_and_tables(folder):
     assert (folder / ".build/trial/plan.mk").read_text().splitlines() == [
         "PROGRAMS := nested pooled",
         "MODELS := pooled",
-        "SCHEMES := loco kfold_county kfold_house",
         "HOUSE_TABLE := data/households.csv",
         "COUNTY_TABLE := data/counties.csv",
     ]

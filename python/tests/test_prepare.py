@@ -91,7 +91,6 @@ def rule(names, name, reason=""):
 
 def test_three_states_by_hand(prepared):
     values, names = prepared(states=["MN", "R5"], drop_floors=[9], uranium=True)
-    assert values.pop("prior_only") == 0
     scales = {name: values.pop(name) for name in list(values) if name.startswith("prior_")}
     assert values.pop("log_radon") == pytest.approx(
         [0, math.log(0.1), math.log(2), math.log(10)], abs=1e-15
@@ -105,8 +104,10 @@ def test_three_states_by_hand(prepared):
         "first_floor_share": [1.0, 0.5, 0.0],
         "S": 2,
         "state": [1, 1, 2],
-        "held_out": 0,
-        "pointwise": 1,
+        "N_new": 0,
+        "county_new": [],
+        "floor_measure_new": [],
+        "log_radon_new": [],
     }
     assert scales == {
         "prior_alpha_loc": 1,

@@ -3,7 +3,7 @@
 import pytest
 
 from pooling.errors import ProgramError
-from pooling.program import declared_data, essence
+from pooling.program import declared, essence
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_missing_program_is_an_error(tmp_path):
         essence(tmp_path / "gone.stan", tmp_path)
 
 
-def test_declared_data_are_names_in_the_data_block_alone(essence_of):
+def test_declared_data_are_names_in_their_order_of_the_data_block_alone(essence_of):
     text = essence_of(
         "functions { real f(data real z) { real q; return z; } }\n"
         "data {\n"
@@ -123,12 +123,33 @@ def test_declared_data_are_names_in_the_data_block_alone(essence_of):
         "transformed data { int n = N - 1; real w; }\n"
         "parameters { real mu; }\n"
     )
-    assert declared_data(text) == {"N", "county", "floor_measure"}
+    assert declared(text) == ["N", "county", "floor_measure"]
 
 
 def test_transformed_data_alone_is_no_data(essence_of):
-    assert declared_data(essence_of("transformed data { int n; }\nmodel {}")) == set()
+    assert declared(essence_of("transformed data { int n; }\nmodel {}")) == []
 
 
 def test_program_without_data_declares_none(essence_of):
-    assert declared_data(essence_of("parameters { real data_mu; }")) == set()
+    assert declared(essence_of("parameters { real data_mu; }")) == []
+
+
+def test_other_blocks_are_asked_for_by_name(essence_of):
+    text = essence_of(
+        "data { int N; }\n"
+        "transformed data { real w; }\n"
+        "parameters { real mu; vector<lower=0, upper=f(N, 1)>[N] sigma; }\n"
+        "transformed parameters { real<lower=0> tau = exp(mu); }\n"
+        "model { mu ~ normal(0, 1); }\n"
+        "generated quantities {\n"
+        "  vector[N] alpha;\n"
+        "  vector[N] log_lik_county = h(alpha, mu, sigma[1 : N]);\n"
+        "  { matrix[N, 2] inner = g_rng(mu); alpha = inner[, 1]; }\n"
+        "  real later;\n"
+        "}\n"
+    )
+    assert declared(text, "parameters") == ["mu", "sigma"]
+    assert declared(text, "transformed data") == ["w"]
+    assert declared(text, "transformed parameters") == ["tau"]
+    assert declared(text, "generated quantities")[:2] == ["alpha", "log_lik_county"]
+    assert "later" not in declared(text, "generated quantities")

@@ -110,10 +110,10 @@ def fit(stem: str, study: str, **changes: object) -> tuple[Fit, dict, pd.DataFra
     """Fit of a shipped study with fewer draws, its diagnostics and its estimates."""
     data, coords = study_data(study)
     settings = read_study(ROOT / "data" / "studies" / f"{study}.toml").sampler
-    settings = settings.model_copy(update={"pointwise": False} | changes)
+    settings = settings.model_copy(update=changes)
     chains = sample(executable(stem), data, settings, progress=False, take=read_chains)
     tree = as_tree(chains, chains, data, coords)
-    tree.attrs.update(model=stem, study=study, response=coords["response"])
+    tree.attrs.update(model=stem, study=study, response=coords["response"], parameters="")
     found, estimates = examine(Fit(tree, {}), {}, settings)
     return Fit(tree, found), found, estimates.set_index(["parameter", "county"])
 

@@ -11,6 +11,7 @@ from cmdstanpy import CmdStanMCMC
 from programs import STEMS, WEAK, executable, quick, study_data, tiny_data
 
 from pooling.check import summarize
+from pooling.generate import to_predict
 from pooling.sampling import sample
 from pooling.study import Gamma, Lkj, LocationScale, Priors, Spread
 
@@ -42,7 +43,7 @@ TRUTHS = {
 }
 ONE_POSTERIOR = ("hierarchical_centered", "hierarchical_noncentered", "hierarchical_marginal")
 COUNTIES, STATES, BASEMENT, FIRST_FLOOR = 40, 8, 6, 4
-SETTINGS = quick(chains=4, warmup=500, draws=500, adapt_delta=0.9, pointwise=False)
+SETTINGS = quick(chains=4, warmup=500, draws=500, adapt_delta=0.9)
 
 
 def soil_and_states(counties: int, rng: np.random.Generator) -> dict:
@@ -89,7 +90,7 @@ def simulate(stem: str, counties: int, seed: int) -> tuple[dict, dict]:
         "county": (county + 1).tolist(),
         "floor_measure": floor.tolist(),
         "log_radon": (mean + sigma * noise).tolist(),
-        "held_out": 0,
+        **to_predict([], []),
     }
     return data | known | WEAK.scales(), truth
 
@@ -173,7 +174,7 @@ def test_pooled_intervals_cover_as_often_as_they_say():
     shares = []
     for seed in range(20):
         data, truth = simulate("pooled", 4, seed)
-        settings = quick(warmup=200, draws=250, pointwise=False)
+        settings = quick(warmup=200, draws=250)
         run = sample(executable("pooled"), data, settings, progress=False)
         shares.append(ranks(run, truth, ("mu_alpha", "mu_beta", "sigma")))
     shares = np.concatenate(shares)
@@ -220,10 +221,8 @@ BY_COUNTY = {"alpha": (3, 0.5), "beta": (-2, 0.25), "sigma": STATED["sigma"]}
 # Not the centered program: its prior is a funnel that the sampler does not explore.
 @pytest.mark.parametrize("stem", [s for s in STEMS if s != "hierarchical_centered"])
 def test_prior_is_the_one_that_is_stated(stem):
-    settings = quick(chains=4, warmup=500, prior_draws=1000, adapt_delta=0.95, pointwise=False)
-    run = sample(
-        executable(stem), tiny_data(INFORMATIVE), settings, prior_only=True, progress=False
-    )
+    settings = quick(chains=4, warmup=500, prior_draws=1000, adapt_delta=0.95)
+    run = sample(executable(stem), tiny_data(INFORMATIVE), settings, prior=True, progress=False)
     table = summarize(run.draws_xr()).set_index("variable")
     stated = BY_COUNTY if stem == "per_county" else STATED
     for name in set(stated) & set(table.index):
@@ -264,7 +263,7 @@ def surveys():
             truth[name] = rng.normal(truth[f"mu_{name}"], truth[f"sigma_{name}"], data["J"])
         mean = truth["alpha"][county] + truth["beta"][county] * floor
         radon = {"log_radon": rng.normal(mean, truth["sigma"]).tolist()}
-        settings = quick(warmup=300, draws=400, pointwise=False)
+        settings = quick(warmup=300, draws=400)
         run = sample(executable("hierarchical_marginal"), data | radon, settings, progress=False)
         found.append((run, truth))
     return np.bincount(county, minlength=data["J"]), found

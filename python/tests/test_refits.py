@@ -26,11 +26,14 @@ from pooling.refits import Program
 COUNTIES = {"1": [0, 1, 2, 8], "2": [3, 4, 5, 9], "3": [6], "5": [7]}
 
 
-def test_held_out_houses_move_to_the_end():
-    data = refits.hold_out(tiny_data(), [0, 3])
-    assert data["county"] == [1, 1, 2, 2, 3, 5, 1, 2, 1, 2]
-    assert data["log_radon"] == [1.4, 0.5, 2.1, 1.2, 0.3, 0.6, 0.9, 1.6, 1.0, 2.0]
-    assert data["held_out"] == 2
+def test_held_out_houses_are_predicted_and_not_fitted():
+    data = refits.hold_out(tiny_data(), [3, 0])
+    assert data["county"] == [1, 1, 2, 2, 3, 5, 1, 2]
+    assert data["log_radon"] == [1.4, 0.5, 2.1, 1.2, 0.3, 0.6, 0.9, 1.6]
+    assert (data["N"], data["N_new"]) == (8, 2)
+    # In the order in which they are named.
+    assert data["county_new"] == [2, 1]
+    assert data["log_radon_new"] == [2.0, 1.0]
 
 
 @pytest.fixture
@@ -204,26 +207,27 @@ def test_killed_refit_is_not_tried_with_other_settings(job, monkeypatch):
         refits.refit(job["program"], job["data"], [0], quick().model_dump())
 
 
-def test_holding_out_moves_one_house_to_the_end():
+def test_holding_out_leaves_the_data_as_they_are():
     data = {
         "N": 4,
         "J": 3,
         "county": [1, 2, 3, 3],
         "floor_measure": [0, 1, 0, 1],
         "log_radon": [0.1, 0.2, 0.3, 0.4],
-        "held_out": 0,
     }
     left = refits.hold_out(data, [1])
-    assert left["county"] == [1, 3, 3, 2]
-    assert left["floor_measure"] == [0, 0, 1, 1]
-    assert left["log_radon"] == [0.1, 0.3, 0.4, 0.2]
-    assert (left["N"], left["J"], left["held_out"]) == (4, 3, 1)
-    assert data["county"] == [1, 2, 3, 3]
-
-
-def test_holding_out_the_last_house_keeps_the_order():
-    data = tiny_data()
-    assert refits.hold_out(data, [9]) == data | {"held_out": 1}
+    assert left == {
+        "N": 3,
+        "J": 3,
+        "county": [1, 3, 3],
+        "floor_measure": [0, 0, 1],
+        "log_radon": [0.1, 0.3, 0.4],
+        "N_new": 1,
+        "county_new": [2],
+        "floor_measure_new": [1],
+        "log_radon_new": [0.2],
+    }
+    assert (data["N"], data["county"]) == (4, [1, 2, 3, 3])
 
 
 def stub_run(shift: float = 0.0, divergences: int = 0, log_lik: float = -1.5) -> SimpleNamespace:
@@ -243,9 +247,15 @@ def stub_run(shift: float = 0.0, divergences: int = 0, log_lik: float = -1.5) ->
     )
 
 
+def score(run: SimpleNamespace, data: dict) -> dict:
+    """Scores of the houses that a run predicts."""
+    draws, divergences = refits.predictions(run)
+    return refits.score_predicted(draws, data, divergences)
+
+
 def test_score_of_a_left_out_house_by_hand():
     data = refits.hold_out(tiny_data(), [8])  # first floor of county 1
-    scores = refits.score_held_out(stub_run(), data)
+    scores = score(stub_run(), data)
     assert scores["elpd"] == pytest.approx([-1.5])
     assert scores["mean"] == pytest.approx([0.5], abs=0.01)
     assert scores["pit"] == pytest.approx([0.25])
@@ -262,14 +272,14 @@ def test_scores_are_those_of_each_house_in_its_place():
     values["log_lik"] = np.full((2000, 4), [-1.0, -2.0, -3.0, -4.0])
     values["y_rep"] = np.full((2000, 4), [-9.0, 9.0, -9.0, 9.0])
     run.stan_variable = values.__getitem__
-    scores = refits.score_held_out(run, data)
+    scores = score(run, data)
     assert scores["mean"] == pytest.approx([0.5, 1.0, 1.5, 1.0], abs=0.01)
     assert scores["elpd"] == pytest.approx([-1, -2, -3, -4])
     assert scores["pit"] == [1, 0, 1, 0]
     assert scores["mcse"][0] == pytest.approx(scores["mcse"][1])
     # Of these only county 2 has a chain that disagrees.
     values["alpha"][:500, 1] += 1
-    assert refits.score_held_out(run, data)["converged"] == [True, True, False, True]
+    assert score(run, data)["converged"] == [True, True, False, True]
 
 
 def test_score_averages_densities_not_their_logarithms():
@@ -278,13 +288,13 @@ def test_score_averages_densities_not_their_logarithms():
     values = {name: run.stan_variable(name) for name in ("alpha", "beta", "y_rep")}
     run.stan_variable = (values | {"log_lik": halves}).__getitem__
     data = refits.hold_out(tiny_data(), [9])
-    assert refits.score_held_out(run, data)["elpd"] == pytest.approx([np.log(0.2)])
+    assert score(run, data)["elpd"] == pytest.approx([np.log(0.2)])
 
 
 @pytest.mark.parametrize("fault", [{"shift": 1.0}, {"divergences": 1}, {"log_lik": -np.inf}])
 def test_refit_that_did_not_converge_says_so(fault):
     data = refits.hold_out(tiny_data(), [9])
-    assert refits.score_held_out(stub_run(**fault), data)["converged"] == [False]
+    assert score(stub_run(**fault), data)["converged"] == [False]
 
 
 @pytest.fixture
@@ -294,9 +304,9 @@ def tries(monkeypatch):
     def run(answers, house: int = 1):
         efforts = []
 
-        def sample(executable, data, settings, **_):
+        def sample(executable, data, settings, *, take, **_):
             efforts.append(settings)
-            return answers(settings)
+            return take(answers(settings))
 
         monkeypatch.setattr(refits.sampling, "sample", sample)
         program, settings = Program("pooled", "", Path("pooled")), quick(draws=600)
@@ -371,7 +381,7 @@ def test_exact_refit_of_pooled_is_the_loo_by_quadrature(house):
     settings = quick(chains=4, warmup=500, draws=2000)
     data_without = refits.hold_out(data, [house])
     run = refits.sampling.sample(executable("pooled"), data_without, settings, progress=False)
-    found = refits.score_held_out(run, data_without)
+    found = score(run, data_without)
     density = np.exp(run.stan_variable("log_lik")[:, 0])
     # Delta method; the draws are worth at least a fifth of their number.
     error = density.std() / density.mean() / np.sqrt(density.size / 5)

@@ -30,16 +30,23 @@ def test_chains_differ():
     assert not np.array_equal(both[:, 0], both[:, 1])
 
 
-def test_every_so_many_draws_are_kept_with_so_many_digits():
-    # Without replications, which take random numbers from the chain that made them.
-    settings = quick(prior_draws=120, pointwise=False)
-    options = {"prior_only": True, "progress": False}
+def test_every_so_many_draws_are_kept():
+    settings = quick(prior_draws=120)
+    options = {"prior": True, "progress": False}
     every = sample(executable("pooled"), tiny_data(), settings, **options)
-    fifth = sample(executable("pooled"), tiny_data(), settings, **options, thin=5, digits=9)
+    fifth = sample(executable("pooled"), tiny_data(), settings, **options, thin=5)
     means = every.draws_pd()["mu_alpha"].to_numpy().reshape(2, 120)[:, ::5].ravel()
-    kept = fifth.draws_pd()["mu_alpha"].to_numpy()
-    assert kept == pytest.approx(means, rel=1e-5)
-    assert (kept != means).any(), "more digits"
+    assert np.array_equal(fifth.draws_pd()["mu_alpha"], means)
+
+
+def test_draws_have_the_digits_that_predictions_need():
+    """Nine: numbers of 24 bits, which six digits are not enough for, are told apart."""
+    run = sample(executable("pooled"), tiny_data(), quick(), progress=False)
+    assert int(run.metadata.cmdstan_config["sig_figs"]) == 9
+    draws = run.stan_variable("mu_alpha")
+    rounded = np.array([float(f"{value:.6g}") for value in draws])
+    assert draws == pytest.approx(rounded, rel=1e-5)
+    assert (draws != rounded).mean() > 0.9
 
 
 def test_settings_reach_the_sampler():
@@ -53,23 +60,23 @@ def test_settings_reach_the_sampler():
 
 def test_prior_has_its_own_number_of_draws():
     settings = quick(draws=120, prior_draws=130)
-    run = sample(executable("pooled"), tiny_data(), settings, prior_only=True, progress=False)
+    run = sample(executable("pooled"), tiny_data(), settings, prior=True, progress=False)
     assert run.num_draws_sampling == 130
 
 
 @pytest.mark.parametrize(("asked", "used"), [(0.8, 0.99), (0.995, 0.995)])
 def test_steps_are_small_in_the_prior_whatever_the_study_asks_for(asked, used):
     settings = quick(adapt_delta=asked)
-    run = sample(executable("pooled"), tiny_data(), settings, prior_only=True, progress=False)
+    run = sample(executable("pooled"), tiny_data(), settings, prior=True, progress=False)
     assert run.metadata.cmdstan_config["delta"] == used
 
 
-def test_switches_come_from_the_call_not_from_the_data():
-    data = tiny_data(prior_only=1, pointwise=0)
-    run = sample(executable("pooled"), data, quick(), progress=False)
-    assert run.stan_variable("log_lik").shape == (200, 10)
+def test_prior_is_that_of_the_study_and_sees_no_house():
+    run = sample(executable("pooled"), tiny_data(), quick(), progress=False)
+    prior = sample(executable("pooled"), tiny_data(), quick(), prior=True, progress=False)
     # Ten houses near 1 pin the level down; its prior has standard deviation 10.
     assert run.stan_variable("mu_alpha").std() < 2
+    assert prior.stan_variable("mu_alpha").std() > 5
 
 
 def test_chains_start_where_they_are_told(tmp_path):
@@ -139,7 +146,7 @@ def test_failure_of_the_prior_says_so():
             executable("pooled"),
             tiny_data(prior_sigma_scale=-1.0),
             quick(),
-            prior_only=True,
+            prior=True,
             progress=False,
         )
 

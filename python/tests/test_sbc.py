@@ -116,7 +116,7 @@ def test_a_sound_run_is_not_repeated(tries):
     assert found["failed"] == []
     assert found["ranks"]["mu_alpha"] == 99
     assert found["ranks"]["alpha"] == [0] * 5
-    assert (settings.chains, settings.draws, settings.pointwise) == (2, 300, False)
+    assert (settings.chains, settings.draws) == (2, 300)
 
 
 def test_a_failed_run_is_repeated_once_longer_and_flagged(tries):
@@ -167,7 +167,8 @@ def test_number_of_simulations_is_checked(sims):
 
 @pytest.fixture(scope="module")
 def truths() -> list[dict]:
-    found, wrong = sbc.draw_truths(executable("pooled"), tiny_data(), SETTINGS, SIMS)
+    program = Program("pooled", text(), executable("pooled"))
+    found, wrong = sbc.draw_truths(program, tiny_data(), SETTINGS, SIMS)
     assert wrong == ""
     return found
 
@@ -186,8 +187,8 @@ def test_truths_are_the_programs_own_prior(truths):
         assert (np.abs(truth["log_radon"] - mean) < 6 * truth["sigma"]).all()
 
 
-def test_more_simulations_begin_with_the_same_truths(truths):
-    few, _ = sbc.draw_truths(executable("pooled"), tiny_data(), SETTINGS, 9)
+def test_more_simulations_begin_with_the_same_truths(truths, pooled):
+    few, _ = sbc.draw_truths(pooled, tiny_data(), SETTINGS, 9)
     assert few == truths[:9]
 
 
@@ -217,7 +218,7 @@ def test_a_prior_scale_that_is_off_is_caught(pooled, truths, tmp_path):
 
 
 def test_a_likelihood_with_the_wrong_scale_is_caught(truths, tmp_path):
-    right = "y ~ normal(mu_alpha + mu_beta * x, sigma);"
+    right = "log_radon ~ normal(alpha[county] + beta[county] .* floor_measure, sigma);"
     assert right in text()
     source = tmp_path / "wrong.stan"
     source.write_text(text().replace(right, right.replace("sigma", "2 * sigma")))

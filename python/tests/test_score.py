@@ -10,10 +10,13 @@ from pooling.score import (
     DEFINITIONS,
     in_sample,
     main,
+    of_loco,
     of_loo,
     out_of_sample,
     score,
 )
+
+INPUTS = ("fit.nc", "loo.csv", "left_out.csv", "replications.nc")
 
 
 def loo_table(fit, **changes: object) -> pd.DataFrame:
@@ -26,6 +29,7 @@ def loo_table(fit, **changes: object) -> pd.DataFrame:
             "mean": houses["log_radon"] - 0.5,
             "mcse": 0.0,
             "pit": 0.5,
+            "lpd": -1.75,
             "pareto_k": 0.2,
             "refitted": False,
             "converged": True,
@@ -36,8 +40,8 @@ def loo_table(fit, **changes: object) -> pd.DataFrame:
 
 def together(fit, scheme: str, **changes: object) -> pd.DataFrame:
     """The same as `pooling.leave_out` writes it."""
-    table = loo_table(fit, **changes).drop(columns=["pareto_k", "refitted"])
-    return table.assign(scheme=scheme, fold="tenth 1")
+    table = loo_table(fit, **changes).drop(columns="lpd")
+    return table.assign(**{"scheme": scheme, "fold": "tenth 1"} | changes)
 
 
 def scored(fit, loo: pd.DataFrame | None = None, *schemes: pd.DataFrame) -> Fit:
@@ -120,17 +124,17 @@ def test_coverage_counts_houses_inside_their_interval(example_fit):
 
 def test_p_loo_by_hand(example_fit):
     fit = scored(example_fit("pooled"), loo_table(example_fit("pooled")))
-    fit.tree["log_likelihood"]["log_lik"].values[...] = -1.75
     # In the sample each house has -1.75, left out -2.
     assert of_loo(fit)["p_loo"][0] == pytest.approx(2.5)
     assert of_loo(fit)["pareto_k"][::2] == (0, 10)
 
 
-def test_p_loo_averages_densities_over_draws(example_fit):
-    fit = scored(example_fit("pooled"), loo_table(example_fit("pooled")))
-    log_lik = fit.tree["log_likelihood"]["log_lik"]
-    log_lik.values[0], log_lik.values[1] = np.log(0.1), np.log(0.3)
-    assert of_loo(fit)["p_loo"][0] == pytest.approx(10 * (np.log(0.2) + 2))
+def test_counties_that_weights_cannot_leave_out_are_counted(example_fit):
+    fit = example_fit("pooled")
+    county = fit.houses["county"]
+    k = county.map({"AITKIN": 0.3, "ANOKA": 0.71, "CASS": np.nan, "MAHNOMEN": 0.7})
+    fit = scored(fit, None, together(fit, "loco", pareto_k=k, fold=county))
+    assert of_loco(fit)["pareto_k_loco"][::2] == (2, 4)
 
 
 def test_houses_without_a_score_are_left_out_and_counted(example_fit):
@@ -202,7 +206,7 @@ def test_without_pointwise_output_only_the_plug_in_score_is_left(example_fit, tm
     write_fit(fit.tree, tmp_path / "fit.nc")
     (tmp_path / "loo.csv").write_text("house,elpd,mean,mcse,pit,pareto_k,refitted,converged\n")
     (tmp_path / "left_out.csv").write_text("scheme,house,fold,elpd,mean,mcse,pit,converged\n")
-    inputs = [str(tmp_path / name) for name in ("fit.nc", "loo.csv", "left_out.csv")]
+    inputs = [str(tmp_path / name) for name in INPUTS]
     main([*inputs, "-o", str(tmp_path / "scores.csv")])
     table = pd.read_csv(tmp_path / "scores.csv")
     assert table["score"].tolist() == ["rmse_in_sample"]
@@ -217,7 +221,7 @@ def test_command_line_reads_what_was_left_out(example_fit, tmp_path):
     table.loc[0, ["refitted", "converged", "elpd", "mean"]] = [True, False, np.nan, np.nan]
     table.to_csv(tmp_path / "loo.csv", index=False)
     together(fit, "kfold_house").to_csv(tmp_path / "left_out.csv", index=False)
-    inputs = [str(tmp_path / name) for name in ("fit.nc", "loo.csv", "left_out.csv")]
+    inputs = [str(tmp_path / name) for name in INPUTS]
     main([*inputs, "-o", str(tmp_path / "scores.csv")])
     rows = pd.read_csv(tmp_path / "scores.csv").set_index("score")
     assert rows.loc["elpd_loo", "n"] == 9

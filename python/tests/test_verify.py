@@ -75,7 +75,7 @@ def test_data_of_the_record_are_those_of_the_fit(stored):
 
 def test_record_of_a_shipped_study_gives_its_data_to_the_last_digit(tmp_path):
     data, coords = study_data("minnesota")
-    settings = quick(pointwise=False)
+    settings = quick()
     folder, _ = store(tmp_path, "pooled", data, coords, settings)
     again = recorded_data(open_fit(folder), read_record(folder))
     assert again == json.loads((tmp_path / "data.json").read_text())
