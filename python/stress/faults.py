@@ -95,17 +95,24 @@ def lend_executables(folder: Path) -> None:
     (folder / ".build/programs").mkdir(parents=True)
     tools = ROOT / ".build/toolchain.json"
     if tools.is_file():
-        shutil.copy2(tools, folder / ".build/toolchain.json")
+        seal_as_lent(folder, Path(shutil.copy2(tools, folder / ".build/toolchain.json")))
     for model in MODELS:
         text = essence(folder / f"stan/{model}.stan", folder / "stan") + "\n"
         known = ROOT / f".build/programs/{model}.essence"
         compiled = ROOT / f"stan/{model}"
         if compiled.is_file() and known.is_file() and known.read_text() == text:
-            (folder / f".build/programs/{model}.essence").write_text(text)
-            lent = Path(shutil.copy(compiled, folder / f"stan/{model}")).stat()
-            seal = f"{lent.st_size} {lent.st_mtime_ns} {digest(compiled)}"
-            with (folder / ".build/seals").open("a") as seals:
-                seals.write(f"{model} {seal} stan/{model}\n")
+            lent = folder / f".build/programs/{model}.essence"
+            lent.write_text(text)
+            seal_as_lent(folder, lent)
+            seal_as_lent(folder, Path(shutil.copy(compiled, folder / f"stan/{model}")))
+
+
+def seal_as_lent(folder: Path, path: Path) -> None:
+    """Seal a file of a project as if a run of its own had made it."""
+    lent = path.stat()
+    seal = f"{path.name} {lent.st_size} {lent.st_mtime_ns} {digest(path)}"
+    with (folder / ".build/seals").open("a") as seals:
+        seals.write(f"{seal} {path.relative_to(folder)}\n")
 
 
 def variables(**more: str) -> dict[str, str]:
@@ -353,7 +360,8 @@ def moved(undisturbed: Undisturbed, script: str) -> Callable[[Path], str]:
     def run(folder: Path) -> str:
         project = folder / "project"
         subprocess.run(["bash", "-euc", script, "bash", undisturbed.folder, project], check=True)
-        assert "Nothing to be done" in finish(project), "something was made again"
+        said = finish(project)
+        assert "Nothing to be done" in said, f"made again: {said[:300]}"
         undisturbed.compare(project)
         return "nothing made again"
 
