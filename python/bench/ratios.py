@@ -1,9 +1,10 @@
-"""Engines against nutpie: effective draws a second, as ratios.
+"""Engines against nutpie: effective draws a second and a gradient, as ratios.
 
-A panel a data set, once for sampling alone and once with compiling. A dot is the median over
-seeds of the smallest bulk effective sample size a second, divided by that of nutpie's best
-parameterisation; the axis is logarithmic and the dashed line is at 1. Crosses are engines that
-fail the gate in most of their runs: however fast they are, their draws cannot be used.
+A panel a data set, for sampling alone, with compiling, and for gradient evaluations in the place
+of seconds. A dot is the median over seeds of the smallest bulk effective sample size a second or
+gradient, divided by that of nutpie's best parameterisation; the axis is logarithmic and the
+dashed line is at 1. Crosses are engines that fail the gate in most of their runs: however fast
+they are, their draws cannot be used.
 """
 
 import argparse
@@ -27,14 +28,14 @@ from plotnine import (
     theme,
 )
 
-from bench.targets import OURS, best, speeds
+from bench.targets import OURS, SPEEDS, best, speeds
 from pooling import cli
 from pooling.drawing import save
 from pooling.theme import BLUE, MUTED, VERMILION, theme_pooling
 
 REFERENCE = "nutpie"
-TIMES = {"ess_per_s": "sampling", "ess_per_s_with_compile": "compiling and sampling"}
-NAMES = {"cmdstan": "CmdStan", "nutpie": "nutpie", "numpyro": "NumPyro", "pymc": "PyMC"}
+NAMES = {"cmdstan": "CmdStan", "numpyro": "NumPyro", "pymc": "PyMC"}
+NAMES |= {name: name for name in ("nutpie", "stanli")}
 
 
 def frame(table: pd.DataFrame) -> pd.DataFrame:
@@ -43,14 +44,14 @@ def frame(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a data set, kind of time, engine and parameterisation that finished: data;
+        One row a data set, kind of speed, engine and parameterisation that finished: data;
         time; label; ours; passed; ratio.
     """
     parts = []
     for (data, rows), (column, time) in (
         (group, kind)
         for group in speeds(table).groupby("data", sort=False)
-        for kind in TIMES.items()
+        for kind in SPEEDS.items()
     ):
         reference = best(rows[rows["engine"] == REFERENCE], column)
         if reference is None:
@@ -72,17 +73,17 @@ def frame(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    sampling = rows[rows["time"] == TIMES["ess_per_s"]]
+    sampling = rows[rows["time"] == SPEEDS["ess_per_s"]]
     slowest_first = sampling.groupby("label")["ratio"].median().sort_values().index
     return rows.assign(
         label=pd.Categorical(rows["label"], slowest_first),
-        time=pd.Categorical(rows["time"], list(TIMES.values())),
+        time=pd.Categorical(rows["time"], list(SPEEDS.values())),
         data=pd.Categorical(rows["data"], list(dict.fromkeys(rows["data"]))),
     )
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """Data sets side by side, kinds of time one above the other."""
+    """Data sets side by side, kinds of speed one above the other."""
     said = [f"{ratio:.3g}" for ratio in frame["ratio"]]
     rows = frame.assign(
         gate=np.where(frame["passed"], "passes the gate", "fails the gate"),
@@ -111,13 +112,13 @@ def plot(frame: pd.DataFrame) -> ggplot:
             y="",
             color="",
             shape="",
-            title="Effective draws a second",
+            title="Effective draws a second and a gradient",
             caption="Smallest bulk effective sample size over population parameters and county "
-            "effects, per second; medians over seeds.\nRuns that did not finish in time "
-            "are not shown.",
+            "effects, per second or leapfrog step, medians over seeds.\nRuns that did not finish "
+            "in time are not shown.",
         )
         + theme_pooling()
-        + theme(figure_size=(9.5, 7))
+        + theme(figure_size=(9.5, 11))
     )
 
 
