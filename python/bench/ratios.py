@@ -1,10 +1,10 @@
 """Engines against nutpie: effective draws a second and a gradient, as ratios.
 
 A panel a data set, for sampling alone, with compiling, and for gradient evaluations in the place
-of seconds. A dot is the median over seeds of the smallest bulk effective sample size a second or
-gradient, divided by that of nutpie's best parameterisation; the axis is logarithmic and the
-dashed line is at 1. Crosses are engines that fail the gate in most of their runs: however fast
-they are, their draws cannot be used.
+of seconds, without and with those of warm-up. A dot is the median over seeds of the smallest bulk
+effective sample size a second or gradient, divided by that of nutpie's best parameterisation; the
+axis is logarithmic and the dashed line is at 1. Crosses are engines that fail the gate in most of
+their runs: however fast they are, their draws cannot be used.
 """
 
 import argparse
@@ -87,7 +87,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
     said = [f"{ratio:.3g}" for ratio in frame["ratio"]]
     rows = frame.assign(
         gate=np.where(frame["passed"], "passes the gate", "fails the gate"),
-        whose=np.where(frame["ours"], "this project's programs", "peers"),
+        whose=np.where(frame["ours"], "CmdStan, as the workflow runs it", "other engines"),
         said=said,
     )
     return (
@@ -105,20 +105,20 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + facet_grid("time", "data")
         + scale_y_discrete(expand=(0, 0.5, 0, 0.9))
         + scale_x_log10(expand=(0.12, 0), labels=lambda at: [f"{x:g}" for x in at])
-        + scale_color_manual({"this project's programs": VERMILION, "peers": BLUE})
+        + scale_color_manual({"CmdStan, as the workflow runs it": VERMILION, "other engines": BLUE})
         + scale_shape_manual({"passes the gate": "o", "fails the gate": "x"})
         + labs(
-            x=f"times as fast as {REFERENCE}'s best parameterisation, log axis",
+            x=f"times {REFERENCE}'s best parameterisation, log axis",
             y="",
             color="",
             shape="",
             title="Effective draws a second and a gradient",
             caption="Smallest bulk effective sample size over population parameters and county "
-            "effects, per second or leapfrog step, medians over seeds.\nRuns that did not finish "
+            "effects, per second or gradient, medians over seeds.\nRuns that did not finish "
             "in time are not shown.",
         )
         + theme_pooling()
-        + theme(figure_size=(9.5, 11))
+        + theme(figure_size=(9.5, 13))
     )
 
 

@@ -11,7 +11,8 @@ OURS = "cmdstan"
 SPEEDS = {
     "ess_per_s": "sampling",
     "ess_per_s_with_compile": "compiling and sampling",
-    "ess_per_gradient": "gradients with warm-up",
+    "ess_per_gradient": "gradients",
+    "ess_per_gradient_with_warmup": "gradients with warm-up",
 }
 
 

@@ -78,11 +78,12 @@ def test_compiling_is_that_of_the_first_run_for_all():
     assert [line["compile_s"] for line in rows] == [10, 10]
 
 
-def test_row_divides_by_seconds_with_and_without_compiling_and_by_all_gradients():
+def test_row_divides_by_seconds_with_and_without_compiling_and_by_gradients():
     line = row("d", Planned("a", [], []), 1, run_of(1), compile_s=6.0)
     assert line["ess_per_s"] == pytest.approx(line["min_ess_bulk"] / 2)
     assert line["ess_per_s_with_compile"] == pytest.approx(line["min_ess_bulk"] / 8)
-    assert line["ess_per_gradient"] == pytest.approx(line["min_ess_bulk"] / 8000)
+    assert line["ess_per_gradient"] == pytest.approx(line["min_ess_bulk"] / 5000)
+    assert line["ess_per_gradient_with_warmup"] == pytest.approx(line["min_ess_bulk"] / 8000)
     # 4 x 500 independent draws are worth about as many.
     assert 1200 < line["min_ess_bulk"] < 2400
     assert line["passed"]

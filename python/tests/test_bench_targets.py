@@ -29,7 +29,9 @@ PER_GRADIENT = {"marginal": 0.06, "noncentered": 0.01, "centered": 0.02}
 @pytest.fixture
 def table():
     runs = pd.DataFrame(RUNS, columns=COLUMNS)
-    return runs.assign(ess_per_gradient=runs["parameterisation"].map(PER_GRADIENT))
+    per_gradient = runs["parameterisation"].map(PER_GRADIENT)
+    both = {"ess_per_gradient": per_gradient, "ess_per_gradient_with_warmup": per_gradient / 2}
+    return runs.assign(**both)
 
 
 def of(table, data):
