@@ -5,6 +5,7 @@ import pytest
 from project import ROOT
 
 from bench.growth import growth_targets, stan_data
+from bench.large import Truth, simulate, write_study
 from bench.processes import Cost
 from bench.ratios import frame
 from bench.targets import SPEEDS
@@ -22,6 +23,7 @@ from bench.workflow import (
 )
 from pooling.errors import PoolingError
 from pooling.program import essence
+from pooling.study import read_study
 
 
 def test_ratio_is_of_what_cannot_be_avoided():
@@ -102,6 +104,13 @@ def test_simulated_data_has_counties_from_1_and_every_county():
     assert set(data["county"]) == set(range(1, 21))
     assert set(data["floor_measure"]) <= {0, 1}
     assert data["N_new"] == 0
+
+
+def test_the_large_study_can_be_read_and_has_nothing_by_house(tmp_path):
+    write_study(tmp_path, *simulate(50, 20, seed=1), Truth())
+    study = read_study(tmp_path / "large.toml")
+    assert not study.scores.pointwise
+    assert study.scores.leave_out == []
 
 
 def test_ratios_are_to_the_best_of_the_reference_that_passes():
