@@ -312,7 +312,7 @@ stress: $(PROGRAMS:%=stan/%) .build/toolchain.json
 	@PYTHONPATH=python:python/tests $(PYTHON) -m stress -o reports/stress.csv
 
 # How fast: one thing at a time, or they would measure each other.
-peers := nutpie numpyro pymc
+peers := $(basename $(notdir $(wildcard python/bench/engines/*.txt)))
 .build/bench/%/ready: python/bench/engines/%.txt
 	@$(PYTHON3) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
@@ -322,7 +322,7 @@ peers := nutpie numpyro pymc
 bench:
 	@for part in engines growth workflow; do $(MAKE) bench-$$part; done
 
-## bench-engines: CmdStan, PyMC, nutpie and NumPyro on the same model; reports/bench/bench.csv
+## bench-engines: CmdStan, PyMC, nutpie, NumPyro and stanli on the same model; reports/bench/bench.csv
 bench-engines: $(peers:%=.build/bench/%/ready) .build/toolchain.json $(addprefix stan/hierarchical_,centered noncentered marginal)
 	@for study in minnesota survey; do $(MAKE) STUDY=$$study data/prepared/$$study.json; done
 	@$(PYTHON) -m bench.engines $(patsubst %,data/prepared/%.json,minnesota survey) --programs stan --toolchain .build/toolchain.json --environments .build/bench -o reports/bench/bench.csv
@@ -334,7 +334,7 @@ bench-growth: stan/hierarchical_marginal
 
 ## bench-workflow: make all and edits against compiler and sampler alone; reports/bench/workflow.csv
 bench-workflow: .build/toolchain.json
-	@$(PYTHON) -m bench.workflow .build/bench/checkout $< --memory reports/bench/memory.csv --stages reports/bench/stages.csv -o reports/bench/workflow.csv
+	@$(PYTHON) -m bench.workflow .build/bench/checkout $< --stages reports/bench/stages.csv -o reports/bench/workflow.csv
 
 ## lint: style of the Python code, and stanc on every program
 lint: $(environment) .build/toolchain.json
