@@ -46,10 +46,13 @@ transformed data {
   vector[J] squares = within_squares(log_radon, county, floor_measure, J);
   matrix[J, 4] counts = count_products(houses);
   matrix[J, 12] means = mean_squares(mean_y, houses);
+  int measured = size(occupied(houses * [1, 1]'));  // Counties with a house: others change nothing
   real sigma_hat = pooled_sd(squares, houses);
   real information = sqrt(2 * N + 1);           // Posterior sd of log(sigma) is about its inverse
-  real unit_alpha = spread_unit(sigma_hat, N, J, prior_sigma_alpha_scale, prior_sigma_alpha_upper);
-  real unit_beta = spread_unit(sigma_hat, N, J, prior_sigma_beta_scale, prior_sigma_beta_upper);
+  real unit_alpha = spread_unit(sigma_hat, N, measured,
+                                prior_sigma_alpha_scale, prior_sigma_alpha_upper);
+  real unit_beta = spread_unit(sigma_hat, N, measured,
+                               prior_sigma_beta_scale, prior_sigma_beta_upper);
 }
 parameters {
   real mu_alpha;                                              // Mean county intercept, log pCi/L

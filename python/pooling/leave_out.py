@@ -10,7 +10,8 @@ density of the county's houses, smoothed by PSIS, and predict the houses of the 
 which has no house. Only a county whose Pareto k exceeds 0.7 is left out by a refit.
 
 A double's effects are generated, where the program generates county effects. Where it samples
-them, one further run has them, with every county doubled. A model that failed its diagnostics
+them, or where its draws would mean something else beside doubles, one further run has them, with
+every county doubled. A model that failed its diagnostics
 is neither weighted nor refitted: its houses are listed without scores.
 """
 
@@ -29,7 +30,7 @@ from pooling.errors import ProgramError
 from pooling.files import replacing
 from pooling.generate import SCORED, evenly_spaced, flat, generate, to_predict
 from pooling.importance import double_counties, sample_extended, weighted_scores, weights_of
-from pooling.loo import BLOCK
+from pooling.loo import BLOCK, means_the_same
 from pooling.program import declared
 from pooling.refits import SCORES, Program, read_program, run_refits, score_predicted
 from pooling.study import Sampler, Scores, read_section
@@ -106,11 +107,16 @@ def weighted_counties(
     posterior = fit.tree["posterior"].to_dataset()
     by_county = [name for name in fit.parameters if "county" in posterior[name].dims]
     doubled = double_counties(data, range(1, data["J"] + 1))
-    if by_county or "alpha" not in generated:
-        sampled = sample_extended(program.executable, doubled, settings)
-    else:
+    sampled: dict[str, np.ndarray] | None = None
+    if not by_county and "alpha" in generated:
         kept = evenly_spaced(posterior, SCORED).compute().transpose("chain", "draw", ...)
         sampled = {name: kept[name].values for name in fit.parameters}
+        none = doubled | to_predict([], [])
+        beside = generate(program.executable, none, sampled, settings.seed)["log_lik_county"]
+        if not means_the_same(program, data, sampled, beside):
+            sampled = None
+    if sampled is None:
+        sampled = sample_extended(program.executable, doubled, settings)
     if sampled is None:
         return None
     parameters = {name: sampled[name] for name in fit.parameters}

@@ -83,9 +83,27 @@ def knows_the_rest(program: Program) -> bool:
     return {"alpha", "beta", "log_lik_county"} <= {*generated}
 
 
+def means_the_same(
+    program: Program, data: dict, parameters: dict[str, np.ndarray], density: np.ndarray
+) -> bool:
+    """Whether draws of parameters mean the same where counties or houses were added to the data.
+
+    Not so where a program's sampler moves in numbers that depend on the data.
+
+    Parameters
+    ----------
+    data, parameters
+        Of the fit, without what was added.
+    density
+        `log_lik_county` with it, (chain, draw, county), whose first counties are those of the fit.
+    """
+    own = generate(program.executable, data | to_predict([], []), parameters, seed=1)
+    return np.allclose(own["log_lik_county"], density[..., : data["J"]], rtol=1e-6, atol=1e-6)
+
+
 def given_the_rest(
     fit: Fit, program: Program, data: dict, positions: list[int], seed: int
-) -> pd.DataFrame:
+) -> pd.DataFrame | None:
     """Scores of houses by their density given the parameters and their county's other houses.
 
     Each house gets a double of its county with the county's other houses. The difference of
@@ -95,7 +113,8 @@ def given_the_rest(
     Returns
     -------
     DataFrame
-        One row per house of `positions`: elpd, mean, mcse, pit, pareto_k.
+        One row per house of `positions`: elpd, mean, mcse, pit, pareto_k. None where the
+        draws mean something else beside the doubles.
     """
     county = np.asarray(data["county"])
     own = county[positions]
@@ -119,6 +138,9 @@ def given_the_rest(
     # A parameter by county is the same for the double: it is conditioned on.
     parameters = {n: with_doubles(draws[n], own) for n in fit.parameters}
     found = generate(program.executable, doubled, parameters, seed)
+    own_parameters = {n: draws[n].values for n in fit.parameters}
+    if not means_the_same(program, data, own_parameters, found["log_lik_county"]):
+        return None
     whole = flat(found["log_lik_county"])
     ratios = whole[:, data["J"] :] - whole[:, own - 1]
     weights, k = weights_of(ratios, len(found["alpha"]))
@@ -174,12 +196,13 @@ def leave_out(
     if not fit.converged:
         scores.loc[failing, list(SCORES)] = np.nan
         return scores[COLUMNS]
-    if failing.any() and knows_the_rest(program):
-        rows = np.flatnonzero(failing)
+    rows = np.flatnonzero(failing)
+    if rows.size and knows_the_rest(program):
         better = given_the_rest(fit, program, data, rows.tolist(), settings.seed)
-        for name in better:
-            scores.loc[rows, name] = better[name].to_numpy()
-        failing[rows] = ~(better["pareto_k"] <= MAX_PARETO_K).to_numpy()
+        if better is not None:
+            for name in better:
+                scores.loc[rows, name] = better[name].to_numpy()
+            failing[rows] = ~(better["pareto_k"] <= MAX_PARETO_K).to_numpy()
     return refit(program, data, settings, scores, failing, kept, scheduler)[COLUMNS]
 
 

@@ -14,6 +14,7 @@ from stress.studies import COMMAND, project
 from stress.trial import accepted, refused, written
 
 POOLED = (ROOT / "stan/pooled.stan").read_text(encoding="utf-8")
+FUNCTIONS = "stan/functions/county_marginal.stanfunctions"  # which `pooled` includes
 BLOCK = "data {\n"
 MADE = "made earlier"
 
@@ -45,6 +46,7 @@ def contract(tried: str, wanted: str, text: str | bytes, name: str = "pooled") -
         toolchain = json.dumps({"cmdstan": str(locate())})
         program, executable = f"stan/{name}.stan", f"stan/{name}"
         written(folder, {program: text, executable: MADE, "toolchain.json": toolchain})
+        written(folder, {FUNCTIONS: (ROOT / FUNCTIONS).read_text(encoding="utf-8")})
         written(folder, {"planned.essence": "any, since it is refused before it is compared"})
         command = (program, "planned.essence", "toolchain.json", "-o", executable)
         message = refused(folder, wanted, compiling.main, *command)
@@ -101,7 +103,7 @@ def _texts() -> list[Case]:
         contract("an empty file", "its data block lacks `N_new`", ""),
         contract("NUL bytes alone", "does not compile", b"\0" * 64),
         contract("half a program", "does not compile", POOLED[: len(POOLED) // 2]),
-        contract("a comment that is not closed", "does not compile", POOLED + "/* and"),
+        contract("a comment that is not closed", "does not compile", POOLED + "/* open"),
         contract(
             "a quote that is not closed",
             "does not compile",
@@ -262,6 +264,7 @@ def _names() -> list[Case]:
 
 
 def _contracts() -> list[Case]:
+    no_log_lik = edited("[N_new] log_lik;", "[N_new] density;").replace("log_lik[i]", "density[i]")
     lines = {
         name: next(line for line in POOLED.splitlines() if f" {name};" in line)
         for name in ("N_new", "county")
@@ -283,13 +286,14 @@ def _contracts() -> list[Case]:
             edited("  int<lower=0> N;", "  int held_out;\n  int prior_only;\n  int<lower=0> N;"),
         ),
         contract("no y_rep", "it does not put out `y_rep`", edited("y_rep", "replicated")),
-        contract("no log_lik", "it does not put out `log_lik`", edited("log_lik", "density")),
+        contract("no log_lik", "it does not put out `log_lik`", no_log_lik),
         contract(
             "alpha as a number",
             "its `alpha` must be a vector",
-            edited("vector[J] alpha = rep_vector(mu_alpha, J);", "real alpha = mu_alpha;").replace(
-                "alpha[county]", "rep_vector(alpha, N)"
-            ),
+            edited("vector[J] alpha = rep_vector(mu_alpha, J);", "real alpha = mu_alpha;")
+            .replace("alpha[county]", "rep_vector(alpha, N)")
+            .replace("alpha[county_new[i]]", "alpha")
+            .replace(" alpha, beta,", " rep_vector(alpha, J), beta,"),
         ),
         contract(
             "y_rep as a matrix",
@@ -301,9 +305,9 @@ def _contracts() -> list[Case]:
         contract(
             "counties as one number",
             "its data `county` must be an array or a vector",
-            edited(lines["county"], "  int county;").replace(
-                "alpha[county] + beta[county] .*", "alpha[county] + beta[county] *"
-            ),
+            edited(lines["county"], "  int county;")
+            .replace("alpha[county] + beta[county] .*", "alpha[county] + beta[county] *")
+            .replace("(log_radon, county,", "(log_radon, rep_array(county, N),"),
         ),
     ]
 

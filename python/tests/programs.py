@@ -112,12 +112,16 @@ def study_data(name: str, **changes: object) -> tuple[dict, dict]:
     return prepare(name, data, study.priors, houses, counties)
 
 
-def small_fit(stem: str, data: dict, coords: dict, settings: Sampler) -> Fit:
-    """A fit as the stage makes it, of a compiled program in `stan/`, which passed the gate."""
+def small_fit(
+    stem: str, data: dict, coords: dict, settings: Sampler, edited: Path | None = None
+) -> Fit:
+    """A fit as the stage makes it, which passed the gate.
+
+    Of a compiled program in `stan/`, or of the executable of an edited copy of it.
+    """
+    program = edited or executable(stem)
     options = {"progress": False, "take": read_chains}
-    chains = [
-        sample(executable(stem), data, settings, prior=prior, **options) for prior in (False, True)
-    ]
+    chains = [sample(program, data, settings, prior=prior, **options) for prior in (False, True)]
     tree = as_tree(*chains, data, coords)
     names = " ".join(declared(text_of(stem), "parameters"))
     about = {"study": coords["study"], "response": coords["response"], "parameters": names}

@@ -3,19 +3,27 @@
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pandas as pd
 import pytest
-from programs import cmdstan, executable, quick, small_fit, text_of, tiny_coords, tiny_data
+from programs import WEAK, cmdstan, executable, quick, small_fit, text_of, tiny_coords, tiny_data
 
 from pooling.compile import compile_program
 from pooling.draws import Fit
 from pooling.errors import ProgramError
+from pooling.generate import fitted_houses, predict
 from pooling.likelihood import check_likelihood
+from pooling.sensitivity import scaled_priors, sensitivity
 
 # A program, and edits of its text: what stands there and what takes its place.
 EDITS = {
     "hierarchical_noncentered": {
         "normal_lpdf(log_radon_new[i] | mu, sigma)": (
             "student_t_lpdf(log_radon_new[i] | 4, mu, sigma)"
+        ),
+    },
+    "pooled": {
+        "normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)": (
+            "double_exponential_lpdf(mu_alpha | prior_mu_alpha_loc, 0.2)"
         ),
     },
     # Means that do not know that county effects differ.
@@ -48,7 +56,7 @@ def edited(tmp_path_factory) -> dict[str, Path]:
         return dict(zip(EDITS, pool.map(build, EDITS), strict=True))
 
 
-@pytest.fixture(params=EDITS)
+@pytest.fixture(params=["hierarchical_noncentered", "hierarchical_marginal"])
 def fit(request) -> Fit:
     return small_fit(request.param, tiny_data(), tiny_coords(), quick())
 
@@ -62,3 +70,23 @@ def test_what_a_program_says_of_houses_must_be_what_it_fits_them_with(fit, edite
     assert said.startswith(f"stan/edited_{fit.model}.stan: the sum of its `{name}` and the log ")
     assert said.endswith("give both the same likelihood")
     assert "\n" not in said
+
+
+def sensitivity_of(fit: Fit, program: Path) -> pd.DataFrame:
+    """Sensitivities of a fit of `pooled` or its edited copy, under the same priors of the study."""
+    data = tiny_data()
+    draws = predict(fit, program, data, fitted_houses(data), seed=1)
+    priors = scaled_priors(text_of("pooled"), WEAK, draws)
+    return sensitivity(fit, draws, draws["log_lik"].sum("new"), priors).set_index("parameter")
+
+
+def test_an_edited_prior_changes_the_sensitivities_by_itself(edited):
+    """A narrow double exponential in `lprior`, and nothing else, in the place of N(0, 10)."""
+    settings = quick(draws=500)
+    own = small_fit("pooled", tiny_data(), tiny_coords(), settings)
+    other = small_fit("pooled", tiny_data(), tiny_coords(), settings, edited["pooled"])
+    before = sensitivity_of(own, executable("pooled"))
+    after = sensitivity_of(other, edited["pooled"])
+    assert (after["prior_from"] == "program").all()
+    assert before.loc["mu_alpha", "prior"] < 0.05 < after.loc["mu_alpha", "prior"]
+    check_likelihood(other, edited["pooled"], tiny_data(), seed=1)

@@ -228,6 +228,22 @@ def test_county_that_weights_cannot_leave_out_is_refitted(monkeypatch, tmp_path,
     assert last["elpd"].tolist() == exact["elpd"], "bit by bit"
 
 
+def test_draws_that_would_mean_something_else_beside_doubles_are_made_anew(monkeypatch):
+    fit, program, data, _ = surveyed("hierarchical_marginal")
+    own = leave_out.weighted_counties(fit, program, data, SETTINGS)
+    original, made = leave_out.with_doubles, []
+    monkeypatch.setattr(leave_out, "with_doubles", lambda *a: made.append(1) or original(*a))
+    leave_out.weighted_counties(fit, program, data, SETTINGS)
+    assert not made, "doubles without a house change no draw"
+    monkeypatch.setattr(leave_out, "means_the_same", lambda *_: False)
+    anew = leave_out.weighted_counties(fit, program, data, SETTINGS)
+    assert made
+    # County 2 has one house, so that its weights are even: 4,000 draws each.
+    row = own.index[own["fold"] == "county 2"][0]
+    assert anew.at[row, "elpd"] == pytest.approx(own.at[row, "elpd"], abs=0.05)
+    assert anew.at[row, "elpd"] != own.at[row, "elpd"]
+
+
 def test_program_without_the_density_of_counties_has_no_weights():
     """Of houses with heavy tails it is not known: every county is refitted."""
     program = Program("hierarchical_robust", text_of("hierarchical_robust"))

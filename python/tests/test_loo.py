@@ -258,6 +258,14 @@ def test_study_that_leaves_no_house_out_has_an_empty_table(tmp_path, scores):
     assert (tmp_path / "loo.csv").read_text() == ",".join(loo.COLUMNS) + "\n"
 
 
+def test_draws_that_mean_something_else_beside_further_houses_are_not_used(real):
+    """The unit in which `hierarchical_marginal` moves is the spread of all houses that it has."""
+    fit = small_fit("hierarchical_marginal", tiny_data(), tiny_coords(), quick())
+    program = loo.Program(fit.model, text_of(fit.model), executable(fit.model))
+    assert loo.knows_the_rest(program)
+    assert loo.given_the_rest(fit, program, tiny_data(), [0, 6], seed=1) is None
+
+
 def write_inputs(folder, y: np.ndarray, diagnostics: dict) -> None:
     """What the stage reads beside the fit."""
     contents = {

@@ -91,11 +91,14 @@ class Population:
 
     @cached_property
     def unit(self) -> float:
-        """Spread of houses about the mean of their floor and county, by the root of counties."""
+        """Spread of houses about the mean of their floor and county, by the root of counties.
+
+        Of those counties that have a house.
+        """
         houses = pd.DataFrame({name: self.data[name] for name in BY_HOUSE})
         floors = houses.groupby(["county", "floor_measure"])["log_radon"]
         within = (houses["log_radon"] - floors.transform("mean")) ** 2
-        return np.sqrt(within.sum() / (len(houses) - floors.ngroups) / self.data["J"])
+        return np.sqrt(within.sum() / (len(houses) - floors.ngroups) / houses["county"].nunique())
 
     def county(self, j: int) -> tuple[np.ndarray, np.ndarray]:
         """Design (house, 2) and response of the houses of a county, from 0."""
@@ -110,10 +113,19 @@ class Population:
         return noise + x @ self.covariance @ x.T
 
 
+def six_counties() -> dict:
+    """`tiny_data` with the last house in a sixth county: five have houses, county 4 has none."""
+    data = tiny_data(PRIORS, J=6)
+    data["county"][-1] = 6
+    for name, value in (("log_uranium", 0.2), ("first_floor_share", 0.0), ("state", 2)):
+        data[name] = [*data[name], value]
+    return data
+
+
 @cache
 def fit(stem: str) -> tuple[np.ndarray, Population]:
     """Log density as CmdStan reports it (draw,), and the population with its draws."""
-    data = tiny_data(PRIORS)
+    data = six_counties()
     run = CmdStanModel(exe_file=executable(stem)).sample(
         data=data,
         seed=20066,

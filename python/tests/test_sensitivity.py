@@ -1,17 +1,18 @@
 """Sensitivities against a conjugate model, whose scaled posteriors are known exactly."""
 
+import csv
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
-from conftest import build_fit
-from programs import WEAK, tiny_data
+from programs import WEAK, executable, quick, small_fit, text_of, tiny_coords, tiny_data
 from scipy import integrate, stats
 
 from pooling import sensitivity
 from pooling.draws import Fit, write_fit
-from pooling.study import Gamma, Lkj, LocationScale, Priors, Spread
+from pooling.study import Gamma, Lkj, LocationScale, Priors, Section, Spread
 
 Y = np.array([0.3, -0.4, 1.1, 0.8, 2.4, -0.9, 0.1, 1.6, 0.5, -0.2])
 DRAWS = 4000
@@ -23,22 +24,28 @@ def posterior_of(prior: float, likelihood: float, scale: float) -> tuple[float, 
     return likelihood * Y.sum() / precision, precision**-0.5
 
 
-def conjugate_fit(scale: float) -> Fit:
-    """Draws of mu at even quantiles of its posterior, in random order, 4 chains."""
+def conjugate(scale: float) -> tuple[Fit, xr.Dataset, xr.DataArray]:
+    """Draws of mu at even quantiles of its posterior, in random order, 4 chains.
+
+    As a fit, as draws, and with the log density of all houses.
+    """
     shares = np.random.default_rng(20061).permutation((np.arange(DRAWS) + 0.5) / DRAWS)
     mu = stats.norm.ppf(shares, *posterior_of(1, 1, scale)).reshape(4, -1)
-    posterior = {
-        "mu_alpha": (("chain", "draw"), mu),
-        "alpha": (("chain", "draw", "county"), mu[..., None]),
-    }
-    log_lik = stats.norm.logpdf(Y, mu[..., None], 1)
-    groups = {
-        "posterior": xr.Dataset(posterior),
-        "log_likelihood": xr.Dataset({"log_lik": (("chain", "draw", "house"), log_lik)}),
-    }
-    tree = xr.DataTree.from_dict(groups)
+    draws = xr.Dataset(
+        {
+            "mu_alpha": (("chain", "draw"), mu),
+            "alpha": (("chain", "draw", "county"), mu[..., None]),
+        }
+    )
+    log_lik = stats.norm.logpdf(Y, mu[..., None], 1).sum(axis=-1)
+    tree = xr.DataTree.from_dict({"posterior": draws})
     tree.attrs.update(model="conjugate", study="example")
-    return Fit(tree, {"passed": True})
+    return Fit(tree, {"passed": True}), draws, xr.DataArray(log_lik, dims=("chain", "draw"))
+
+
+def of_conjugate(scale: float, prior: Section) -> pd.DataFrame:
+    """Table of the conjugate model under a prior of the study."""
+    return sensitivity.sensitivity(*conjugate(scale), {"mu_alpha": prior})
 
 
 def exact_distance(one: tuple[float, float], other: tuple[float, float], reach: float) -> float:
@@ -59,7 +66,7 @@ def exact_distance(one: tuple[float, float], other: tuple[float, float], reach: 
 
 @pytest.mark.parametrize("scale", [0.2, 1.0, 3.0])
 def test_a_conjugate_normal_model(scale):
-    found = sensitivity.sensitivity(conjugate_fit(scale), {"mu_alpha": LocationScale(scale=scale)})
+    found = of_conjugate(scale, LocationScale(scale=scale))
     (row,) = found.to_dict("records")
     one, reach = posterior_of(1, 1, scale), stats.norm.ppf(1 - 0.5 / DRAWS)
     for group in ("prior", "likelihood"):
@@ -72,11 +79,27 @@ def test_a_conjugate_normal_model(scale):
         ]
         assert row[group] == pytest.approx(np.mean(ends), rel=0.05)
     assert (row["model"], row["parameter"]) == ("conjugate", "mu_alpha")
+    assert row["prior_from"] == "study"
+
+
+def test_priors_of_the_program_go_before_those_of_the_study():
+    """The same family gives the same table; another one, edited in the program alone, its own."""
+    scale, (fit, draws, log_lik) = 0.5, conjugate(0.5)
+    study = {"mu_alpha": LocationScale(scale=scale)}
+    (known,) = sensitivity.sensitivity(fit, draws, log_lik, study).to_dict("records")
+    for family, same in ((stats.norm, True), (stats.laplace, False)):
+        lprior = draws["mu_alpha"].copy(data=family.logpdf(draws["mu_alpha"], 0, scale))
+        table = sensitivity.sensitivity(fit, draws.assign(lprior=lprior), log_lik, study)
+        (row,) = table.to_dict("records")
+        assert row["prior_from"] == "program"
+        assert row["likelihood"] == known["likelihood"]
+        assert (row["prior"] == pytest.approx(known["prior"], rel=1e-6)) == same
+        assert (abs(row["prior"] / known["prior"] - 1) > 0.02) != same
 
 
 def test_a_prior_against_the_data_is_a_conflict_and_a_wide_one_is_not():
-    tight = sensitivity.sensitivity(conjugate_fit(0.2), {"mu_alpha": LocationScale(scale=0.2)})
-    wide = sensitivity.sensitivity(conjugate_fit(100.0), {"mu_alpha": LocationScale(scale=100)})
+    tight = of_conjugate(0.2, LocationScale(scale=0.2))
+    wide = of_conjugate(100.0, LocationScale(scale=100))
     assert tight["diagnosis"].tolist() == ["prior-data conflict"]
     assert wide["diagnosis"].tolist() == ["-"]
 
@@ -136,7 +159,7 @@ def test_only_priors_that_the_program_reads_are_scaled(example_fit):
 
 
 def test_flat_priors_have_no_sensitivity_and_no_weights():
-    found = sensitivity.sensitivity(conjugate_fit(1.0), {"mu_alpha": Spread(upper=100)})
+    found = of_conjugate(1.0, Spread(upper=100))
     assert found["prior"].tolist() == [0]
     assert found["prior_pareto_k"].isna().all()
     assert found["diagnosis"].tolist() == ["-"]
@@ -149,22 +172,48 @@ def test_weights_with_heavy_tails_are_not_trusted():
     assert sensitivity.pareto_k(density) == pytest.approx(0.9, abs=0.1)
 
 
-@pytest.mark.parametrize("model", ["per_county", "pooled"])
-def test_nothing_to_scale_is_an_empty_table(example_fit, model):
-    fit = example_fit(model, pointwise=model != "pooled")
-    table = sensitivity.sensitivity(fit, {})
+def test_parameters_by_county_alone_are_an_empty_table(example_fit):
+    fit = example_fit("per_county")
+    table = sensitivity.sensitivity(fit, fit.tree["posterior"].to_dataset(), None, {})
     assert table.empty
     assert list(table) == sensitivity.COLUMNS
 
 
-def test_the_stage_reads_the_program_and_the_study(tmp_path):
-    fit = build_fit("pooled")
-    write_fit(fit.tree, tmp_path / "fit.nc")
-    names = " ".join(f"real {name};" for name in tiny_data() if name.startswith("prior_"))
-    (tmp_path / "pooled.essence").write_text(f"data {{ {names} }} model {{ }}")
-    (tmp_path / "priors.json").write_text(json.dumps(WEAK.model_dump()))
-    inputs = [str(tmp_path / name) for name in ("pooled.essence", "priors.json", "fit.nc")]
-    sensitivity.main([*inputs, "-o", str(tmp_path / "sensitivity.csv")])
-    header, *rows = (tmp_path / "sensitivity.csv").read_text().splitlines()
-    assert header.split(",") == sensitivity.COLUMNS
-    assert [row.split(",")[1] for row in rows] == ["mu_alpha", "mu_beta", "sigma"]
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    """Run the stage on a real fit of `pooled` to the tiny data; the rows of its table."""
+    folder = tmp_path_factory.mktemp("pooled")
+    fit = small_fit("pooled", tiny_data(), tiny_coords(), quick(draws=500))
+    write_fit(fit.tree, folder / "fit.nc")
+
+    def run(**scores) -> list[dict]:
+        contents = {
+            "priors": WEAK.model_dump(),
+            "data": tiny_data(),
+            "sampler": quick().model_dump(),
+            "scores": scores,
+        }
+        for name, content in contents.items():
+            (folder / f"{name}.json").write_text(json.dumps(content))
+        (folder / "pooled.essence").write_text(text_of("pooled"))
+        names = ("pooled.essence", "priors.json", "fit.nc", "data.json", "sampler.json")
+        inputs = [executable("pooled"), *(folder / n for n in (*names, "scores.json"))]
+        sensitivity.main([*map(str, inputs), "-o", str(folder / "sensitivity.csv")])
+        with (folder / "sensitivity.csv").open(newline="") as file:
+            reader = csv.DictReader(file)
+            assert reader.fieldnames == sensitivity.COLUMNS
+            return list(reader)
+
+    return run
+
+
+def test_the_stage_scales_the_priors_of_the_program(stage):
+    rows = stage()
+    assert [row["parameter"] for row in rows] == ["mu_alpha", "mu_beta", "sigma"]
+    assert {row["prior_from"] for row in rows} == {"program"}
+    # Priors of standard deviation 10 hardly matter to ten houses, these do.
+    assert all(float(row["prior"]) < 0.05 < float(row["likelihood"]) for row in rows[:2])
+
+
+def test_study_without_checks_by_house_has_an_empty_table(stage):
+    assert stage(pointwise=False) == []
