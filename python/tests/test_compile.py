@@ -59,12 +59,13 @@ def compiled(path: Path, **_) -> str:
     return str(path.with_suffix(""))
 
 
-def pooled() -> str:
-    return (ROOT / "stan" / "pooled.stan").read_text(encoding="utf-8")
+def robust() -> str:
+    """A program without an include."""
+    return (ROOT / "stan" / "hierarchical_robust.stan").read_text(encoding="utf-8")
 
 
 def test_program_with_an_error_is_refused_in_stancs_words(attempt):
-    text = pooled().replace("real mu_beta;", "reel mu_beta;")
+    text = robust().replace("real mu_beta;", "reel mu_beta;")
     said = attempt(text)
     line = text[: text.index("reel")].count("\n") + 1
     assert f"foo.stan', line {line}" in said
@@ -72,14 +73,14 @@ def test_program_with_an_error_is_refused_in_stancs_words(attempt):
 
 
 def test_program_that_breaks_the_contract_is_refused(attempt):
-    said = attempt(pooled().replace("y_rep", "y_new"))
+    said = attempt(robust().replace("y_rep", "y_new"))
     assert "foo.stan breaks the contract of stan/README.md" in said
     assert "it does not put out `y_rep`" in said
 
 
 def test_missing_include_is_refused(attempt):
     assert "gone.stanfunctions" in attempt(
-        "functions {\n  #include functions/gone.stanfunctions\n}\n" + pooled()
+        "functions {\n  #include functions/gone.stanfunctions\n}\n" + robust()
     )
 
 
@@ -88,7 +89,7 @@ def test_compiler_that_fails_leaves_the_executable_as_it_was(attempt, monkeypatc
         raise ValueError("g++: internal compiler error")
 
     monkeypatch.setattr(stage.cmdstanpy, "compile_stan_file", fail)
-    said = attempt(pooled(), leaves={"foo.log"})
+    said = attempt(robust(), leaves={"foo.log"})
     assert "the C++ compiler failed\ng++: internal compiler error" in said
 
 
@@ -112,7 +113,7 @@ def test_compiler_that_fails_shows_its_first_error_and_where_the_rest_is(attempt
         raise ValueError(REFUSED)
 
     monkeypatch.setattr(stage.cmdstanpy, "compile_stan_file", fail)
-    said = attempt(pooled(), leaves={"foo.log"}).splitlines()
+    said = attempt(robust(), leaves={"foo.log"}).splitlines()
     assert said[0].endswith("foo.stan: the C++ compiler failed")
     assert said[1].endswith("[-Wchanges-meaning]")
     assert said[3].endswith("^~~~")
@@ -151,7 +152,7 @@ def test_makes_own_flags_do_not_reach_cmdstan(attempt, monkeypatch):
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
         monkeypatch.setenv(name, "n")
     monkeypatch.setattr(stage.cmdstanpy, "compile_stan_file", fail)
-    attempt(pooled(), leaves={"foo.log"})
+    attempt(robust(), leaves={"foo.log"})
     assert not {"MAKEFLAGS", "MFLAGS", "MAKELEVEL"} & set(seen)
 
 
@@ -174,7 +175,7 @@ def test_program_is_compiled_under_its_own_name_with_its_includes(tmp_path, monk
     assert os.access(tmp_path / "pooled", os.X_OK)
     # make decides what is out of date, so the compiler must not.
     assert seen["force"] is True
-    assert (seen["name"], seen["text"]) == ("pooled.stan", pooled())
+    assert (seen["name"], seen["text"]) == ("pooled.stan", program.read_text())
     functions = (ROOT / "stan/functions").glob("*.stanfunctions")
     assert seen["includes"] == {path.name: path.read_text() for path in functions}
 
@@ -221,22 +222,22 @@ def test_text_that_was_compiled_before_is_found_again(tmp_path, monkeypatch):
     monkeypatch.setattr(stage, "compile_program", pretend)
     toolchain, program = tmp_path / "toolchain.json", tmp_path / "foo.stan"
     toolchain.write_text(json.dumps({"cmdstan": str(cmdstan())}))
-    other = pooled().replace("sigma);\n}", "2 * sigma);\n}")
+    other = robust().replace("sigma);\n}", "2 * sigma);\n}")
     made = []
-    for text in (pooled(), other, "// a remark\n" + pooled()):
+    for text in (robust(), other, "// a remark\n" + robust()):
         program.write_text(text)
         inputs = [str(program), str(written(program)), str(toolchain)]
         stage.main([*inputs, "--kept", str(tmp_path / "kept"), "-o", str(tmp_path / "foo")])
         made.append((tmp_path / "foo").read_text())
     assert made == ["number 1", "number 2", "number 1"]
-    assert texts == [pooled(), other]
+    assert texts == [robust(), other]
 
 
 def test_program_that_was_edited_while_make_ran_is_not_taken_for_the_planned_one(tmp_path):
     program = tmp_path / "foo.stan"
-    program.write_text(pooled())
+    program.write_text(robust())
     planned = essence(program, tmp_path)
-    program.write_text(pooled().replace("sigma);\n}", "2 * sigma);\n}"))
+    program.write_text(robust().replace("sigma);\n}", "2 * sigma);\n}"))
     with pytest.raises(ProgramError, match=r"foo\.stan: was edited while make ran; run make again"):
         stage.compile_program(program, cmdstan(), tmp_path / "foo", planned)
     assert not (tmp_path / "foo").exists()
