@@ -4,11 +4,35 @@
 STUDY   ?= minnesota#    the study, data/studies/<study>.toml
 FROM    ?= per_county#   model at the tail of the shrinkage arrows
 TO      ?=#              model at their head; none: every other model, a panel each
-SEED    ?=#              seed of the sampler instead of the study's own
+SEED    ?=#              seed of the sampler instead of the study's own; results in <study>-seed-<seed>
 SCHEDULER ?=#            dask scheduler that refits run on, tcp://...; none: this machine
 STALL   ?= 600#          seconds without processor time after which a chain is stopped
 SIMS    ?= 200#          simulations of each model for sbc
+HOUSES  ?=#              table of houses to predict, a CSV file
+MODEL   ?=#              model that predicts them; none: the one that answers in the report
 PYTHON3 ?= python3#      Python 3.11 or later, to make the environment with
+
+# What is given becomes part of commands, and make expands it whenever it hands it to one:
+# nothing in it may be a command, for make or for the shell. So this stands before all that
+# runs one. What make runs before it reads this file (NAME:=, NAME!=, --eval) it cannot see.
+override typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
+override ours  := STUDY FROM TO SEED SCHEDULER STALL SIMS HOUSES MODEL PYTHON3 PYTHON
+override tools := CMDSTAN CXX
+override paths := PYTHON% CMDSTAN HOUSES
+override marks := $$ ` ' " \ ; & | < > ( ) { } [ ] * ? ! % \#
+ifneq ($(findstring e,$(firstword -$(MAKEFLAGS))),)
+$(error error: make -e: give variables by name, as in `make STUDY=post`)
+endif
+$(foreach name,$(filter-out $(ours) $(tools),$(typed)),$(error error: $(name)=$(value $(name)): no such variable; there are $(ours) $(tools)))
+# Variables of tools that stand in the environment are not read here.
+$(foreach name,$(ours) $(filter $(tools),$(typed)),\
+  $(foreach mark,$(marks) $(if $(filter $(paths),$(name)),,~) $(if $(filter $(paths) CXX SCHEDULER STUDY,$(name)),,/),\
+  $(if $(findstring $(mark),$(value $(name))),$(error error: $(name)=$(value $(name)): holds $(mark); give a plain name, number or path))))
+ifneq ($(words x$(STUDY)x)$(if $(STUDY),,empty)$(findstring /,$(STUDY))$(findstring :,$(STUDY))$(filter .%,$(STUDY)),1)
+$(error error: STUDY="$(STUDY)": give the name of one study, as in data/studies/<study>.toml)
+endif
+$(foreach name,$(ours),$(if $(filter-out 1,$(words x$(value $(name))x)),\
+  $(error error: $(name)="$(value $(name))": holds a blank; leave it out)))
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -20,23 +44,16 @@ endif
 .PHONY: help all report tables figures fits scores sbc test stress lint clean FORCE
 .PHONY: bench bench-engines bench-growth bench-workflow
 
-# What is given becomes part of commands: nothing in it may be one, for make or for the shell.
-commands := $$ ` ' " \ ; & | < > ( ) { } [ ] * ? ! ~ % \#
-$(foreach name,STUDY FROM TO SEED SCHEDULER STALL SIMS,$(foreach mark,$(commands),$(if $(findstring $(mark),$(value $(name))),\
-  $(error error: $(name)=$(value $(name)): holds $(mark); give a name or a number))))
-ifneq ($(words $(STUDY))$(findstring /,$(STUDY))$(findstring :,$(STUDY))$(filter .%,$(STUDY)),1)
-$(error error: STUDY="$(STUDY)": give the name of one study, as in data/studies/<study>.toml)
-endif
-
 package  := python/pooling
 code     := .build/code#  the package without comments and layout, whose edits change nothing
-plan     := .build/$(STUDY)
-prepared := data/prepared/$(STUDY)
-fits     := data/fits/$(STUDY)
-reports  := reports/$(STUDY)
+results  := $(STUDY)$(SEED:%=-seed-%)#  another seed has folders of its own
+plan     := .build/$(results)
+prepared := data/prepared/$(results)
+fits     := data/fits/$(results)
+reports  := reports/$(results)
 
 # The environment: the active conda environment made from environment.yml, else .venv.
-ifeq ($(CONDA_DEFAULT_ENV),radon-pooling)
+ifeq ($(value CONDA_DEFAULT_ENV),radon-pooling)
 environment :=
 PYTHON      ?= python
 else
@@ -50,28 +67,44 @@ export MPLCONFIGDIR := .build/matplotlib
 
 # What was made, as it was, so that damage is seen; what make itself compares by time.
 seals   := .build/seals
-sources := $(wildcard $(package)/environment.py requirements.lock data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/report.*)
+sources := $(wildcard data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/report.*)
 
 # A stage is `python -m pooling.<stage> INPUTS... -o OUTPUT`; modules among the
 # prerequisites are code, not inputs. In a terminal its line takes the place of a bar's.
 stage = $(subst $(code)/,,$(basename $<))
-say   = @[ ! -t 1 ] || printf '\r\033[K'; printf '%-8s %s\n' $(stage) $@
+say   = @[[ ! -t 1 ]] || printf '\r\033[K'; printf '%-25s %s\n' $(stage) $@
 run   = @SEALS=$(seals) $(PYTHON) -m pooling.$(subst /,.,$(stage))
 given = $(filter-out %.py %/packages.json %/chosen.json,$^)
 
+# Two columns, tabs between them.
+columns = awk -F'\t' '{ a[NR] = $$1; b[NR] = $$2; if (length($$1) > w) w = length($$1) } END { for (i = 1; i <= NR; i++) printf "%-" w "s  %s\n", a[i], b[i] }'
+
 ## help: what can be made
 help:
-	@sed -n 's/^## //p' $(MAKEFILE_LIST) | sed 's/: /\t/' | column -t -s "$$(printf '\t')"
+	@sed -n 's/^## //p' Makefile | sed 's/: /\t/' | $(columns)
 	@printf '\nmodels:   '; basename -s .stan stan/*.stan | paste -sd' '
 	@printf 'figures:  '; basename -s .py $(package)/figures/[a-z]*.py | tr _ - | paste -sd' '
 	@printf 'studies:  '; basename -s .toml data/studies/*.toml | paste -sd' '
-	@printf 'variables:\n'; sed -n 's/^\([A-Z0-9]*\) *?= *\(.*\)# *\(.*\)/  \1=\2\t\3/p' Makefile | column -t -s "$$(printf '\t')"
+	@printf 'variables:\n'; sed -n 's/^\([A-Z0-9]*\) *?= *\(.*\)# *\(.*\)/  \1=\2\t\3/p' Makefile | $(columns)
 
-# What cannot be read would stop make before it could be made again.
-unreadable = $(shell grep -qsvE '^[A-Z]+ := ' $1 && rm -f $1)
-ifneq ($(filter-out help clean lint,$(or $(MAKECMDGOALS),help)),)
-$(call unreadable,$(plan)/plan.mk)
-$(if $(environment),$(shell .venv/bin/python -I -S -c '' 2>/dev/null || rm -f .venv/ready))
+.DEFAULT:
+	@$(if $(wildcard $@),:,$(error error: no rule makes $@; `make help` lists what can be made))
+
+# An environment is ready for the files that it was made from, whatever their times.
+goals := $(if $(filter default,$(origin MAKECMDGOALS)),$(MAKECMDGOALS),help)
+ifneq ($(and $(environment),$(filter-out help clean,$(goals))),)
+$(shell { sha256sum --check --status .venv/ready && .venv/bin/python -I -S -c ''; } 2>/dev/null || rm -f .venv/ready)
+endif
+
+# A plan that is missing would be reported, and one that cannot be read would stop make
+# before it could be made again: an empty one does neither.
+PROGRAMS :=
+MODELS   :=
+SCHEMES  :=
+HOUSE_TABLE  :=
+COUNTY_TABLE :=
+ifneq ($(filter-out help clean lint,$(goals)),)
+$(shell grep -qsvE '^[A-Z_]+ := ' $(plan)/plan.mk || [[ ! -s $(plan)/plan.mk ]] && mkdir -p $(plan) 2>/dev/null && : > $(plan)/plan.mk)
 include $(plan)/plan.mk
 endif
 
@@ -106,20 +139,20 @@ $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
 ## <figure>-plot: one figure, such as shrinkage-plot
 
 # Set-up.
-.venv/ready: $(package)/environment.py requirements.lock
-	@$(PYTHON3) $^ -o $@
+.venv/ready:
+	@$(PYTHON3) $(package)/environment.py requirements.lock -o $@
 
 # Once it is there, `plan` brings it up to date: its time is that of its content.
 .build/toolchain.json: | $(environment)
-	@$(PYTHON) -m pooling.cmdstan -o $@
+	@SEALS=$(seals) $(PYTHON) -m pooling.cmdstan -o $@
 
 $(plan)/plan.mk: FORCE | $(environment)
-	@$(PYTHON) -m pooling.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) --arrows "$(FROM) $(TO)" --seals $(seals) --sources $(sources) $(HOUSES) $(COUNTIES) -o $@
+	@SEALS=$(seals) $(PYTHON) -m pooling.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) --arrows "$(FROM) $(TO)" --sources $(sources) $(HOUSE_TABLE) $(COUNTY_TABLE) -o $@
 
 # Data.
-$(prepared).json $(prepared).coords.json &: $(code)/prepare.py $(plan)/data.json $(plan)/priors.json $(HOUSES) $(COUNTIES) $(code)/tables.py
+$(prepared).json $(prepared).coords.json &: $(code)/prepare.py $(plan)/data.json $(plan)/priors.json $(HOUSE_TABLE) $(COUNTY_TABLE) $(code)/tables.py
 	$(say)
-	$(run) $(given) -o $(prepared).json --coords $(prepared).coords.json
+	$(run) $(given) --study $(STUDY) -o $(prepared).json --coords $(prepared).coords.json
 
 # What figures single out is looked at before anything is fitted; an edit of it fits nothing.
 $(plan)/highlights: $(code)/highlights.py $(plan)/figures.json $(prepared).coords.json
@@ -214,7 +247,7 @@ $(MODELS:%=%-sbc): %-sbc: $(fits)/%/sbc.csv
 $(simulated) $(simulated:.nc=.csv):
 
 $(plan)/sims: FORCE
-	@[[ "$$(cat $@ 2>/dev/null)" = '$(SIMS)' ]] || echo '$(SIMS)' > $@
+	@[[ "$$(cat $@ 2>/dev/null)" = '$(SIMS)' ]] || SEALS=$(seals) $(PYTHON) -c 'from pooling.files import write_if_changed; write_if_changed("$@", "$(SIMS)\n")'
 
 $(fits)/%/sbc.nc: $(code)/sbc.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json $(plan)/calibration.json $(plan)/models.json .build/toolchain.json .build/packages.json $(plan)/sims $(addprefix $(code)/,generate.py refits.py check.py sampling.py)
 	$(say)
@@ -253,13 +286,25 @@ $(reports)/index.html: $(code)/report.py reports/report.html.jinja reports/repor
 	$(say)
 	$(run) reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables --highlight $(plan)/figures.json --figures $(figure_files) --programs $(listings) -o $@
 
+# What is needed depends on who predicts; nothing is, if no table or no model of the study is named.
+asked := $(and $(HOUSES),$(if $(MODEL),$(patsubst %,$(fits)/%/diagnostics.json,$(filter $(MODEL),$(MODELS))),$(reports)/tables/scores.csv))
+## predict: radon of the houses in HOUSES, by the report's model or MODEL; reports/<study>/predictions.csv
+.PHONY: predict
+predict: $(code)/predict.py $(prepared).json $(addprefix $(plan)/,data.json sampler.json chosen.json) $(asked)
+	$(run) stan $(fits) $(filter %.json,$(filter-out $(asked),$^)) --houses='$(HOUSES)' --model='$(MODEL)' --tables $(reports)/tables -o $(reports)/predictions.csv
+
 ## verify: repeat every fit from its record alone and compare
 .PHONY: verify
 verify: $(checked) $(PROGRAMS:%=.build/programs/%.essence) .build/toolchain.json
 	@$(PYTHON) -m pooling.verify $(MODELS:%=$(fits)/%) --present stan .build/programs .build/toolchain.json -o $(reports)/verify.csv
 
+# A current Stan, for tests alone: those that need it are skipped where it cannot be had.
+.build/current_stan/ready: python/tests/current_stan/requirements.txt | $(environment)
+	-@rm -rf $(@D) && $(PYTHON) -I -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
+	  --ignore-requires-python --python-version 3.13 --platform manylinux2014_x86_64 --target $(@D) -r $< && touch $@
+
 ## test: the test suite; what continuous integration runs
-test: $(PROGRAMS:%=stan/%)
+test: $(PROGRAMS:%=stan/%) .build/current_stan/ready
 	@$(PYTHON) -m pytest
 
 ## stress: damaged input, faults and unsafe input, as a table: reports/stress.csv
@@ -267,7 +312,7 @@ stress: $(PROGRAMS:%=stan/%) .build/toolchain.json
 	@PYTHONPATH=python:python/tests $(PYTHON) -m stress -o reports/stress.csv
 
 # How fast: one thing at a time, or they would measure each other.
-peers := nutpie numpyro pymc
+peers := $(basename $(notdir $(wildcard python/bench/engines/*.txt)))
 .build/bench/%/ready: python/bench/engines/%.txt
 	@$(PYTHON3) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
@@ -277,7 +322,7 @@ peers := nutpie numpyro pymc
 bench:
 	@for part in engines growth workflow; do $(MAKE) bench-$$part; done
 
-## bench-engines: CmdStan, PyMC, nutpie and NumPyro on the same model; reports/bench/bench.csv
+## bench-engines: CmdStan, PyMC, nutpie, NumPyro and stanli on the same model; reports/bench/bench.csv
 bench-engines: $(peers:%=.build/bench/%/ready) .build/toolchain.json $(addprefix stan/hierarchical_,centered noncentered marginal)
 	@for study in minnesota survey; do $(MAKE) STUDY=$$study data/prepared/$$study.json; done
 	@$(PYTHON) -m bench.engines $(patsubst %,data/prepared/%.json,minnesota survey) --programs stan --toolchain .build/toolchain.json --environments .build/bench -o reports/bench/bench.csv
@@ -289,7 +334,7 @@ bench-growth: stan/hierarchical_marginal
 
 ## bench-workflow: make all and edits against compiler and sampler alone; reports/bench/workflow.csv
 bench-workflow: .build/toolchain.json
-	@$(PYTHON) -m bench.workflow .build/bench/checkout $< --memory reports/bench/memory.csv --stages reports/bench/stages.csv -o reports/bench/workflow.csv
+	@$(PYTHON) -m bench.workflow .build/bench/checkout $< --stages reports/bench/stages.csv -o reports/bench/workflow.csv
 
 ## lint: style of the Python code, and stanc on every program
 lint: $(environment) .build/toolchain.json

@@ -19,6 +19,9 @@ CHAINS, WARMUP, DRAWS, TARGET = 4, 1000, 1000, 0.8
 CORES = 2
 POPULATION = ("mu_alpha", "mu_beta", "sigma_alpha", "sigma_beta", "sigma")
 EFFECTS = ("alpha", "beta")
+# County effects integrated out, and drawn once the chains have ended; in spreads from their mean;
+# as they are.
+PARAMETERISATIONS = ("marginal", "noncentered", "centered")
 
 
 @dataclass(frozen=True)
@@ -30,9 +33,9 @@ class Task:
     path
         Stan data, as `pooling.prepare` writes it.
     parameterisation
-        centered, noncentered or, for CmdStan, marginal.
+        One of `PARAMETERISATIONS`.
     programs, cmdstan
-        Folder of the compiled programs and folder of CmdStan; others need neither.
+        Folder of the programs and folder of CmdStan; only Stan engines need them.
     """
 
     path: Path
@@ -40,18 +43,12 @@ class Task:
     programs: Path
     cmdstan: Path
 
-    @property
-    def centered(self) -> bool:
-        """Whether county effects are sampled as they are."""
-        return self.parameterisation == "centered"
-
     def data(self) -> dict:
-        """The Stan data with arrays for what is by house; counties count from 0."""
+        """J, arrays of the houses, in which counties count from 0, and priors without `prior_`."""
         data = json.loads(self.path.read_text(encoding="utf-8"))
-        data["county"] = np.asarray(data["county"]) - 1
-        for name in ("floor_measure", "log_radon"):
-            data[name] = np.asarray(data[name], dtype=float)
-        return data
+        priors = {name.removeprefix("prior_"): data[name] for name in data if "prior_" in name}
+        houses = {name: np.asarray(data[name], float) for name in ("floor_measure", "log_radon")}
+        return priors | houses | {"J": data["J"], "county": np.asarray(data["county"]) - 1}
 
 
 @dataclass(frozen=True)
@@ -67,6 +64,9 @@ class Run:
         last draw. Only the first run of a process may have to compile.
     divergences
         Of all chains, after warm-up.
+    warmup_steps, steps
+        Leapfrog steps of all chains in warm-up and after it: each evaluates the gradient once.
+        Engines that do not keep what warm-up did repeat it for this once the clock has stopped.
     version
         Of the engine.
     """
@@ -75,6 +75,8 @@ class Run:
     compile_s: float
     sampling_s: float
     divergences: int
+    warmup_steps: int
+    steps: int
     version: str
 
 
@@ -91,7 +93,7 @@ def serve(start: Callable[[Task], Callable[[int], Run]]) -> None:
     """Do the runs that are asked for on standard input; `start` gives a function of the seed."""
     parser = argparse.ArgumentParser()
     parser.add_argument("path", type=Path)
-    parser.add_argument("parameterisation", choices=("centered", "noncentered", "marginal"))
+    parser.add_argument("parameterisation", choices=PARAMETERISATIONS)
     parser.add_argument("--programs", type=Path, default=Path())
     parser.add_argument("--cmdstan", type=Path, default=Path())
     task = Task(**vars(parser.parse_args()))

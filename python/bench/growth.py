@@ -17,6 +17,7 @@ from bench.large import simulate
 from bench.targets import Target, announce
 from pooling import cli
 from pooling.files import replacing
+from pooling.generate import to_predict
 
 COUNTIES = 1_000
 AT_MOST = 1.2
@@ -32,9 +33,7 @@ def stan_data(houses: int, counties: int, seed: int) -> dict:
         "county": position.loc[table["county_fips"]].tolist(),
         "floor_measure": table["floor"].tolist(),
         "log_radon": np.log(table["activity"]).tolist(),
-        "held_out": 0,
-        "prior_only": 0,
-        "pointwise": 0,
+        **to_predict([], []),
     }
     for effect in ("alpha", "beta"):
         data |= {f"prior_mu_{effect}_loc": 0.0, f"prior_mu_{effect}_scale": 10.0}

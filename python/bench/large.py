@@ -48,9 +48,9 @@ warmup = 1000
 draws = 2000
 prior_draws = 1000
 adapt_delta = 0.99
-pointwise = false
 
 [scores]
+pointwise = false
 leave_out = []
 
 [models]

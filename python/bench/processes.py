@@ -24,9 +24,9 @@ class Cost:
     ----------
     seconds
         From start to exit.
-    work_seconds
-        Processor seconds of compilers and samplers, 0 where nobody asked for them. What is
-        linked statically, as stanc is, or is killed does not count.
+    compiler_seconds, sampler_seconds
+        Processor seconds of compilers, and of compiled programs that sample or predict; 0 where
+        nobody asked for them. What is linked statically, as stanc is, or is killed does not count.
     stage_seconds
         Processor seconds of each module that ran as `python -m`, without what it started; empty
         where nobody asked for the work.
@@ -39,7 +39,8 @@ class Cost:
     """
 
     seconds: float
-    work_seconds: float
+    compiler_seconds: float
+    sampler_seconds: float
     stage_seconds: dict[str, float]
     peak_bytes: int
     output: str
@@ -79,7 +80,7 @@ def cost(
     Parameters
     ----------
     programs
-        Names of samplers, whose and the compilers' processor seconds are added up; by
+        Names of samplers, whose processor seconds are added up, and so are the compilers'; by
         default nothing is.
     """
     with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryFile("w+") as output:
@@ -107,7 +108,8 @@ def cost(
         noted = ledger.read_text(encoding="utf-8")
         return Cost(
             seconds,
-            work_seconds(noted, {*COMPILERS, *programs}),
+            work_seconds(noted, COMPILERS if programs else ()),
+            work_seconds(noted, programs),
             stage_seconds(noted),
             usage.ru_maxrss * 1024,
             output.read(),

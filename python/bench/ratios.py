@@ -1,9 +1,10 @@
-"""Engines against nutpie: effective draws a second, as ratios.
+"""Engines against nutpie: effective draws a second and a gradient, as ratios.
 
-A panel a data set, once for sampling alone and once with compiling. A dot is the median over
-seeds of the smallest bulk effective sample size a second, divided by that of nutpie's best
-parameterisation; the axis is logarithmic and the dashed line is at 1. Crosses are engines that
-fail the gate in most of their runs: however fast they are, their draws cannot be used.
+A panel a data set, for sampling alone, with compiling, and for gradient evaluations in the place
+of seconds, without and with those of warm-up. A dot is the median over seeds of the smallest bulk
+effective sample size a second or gradient, divided by that of nutpie's best parameterisation; the
+axis is logarithmic and the dashed line is at 1. Crosses are engines that fail the gate in most of
+their runs: however fast they are, their draws cannot be used.
 """
 
 import argparse
@@ -27,14 +28,14 @@ from plotnine import (
     theme,
 )
 
-from bench.targets import OURS, best, speeds
+from bench.targets import OURS, SPEEDS, best, speeds
 from pooling import cli
 from pooling.drawing import save
 from pooling.theme import BLUE, MUTED, VERMILION, theme_pooling
 
 REFERENCE = "nutpie"
-TIMES = {"ess_per_s": "sampling", "ess_per_s_with_compile": "compiling and sampling"}
-NAMES = {"cmdstan": "CmdStan", "nutpie": "nutpie", "numpyro": "NumPyro", "pymc": "PyMC"}
+NAMES = {"cmdstan": "CmdStan", "numpyro": "NumPyro", "pymc": "PyMC"}
+NAMES |= {name: name for name in ("nutpie", "stanli")}
 
 
 def frame(table: pd.DataFrame) -> pd.DataFrame:
@@ -43,14 +44,14 @@ def frame(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a data set, kind of time, engine and parameterisation that finished: data;
+        One row a data set, kind of speed, engine and parameterisation that finished: data;
         time; label; ours; passed; ratio.
     """
     parts = []
     for (data, rows), (column, time) in (
         (group, kind)
         for group in speeds(table).groupby("data", sort=False)
-        for kind in TIMES.items()
+        for kind in SPEEDS.items()
     ):
         reference = best(rows[rows["engine"] == REFERENCE], column)
         if reference is None:
@@ -72,21 +73,21 @@ def frame(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _in_order(rows: pd.DataFrame) -> pd.DataFrame:
-    sampling = rows[rows["time"] == TIMES["ess_per_s"]]
+    sampling = rows[rows["time"] == SPEEDS["ess_per_s"]]
     slowest_first = sampling.groupby("label")["ratio"].median().sort_values().index
     return rows.assign(
         label=pd.Categorical(rows["label"], slowest_first),
-        time=pd.Categorical(rows["time"], list(TIMES.values())),
+        time=pd.Categorical(rows["time"], list(SPEEDS.values())),
         data=pd.Categorical(rows["data"], list(dict.fromkeys(rows["data"]))),
     )
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """Data sets side by side, kinds of time one above the other."""
+    """Data sets side by side, kinds of speed one above the other."""
     said = [f"{ratio:.3g}" for ratio in frame["ratio"]]
     rows = frame.assign(
         gate=np.where(frame["passed"], "passes the gate", "fails the gate"),
-        whose=np.where(frame["ours"], "this project's programs", "peers"),
+        whose=np.where(frame["ours"], "CmdStan, as the workflow runs it", "other engines"),
         said=said,
     )
     return (
@@ -104,20 +105,20 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + facet_grid("time", "data")
         + scale_y_discrete(expand=(0, 0.5, 0, 0.9))
         + scale_x_log10(expand=(0.12, 0), labels=lambda at: [f"{x:g}" for x in at])
-        + scale_color_manual({"this project's programs": VERMILION, "peers": BLUE})
+        + scale_color_manual({"CmdStan, as the workflow runs it": VERMILION, "other engines": BLUE})
         + scale_shape_manual({"passes the gate": "o", "fails the gate": "x"})
         + labs(
-            x=f"times as fast as {REFERENCE}'s best parameterisation, log axis",
+            x=f"times {REFERENCE}'s best parameterisation, log axis",
             y="",
             color="",
             shape="",
-            title="Effective draws a second",
+            title="Effective draws a second and a gradient",
             caption="Smallest bulk effective sample size over population parameters and county "
-            "effects, per second; medians over seeds.\nRuns that did not finish in time "
-            "are not shown.",
+            "effects, per second or gradient, medians over seeds.\nRuns that did not finish "
+            "in time are not shown.",
         )
         + theme_pooling()
-        + theme(figure_size=(9.5, 7))
+        + theme(figure_size=(9.5, 13))
     )
 
 

@@ -1,22 +1,23 @@
 """What the workflow costs beside the compiler and the sampler, in a copy of the checkout.
 
-`python -m bench.workflow COPY TOOLCHAIN.json --memory memory.csv --stages stages.csv \
-    -o workflow.csv`
+`python -m bench.workflow COPY TOOLCHAIN.json --stages stages.csv -o workflow.csv`
 
 Parts, in this order, each possible alone once `fresh` has been done: `fresh` (make all from
 nothing but the environment and CmdStan), `second` (make all again), `edits` (of a likelihood,
-then of a comment), `survey` and `large` (memory). Rows of parts that are not done stay.
+then of a comment), `survey` and `large` (make all of these studies). Rows of parts that are not
+done stay. The compiled programs that count as samplers also predict: what make runs of them, for
+posterior, prior and generated quantities, is what cannot be avoided.
 """
 
 import argparse
 import json
+import math
 import os
 import re
 import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.engines.cmdstan import compile_seconds, sample
+from bench.engines.cmdstan import compile_seconds
 from bench.large import Truth, simulate, write_study
 from bench.processes import Cost, cost
 from bench.targets import Target, announce
@@ -34,11 +35,9 @@ from pooling.errors import PoolingError
 from pooling.files import replacing
 
 EDITED = ("hierarchical_noncentered", "hierarchical_marginal")
-SECOND, FRESH, EDIT = 0.5, 1.6, 1.5  # s, times, times
-GIGABYTES = {"minnesota": 1.5, "survey": 4.0, "large": 4.0}
+CORES = os.cpu_count() or 1
 ARROWS = ("FROM=per_county_common_slope", "TO=hierarchical_marginal")
 HOUSES, COUNTIES = 2_000_000, 1_000
-LIKELIHOOD = re.compile(r"(// Observational model.*?)\bsigma\);", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -89,17 +88,30 @@ class Checkout:
         """Source of a model."""
         return self.folder / "stan" / f"{model}.stan"
 
-    def settings(self, study: str) -> dict:
-        """Sampler settings of a study, as planned."""
-        path = self.folder / ".build" / study / "sampler.json"
-        return json.loads(path.read_text(encoding="utf-8"))
+
+def row(what: str, value: float, unit: str, at_most: float = math.nan) -> dict:
+    """A row of the table; nothing is to be reached where there is no bound."""
+    return {"what": what, "value": value, "unit": unit, "at_most": at_most}
 
 
-def ratio_row(what: str, seconds: float, lower_bound: float, target: float) -> dict:
-    """A row of the table: times as long as what cannot be avoided."""
-    ratio = seconds / lower_bound
-    bounds = {"seconds": seconds, "lower_bound_seconds": lower_bound}
-    return {"what": what} | bounds | {"ratio": ratio, "target": target}
+def ratio_rows(
+    what: str, seconds: float, lower_bound: float, at_most: float, times: float
+) -> Iterator[dict]:
+    """Seconds, those that cannot be avoided, and their ratio; with bounds of first and last."""
+    yield row(what, seconds, "s", at_most)
+    yield row(f"{what}: compilers and samplers alone", lower_bound, "s")
+    yield row(f"{what}: times compilers and samplers", seconds / lower_bound, "times", times)
+
+
+def memory_row(what: str, found: Cost, at_most: float) -> dict:
+    """Memory of the largest process."""
+    return row(f"{what}: peak memory", found.peak_bytes / 1e9, "GB", at_most)
+
+
+def size(folder: Path) -> int:
+    """Bytes of the files in a folder; a file with several names counts once."""
+    files = [path.lstat() for path in folder.rglob("*") if not path.is_dir()]
+    return sum({file.st_ino: file.st_size for file in files}.values())
 
 
 def fresh(checkout: Checkout) -> Iterator[dict]:
@@ -107,32 +119,35 @@ def fresh(checkout: Checkout) -> Iterator[dict]:
     checkout.create()
     checkout.make(".build/toolchain.json")  # brings the environment up to date, too
     found = checkout.make("all", watched=True)
-    yield memory_row("minnesota", "make all", found)
+    what = "make all, nothing made"
+    lower_bound = (found.compiler_seconds + found.sampler_seconds) / CORES
+    yield from ratio_rows(what, found.seconds, lower_bound, at_most=360, times=1.3)
+    yield memory_row(what, found, at_most=1.5)
+    fits = checkout.folder / "data" / "fits" / "minnesota"
+    yield row("data/fits/minnesota", size(fits) / 1e9, "GB", at_most=0.3)
     for stage, seconds in sorted(found.stage_seconds.items(), key=lambda item: -item[1]):
         yield {"stage": stage, "processor_seconds": seconds}
-    yield ratio_row(
-        "make all, nothing made", found.seconds, found.work_seconds / os.cpu_count(), FRESH
-    )
 
 
 def second(checkout: Checkout) -> Iterator[dict]:
     """`make all` with everything made: the median of five."""
     seconds = statistics.median(checkout.make("all").seconds for _ in range(5))
-    yield {"what": "make all, everything made", "seconds": seconds, "target": SECOND}
+    yield row("make all, everything made", seconds, "s", at_most=0.3)
 
 
 def edited(source: str, factor: float) -> str:
-    """A program with another likelihood: its spread is multiplied by a factor.
+    """A program with another likelihood: its spread is multiplied by a factor, wherever it is used.
 
     Raises
     ------
     PoolingError
-        Its model block does not end in a likelihood with `sigma);`.
+        No likelihood with `sigma` is marked.
     """
-    changed, places = LIKELIHOOD.subn(rf"\g<1>{factor} * sigma);", source, count=1)
+    before, mark, after = source.partition("// Observational model")
+    changed, places = re.subn(r"\bsigma\b", f"{factor} * sigma", after)
     if not places:
-        raise PoolingError("no `sigma);` after `// Observational model`; correct bench.workflow")
-    return changed
+        raise PoolingError("no sigma after `// Observational model`; correct bench.workflow")
+    return before + mark + changed
 
 
 @contextmanager
@@ -154,15 +169,18 @@ def edits(checkout: Checkout) -> Iterator[dict]:
         # A factor that was never there: what was made of an earlier text is kept.
         factor = round(1 + time.time_ns() % 10**6 / 1e9, 9)
         with rewritten(program, edited(program.read_text(encoding="utf-8"), factor)):
-            found = checkout.make("shrinkage-plot")
-            bound = compile_seconds(program, checkout.cmdstan) + fit_seconds(checkout, model)
+            found = checkout.make("shrinkage-plot", watched=True)
+            # CmdStan's own make, which one core does alone; chains share all cores.
+            compiling = compile_seconds(program, checkout.cmdstan)
+        lower_bound = compiling + found.sampler_seconds / CORES
         what = f"make shrinkage-plot, likelihood of {model} edited"
-        yield ratio_row(what, found.seconds, bound, EDIT)
+        yield from ratio_rows(what, found.seconds, lower_bound, at_most=15, times=1.3)
     checkout.make("shrinkage-plot")
     with rewritten(program, f"// A remark.\n{program.read_text(encoding='utf-8')}"):
         found = checkout.make("shrinkage-plot")
-    what = "make shrinkage-plot, comment edited: stages that compile or fit"
-    yield {"what": what, "seconds": found.seconds, "ratio": stages(found.output), "target": 0}
+    what = "make shrinkage-plot, comment edited"
+    yield row(what, found.seconds, "s")
+    yield row(f"{what}: stages that compile or fit", stages(found.output), "stages", at_most=0)
 
 
 def stages(output: str) -> int:
@@ -170,41 +188,14 @@ def stages(output: str) -> int:
     return len(re.findall(r"^(?:compile|fit) ", output, re.MULTILINE))
 
 
-def fit_seconds(checkout: Checkout, model: str, study: str = "minnesota") -> float:
-    """Seconds of the sampler alone for a model's posterior and prior, with the study's settings."""
-    settings = checkout.settings(study)
-    prepared = checkout.folder / "data" / "prepared" / f"{study}.json"
-    data = json.loads(prepared.read_text(encoding="utf-8"))
-    data |= {"pointwise": int(settings["pointwise"])}
-    total = 0.0
-    with tempfile.TemporaryDirectory() as scratch:
-        for prior_only, draws in ((0, "draws"), (1, "prior_draws")):
-            path = Path(scratch) / "data.json"
-            path.write_text(json.dumps(data | {"prior_only": prior_only}), encoding="utf-8")
-            seconds, _ = sample(
-                checkout.program(model).with_suffix(""),
-                path,
-                Path(scratch),
-                seed=settings["seed"],
-                warmup=settings["warmup"],
-                draws=settings[draws],
-                chains=settings["chains"],
-                adapt_delta=settings["adapt_delta"],
-            )
-            total += seconds
-    return total
-
-
-def memory_row(study: str, what: str, found: Cost) -> dict:
-    """A row of the table of memory."""
-    numbers = {"peak_gigabytes": found.peak_bytes / 1e9, "target": GIGABYTES[study]}
-    return {"study": study, "made": what, "seconds": found.seconds} | numbers
-
-
 def survey(checkout: Checkout) -> Iterator[dict]:
-    """The whole survey: fits, and a figure that shows every county."""
-    found = checkout.make("fits", "shrinkage-plot", "STUDY=survey", *ARROWS)
-    yield memory_row("survey", "make fits shrinkage-plot", found)
+    """The whole survey, with what it leaves out to score its models."""
+    found = checkout.make("all", "STUDY=survey", *ARROWS)
+    scores = checkout.folder / ".build" / "survey" / "scores.json"
+    left_out = " ".join(json.loads(scores.read_text(encoding="utf-8"))["leave_out"])
+    what = f"make all, study survey ({left_out})"
+    yield row(what, found.seconds, "s", at_most=720)
+    yield memory_row(what, found, at_most=4)
 
 
 def large(checkout: Checkout) -> Iterator[dict]:
@@ -214,7 +205,9 @@ def large(checkout: Checkout) -> Iterator[dict]:
     write_study(folder, houses, counties, Truth())
     shutil.move(folder / "large.toml", checkout.folder / "data" / "studies" / "large.toml")
     found = checkout.make("all", "STUDY=large", *ARROWS)
-    yield memory_row("large", "make all", found)
+    what = "make all, study large"
+    yield row(what, found.seconds, "s")
+    yield memory_row(what, found, at_most=4)
 
 
 PARTS: dict[str, Callable[[Checkout], Iterator[dict]]] = {
@@ -240,16 +233,10 @@ def merge(path: Path, rows: list[dict], key: str) -> pd.DataFrame:
     return table
 
 
-def workflow_targets(workflow: pd.DataFrame, memory: pd.DataFrame) -> list[Target]:
-    """Every row against its own target: a ratio, or seconds where there is no lower bound."""
-    found = [
-        Target(row.what, row.seconds if pd.isna(row.ratio) else row.ratio, row.target)
-        for row in workflow.reindex(columns=["what", "seconds", "ratio", "target"]).itertuples()
-    ]
-    for row in memory.itertuples():
-        what = f"peak memory in GB, {row.made}, study {row.study}"
-        found.append(Target(what, row.peak_gigabytes, row.target))
-    return found
+def workflow_targets(table: pd.DataFrame) -> list[Target]:
+    """Every row that has a bound against it."""
+    bounded = table[table["at_most"].notna()].itertuples()
+    return [Target(f"{row.what}, {row.unit}", row.value, row.at_most) for row in bounded]
 
 
 def main(arguments: list[str] | None) -> None:
@@ -258,20 +245,17 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("copy", type=Path)
     parser.add_argument("toolchain", type=Path)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--memory", type=Path, required=True)
     parser.add_argument("--stages", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args(arguments)
     cmdstan = Path(json.loads(given.toolchain.read_text(encoding="utf-8"))["cmdstan"])
     checkout = Checkout(given.copy.resolve(), cmdstan)
-    workflow, memory = pd.DataFrame(), pd.DataFrame()
     for name, part in PARTS.items():
         rows = list(part(checkout)) if name in given.parts else []
         # Written after each part: they take long.
-        workflow = merge(given.output, [row for row in rows if "what" in row], "what")
-        memory = merge(given.memory, [row for row in rows if "study" in row], "study")
+        table = merge(given.output, [row for row in rows if "what" in row], "what")
         merge(given.stages, [row for row in rows if "stage" in row], "stage")
-    announce(workflow_targets(workflow, memory))
+    announce(workflow_targets(table))
 
 
 if __name__ == "__main__":

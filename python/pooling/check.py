@@ -10,6 +10,8 @@ arXiv:1604.00695. What follows from them is for `pooling.gate` to say.
 
 import json
 import os
+import signal
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,6 +33,7 @@ MAX_R_HAT = 1.01
 MIN_ESS_PER_CHAIN = 100
 MAX_PARETO_K = 0.7  # above it importance sampling cannot be trusted
 TAIL = (0.05, 0.95)
+SMALL = 1_000_000  # bytes of draws that are summarised before a process has begun
 GROUPS = {"posterior": "sample_stats", "prior": "sample_stats_prior"}
 
 
@@ -50,6 +53,18 @@ def summarize(draws: xr.Dataset) -> pd.DataFrame:
         index), mean, sd, mcse_mean, q5, q50, q95, ess_bulk, ess_tail, r_hat.
     """
     return _together([_rows(variable) for variable in draws.data_vars.values()])
+
+
+def summarize_all(groups: Sequence[xr.Dataset]) -> list[pd.DataFrame]:
+    """As `summarize`, for each of several groups of draws, on all cores."""
+    # In processes: threads would wait for Python's lock, and new interpreters import for longer
+    # than this takes. The only threads of a stage are OpenBLAS's, which stops them for a fork.
+    # An interruption ends the processes without a word.
+    fork, quiet = get_context("fork"), (signal.SIGINT, signal.SIG_DFL)
+    with ProcessPoolExecutor(os.cpu_count(), fork, signal.signal, quiet) as pool:
+        each = pool.map if sum(own.nbytes for own in groups) > SMALL else map
+        parts = [each(_rows, own.data_vars.values()) for own in groups]
+        return [_together(list(part)) for part in parts]
 
 
 def _together(parts: list[pd.DataFrame]) -> pd.DataFrame:
@@ -199,10 +214,7 @@ def examine(fit: Fit, allowed: dict[str, str], sampler: Sampler) -> tuple[dict, 
     found: dict = {"model": fit.model, "study": fit.study, "sampler": sampler.model_dump()}
     estimates = pd.DataFrame()
     draws = [fit.tree[group].to_dataset().load() for group in GROUPS]
-    # On all cores, in processes: threads would wait for Python's lock.
-    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("fork")) as pool:
-        jobs = [[pool.submit(_rows, each) for each in own.data_vars.values()] for own in draws]
-        summaries = [_together([job.result() for job in group]) for group in jobs]
+    summaries = summarize_all(draws)
     for (group, stats), summary in zip(GROUPS.items(), summaries, strict=True):
         summary = label_parameters(summary, fit.counties)
         found[group] = diagnose(summary, fit.tree[stats].to_dataset(), sampler.max_treedepth)

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import NoReturn
 
 from pooling.errors import PoolingError
 
@@ -47,14 +48,14 @@ def run(main: Callable[[list[str] | None], None]) -> None:
     try:
         main(None)
     except PoolingError as error:
-        sys.exit(f"error: {error}")
+        _stop(str(error))
     except OSError as error:
         if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
             where = tempfile.gettempdir()
-            sys.exit(f"error: {error.strerror}, here or in {where}; free some and run make again")
+            _stop(f"{error.strerror}, here or in {where}; free some and run make again")
         if error.filename is None:
             raise
-        sys.exit(f"error: {error.filename}: {error.strerror}")
+        _stop(f"{error.filename}: {error.strerror}")
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
@@ -64,3 +65,9 @@ def run(main: Callable[[list[str] | None], None]) -> None:
 def _interrupt(number: int, _frame: FrameType | None) -> None:
     interruptions.append(number)
     raise KeyboardInterrupt
+
+
+def _stop(message: str) -> NoReturn:
+    # Progress bars of other stages leave the cursor in their line, where the message is lost.
+    clear = "\r\033[K" if sys.stderr.isatty() else ""
+    sys.exit(f"{clear}error: {message}")

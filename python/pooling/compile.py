@@ -78,11 +78,12 @@ def compile_program(
     # CmdStan's makefile must not share the job server or the flags of ours.
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
         os.environ.pop(name, None)
-    cmdstanpy.disable_logging()
-    cmdstanpy.set_cmdstan_path(str(cmdstan))
-    # Others' CmdStan is left as it is. Ours may have been built by an earlier compiler.
+    # Others' CmdStan is left as it is. Ours may have been built by an earlier compiler. This is
+    # asked before cmdstanpy sets CMDSTAN.
     if not os.environ.get("CMDSTAN") and cmdstan.parent.name == ".cmdstan":
         mend_tbb(cmdstan)
+    cmdstanpy.disable_logging()
+    cmdstanpy.set_cmdstan_path(str(cmdstan))
     with tempfile.TemporaryDirectory() as scratch, replacing(executable) as draft:
         copy = _copy(program, Path(scratch))
         if expected not in (None, essence(copy, Path(scratch))):

@@ -78,7 +78,10 @@ def install(lock, python):
 
 
 def main(lock, ready):
-    """Bring the environment of `ready` up to date with the lock file, then write `ready`."""
+    """Bring the environment of `ready` up to date with the lock file, then write `ready`.
+
+    It holds what it was made from, by path and SHA-256, as `sha256sum --check` reads it.
+    """
     if sys.version_info < OLDEST:
         wanted = ".".join(map(str, OLDEST))
         fail(
@@ -90,7 +93,9 @@ def main(lock, ready):
         create(ready.parent)
     install(lock, python)
     draft = ready.with_name(f".ready.{os.getpid()}")
-    draft.write_text(hashlib.sha256(lock.read_bytes()).hexdigest() + "\n")
+    made_from = (Path(os.path.relpath(__file__)), lock)
+    sums = (f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path}\n" for path in made_from)
+    draft.write_text("".join(sums), encoding="utf-8")
     draft.replace(ready)
 
 

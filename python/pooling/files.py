@@ -1,11 +1,12 @@
 """Write files so that a reader sees the old content or the new, never a part of it.
 
-What a stage made is sealed: a line in the file that the environment variable SEALS
-names says which process made it, how large it is and when it was finished. By
-these lines `pooling.healing` knows a file that was damaged later.
+What was made is sealed: a line in the file that the environment variable SEALS names
+says which run made it, how large it is, when it was finished, and its SHA-256. By these
+lines `pooling.healing` tells a file that was damaged later from one that was copied.
 """
 
 import fcntl
+import hashlib
 import os
 import re
 import secrets
@@ -23,7 +24,7 @@ DRAFT = re.compile(r"\..+\.(?P<process>\d+)-[0-9a-f]{8}(\.\w+)?")
 
 
 @contextmanager
-def replacing(target: Path, *, sealed: bool = True) -> Iterator[Path]:
+def replacing(target: Path, *, sealed: bool = True, run: str | None = None) -> Iterator[Path]:
     """Give a path beside `target` to write to, and rename it to `target` at the end.
 
     The path keeps the suffix of `target`, so that writers that choose a format
@@ -35,6 +36,8 @@ def replacing(target: Path, *, sealed: bool = True) -> Iterator[Path]:
     sealed
         Whether a later change of `target` by anything else is damage. Not so for
         files that are rewritten as need be, and for what may be deleted at any time.
+    run
+        Names what stands and falls together; None for all that this process makes.
 
     Raises
     ------
@@ -46,7 +49,11 @@ def replacing(target: Path, *, sealed: bool = True) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield draft
-        _publish(draft, target, os.environ.get("SEALS") if sealed else None)
+        seals = os.environ.get("SEALS") if sealed else None
+        if seals:
+            _publish(draft, target, Path(seals), run or _this_run())
+        else:
+            draft.replace(target)
     except FileNotFoundError:
         raise
     except Exception as error:
@@ -85,19 +92,23 @@ def is_full(folder: Path) -> bool:
     return folder.is_dir() and shutil.disk_usage(folder).free < FULL
 
 
-def _publish(draft: Path, target: Path, seals: str | None) -> None:
-    if seals is None:
-        draft.replace(target)
-        return
-    with alone(Path(seals)):
+def _publish(draft: Path, target: Path, seals: Path, run: str) -> None:
+    content = digest(draft)
+    with alone(seals):
         made = draft.stat()
-        line = f"{_this_run()} {made.st_size} {made.st_mtime_ns} {os.path.relpath(target)}\n"
+        line = f"{run} {made.st_size} {made.st_mtime_ns} {content} {os.path.relpath(target)}\n"
         draft.replace(target)
         # In a line of its own even after one that was cut short.
-        with Path(seals).open("a+b") as log:
+        with seals.open("a+b") as log:
             log.seek(max(0, log.tell() - 1))
             cut = log.read(1) not in (b"", b"\n")
             log.write(("\n" * cut + line).encode())
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file's content, 64 hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @cache
@@ -133,11 +144,15 @@ def _runs(process: int) -> bool:
     return True
 
 
-def write_if_changed(target: Path, text: str) -> bool:
-    """Write `text` unless `target` holds it already; return whether it was written."""
+def write_if_changed(target: Path, text: str, *, sealed: bool = True) -> bool:
+    """Write `text` unless `target` holds it already; return whether it was written.
+
+    What is sealed stands by itself: if it is damaged, nothing else that the process
+    wrote counts as damaged.
+    """
     target, content = Path(target), text.encode()
     if target.is_file() and target.read_bytes() == content:
         return False
-    with replacing(target, sealed=False) as draft:
+    with replacing(target, sealed=sealed, run=secrets.token_hex(8)) as draft:
         draft.write_bytes(content)
     return True

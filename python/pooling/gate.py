@@ -112,7 +112,7 @@ def _advice(found: dict) -> str:
     if not wanted:
         return GEOMETRY
     settings = [f"{name} = {value} (now {now[name]})" for name, value in wanted.items()]
-    return f"set {' and '.join(settings)} under [sampler]"
+    return f"set {', '.join(settings)} under [sampler]"
 
 
 def _details(found: dict) -> Iterator[str]:

@@ -11,6 +11,7 @@ has the predictors of the county and none of the houses that are left out.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import arviz_stats  # noqa: F401 - what is below `azstats` of an array
 import numpy as np
@@ -18,7 +19,10 @@ import pandas as pd
 import xarray as xr
 from scipy.special import logsumexp
 
-from pooling.generate import expected, flat
+from pooling import sampling
+from pooling.chains import Chains, read_chains
+from pooling.generate import SCORED, expected, flat
+from pooling.study import Sampler
 
 ROUNDING = 1e-9  # nats: the density of a county without a house is 1 up to it
 BY_COUNTY = ("log_uranium", "first_floor_share", "state")  # Stan data with a number per county
@@ -35,6 +39,33 @@ def double_counties(data: Mapping, counties: Sequence[int]) -> dict:
         if name in data
     }
     return {**data, **copied, "J": data["J"] + len(counties)}
+
+
+def sample_extended(
+    executable: Path, extended: Mapping, settings: Sampler
+) -> dict[str, np.ndarray] | None:
+    """Sample a program's posterior once more, with counties that have no house beside the others.
+
+    For programs that sample effects by county: a fit's draws have none of the new counties.
+
+    Parameters
+    ----------
+    extended
+        Stan data with the further counties, as from `double_counties`.
+
+    Returns
+    -------
+    dict or None
+        Draws of each variable, (chain, draw, ...); None if they diverge even with small steps.
+    """
+    draws = max(settings.draws, -(-SCORED // settings.chains))
+    for care in ({}, {"adapt_delta": max(0.99, settings.adapt_delta)}):
+        effort = settings.model_copy(update={"draws": min(draws, 2000), **care})
+        chains: Chains = sampling.sample(executable, dict(extended), effort, take=read_chains)
+        if not chains.statistics["diverging"].any():
+            step = max(1, chains.statistics["lp"].size // SCORED)
+            return {name: values[:, ::step] for name, values in chains.variables.items()}
+    return None
 
 
 def weights_of(log_ratios: np.ndarray, chains: int) -> tuple[np.ndarray, np.ndarray]:

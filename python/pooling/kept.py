@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pooling.files import alone, draft_of, replacing, sweep
+from pooling.files import alone, digest, draft_of, replacing, sweep
 
 SUMS = "SHA256SUMS"
 
@@ -57,7 +57,7 @@ def restore(folder: Path, name: str, outputs: Sequence[Path]) -> bool:
     result = folder / name
     try:
         sums = (result / SUMS).read_text(encoding="utf-8").split()
-        whole = sums == [_digest(result / output.name) for output in outputs]
+        whole = sums == [digest(result / output.name) for output in outputs]
     except (FileNotFoundError, UnicodeDecodeError):
         whole = False
     if not whole:
@@ -80,7 +80,7 @@ def keep(folder: Path, name: str, outputs: Sequence[Path], most: int) -> None:
         draft.mkdir()
         for output in outputs:
             _link(output, draft / output.name)
-        sums = "".join(f"{_digest(output)}\n" for output in outputs)
+        sums = "".join(f"{digest(output)}\n" for output in outputs)
         (draft / SUMS).write_text(sums, encoding="utf-8")
         shutil.rmtree(folder / name, ignore_errors=True)
         draft.rename(folder / name)
@@ -96,8 +96,3 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links
         shutil.copy2(source, target)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

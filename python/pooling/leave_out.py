@@ -23,18 +23,20 @@ import numpy as np
 import pandas as pd
 from cmdstanpy import disable_logging
 
-from pooling import cli, sampling
-from pooling.chains import Chains, read_chains
+from pooling import cli
 from pooling.check import MAX_PARETO_K
 from pooling.draws import BY_HOUSE, FOLDS, Fit, open_fit
+from pooling.errors import ProgramError
 from pooling.files import replacing
 from pooling.generate import SCORED, evenly_spaced, flat, generate, to_predict
-from pooling.importance import double_counties, weighted_scores, weights_of
+from pooling.importance import double_counties, sample_extended, weighted_scores, weights_of
 from pooling.loo import BLOCK, means_the_same
 from pooling.program import declared
 from pooling.refits import SCORES, Program, read_program, run_refits, score_predicted
 from pooling.study import Sampler, Scores, read_section
 
+FEW_HOUSES = 5  # of a county whose density is compared: of more, few draws have a say
+LARGEST_GAP = 2.0  # root mean square of standard normal numbers that says they are not
 COLUMNS = ["scheme", "house", "fold", *SCORES, "pareto_k", "refitted", "converged"]
 
 
@@ -114,7 +116,7 @@ def weighted_counties(
         if not means_the_same(program, data, sampled, beside):
             sampled = None
     if sampled is None:
-        sampled = with_doubles(program, doubled, settings)
+        sampled = sample_extended(program.executable, doubled, settings)
     if sampled is None:
         return None
     parameters = {name: sampled[name] for name in fit.parameters}
@@ -127,6 +129,8 @@ def weighted_counties(
         houses = to_predict(county + data["J"], own["floor_measure"], own["log_radon"])
         found = sampled | generate(program.executable, doubled | houses, parameters, settings.seed)
         density = flat(found["log_lik_county"])[:, : data["J"]]
+        if not shares_nothing:
+            refuse_other_densities(program.name, flat(found["log_lik"]), density, data, county)
         weights, k = weights_of(-density * (not shares_nothing), len(found["log_lik"]))
         scores = weighted_scores(weights[:, county - 1], found, houses, own["log_radon"])
         sound = score_predicted(found, houses, 0)["converged"]
@@ -135,18 +139,41 @@ def weighted_counties(
     return pd.concat(parts, ignore_index=True).assign(house=fit.houses["house"], refitted=False)
 
 
-def with_doubles(
-    program: Program, doubled: dict, settings: Sampler
-) -> dict[str, np.ndarray] | None:
-    """Draws (chain, draw, ...) of a program with doubled counties; None if they diverge."""
-    draws = max(settings.draws, -(-SCORED // settings.chains))
-    for care in ({}, {"adapt_delta": max(0.99, settings.adapt_delta)}):
-        effort = settings.model_copy(update={"draws": min(draws, 2000), **care})
-        chains: Chains = sampling.sample(program.executable, doubled, effort, take=read_chains)
-        if not chains.statistics["diverging"].any():
-            step = max(1, chains.statistics["lp"].size // SCORED)
-            return {name: values[:, ::step] for name, values in chains.variables.items()}
-    return None
+def refuse_other_densities(
+    name: str, log_lik: np.ndarray, by_county: np.ndarray, data: dict, county: np.ndarray
+) -> None:
+    """Refuse a program whose `log_lik_county` is not its `log_lik`, effects integrated out.
+
+    Given the parameters of the population, the density of a county's houses under its double's
+    effects has the density with these integrated out as its mean.
+
+    Parameters
+    ----------
+    log_lik, by_county
+        (sample, house) of some houses, in their counties' doubles, and (sample, county).
+    county
+        Of these houses, 1 to J; counties are compared that have few houses and all of them here.
+
+    Raises
+    ------
+    ProgramError
+        Over counties, the root mean square of the difference in standard errors exceeds 2.
+    """
+    sizes = np.bincount(data["county"], minlength=data["J"] + 1)
+    here = np.bincount(county, minlength=data["J"] + 1)
+    z = []
+    for j in np.flatnonzero((sizes == here) & (sizes > 0) & (sizes <= FEW_HOUSES)):
+        ratio = np.exp(log_lik[:, county == j].sum(axis=1) - by_county[:, j - 1]) - 1
+        weight = np.exp(by_county[:, j - 1] - by_county[:, j - 1].max())
+        gap = weight * ratio
+        # Without effects of its own a county has no error but that of rounding.
+        z.append(gap.mean() / (gap.std() / np.sqrt(gap.size) + 1e-6 * weight.mean()))
+    if z and not np.sqrt(np.mean(np.square(z))) <= LARGEST_GAP:
+        raise ProgramError(
+            f"stan/{name}.stan: its `log_lik_county` is not the density of a county's houses by "
+            "its `log_lik`, with the county's effects integrated out; correct it, or remove it "
+            "(then counties are left out by refits)"
+        )
 
 
 def leave_out(

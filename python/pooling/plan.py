@@ -27,7 +27,18 @@ from pooling.study import Study, read_study
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 RESERVED = {"all", "bench", "clean", "diagnostics", "figures", "fits", "help", "lint"}
-RESERVED |= {"report", "setup", "tables", "test", "verify", "data", "scores", "stress", "sbc"}
+RESERVED |= {
+    "predict",
+    "report",
+    "setup",
+    "tables",
+    "test",
+    "verify",
+    "data",
+    "scores",
+    "stress",
+    "sbc",
+}
 RESERVED |= {"FORCE", "draft", "functions"}  # the last two are folders where executables would be
 PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
 
@@ -74,14 +85,12 @@ def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
             raise StudyError(
                 f"{path}: models: no program stan/{model}.stan; there are: {', '.join(available)}"
             )
-    provided = provided_data(study)
-    applying = [m for m, text in available.items() if not (INPUTS & {*declared(text)}) - provided]
+    applying = [model for model, text in available.items() if not lacking(study, text)]
     for setting, model in [(key, m) for key in ("use", "also") for m in getattr(wanted, key)]:
-        lacking = sorted((INPUTS & {*declared(available[model])}) - provided)
-        if lacking:
+        if model not in applying:
             raise StudyError(
-                f"{path}: models.{setting}: {model} needs {', '.join(lacking)}, which the "
-                "study's data and priors do not provide; add them or leave the model out"
+                f"{path}: models.{setting}: {model} needs {lacking(study, available[model])}, "
+                "which the study's data and priors do not provide; add them or leave the model out"
             )
     if not applying:
         raise StudyError(f"{path}: no program applies; give it the priors of at least one")
@@ -89,6 +98,11 @@ def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
     lessons = {f"{twin}_centered" for twin in twins}
     default = [m for m in applying if m not in lessons or m in (*wanted.also, *allowed)]
     return list(dict.fromkeys([*(wanted.use or default), *wanted.also]))
+
+
+def lacking(study: Study, text: str) -> str:
+    """Data that a program needs and a study does not provide, such as `S, state`; mostly ""."""
+    return ", ".join(sorted((INPUTS & {*declared(text)}) - provided_data(study)))
 
 
 def provided_data(study: Study) -> set[str]:
@@ -121,10 +135,11 @@ def table_path(study: Path, table: Path) -> str:
     return path
 
 
-def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
+def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path) -> None:
     """Write the plan and everything that it stands for."""
     available = programs(folder)
     models = models_of(study, path, available)
+    _refuse_arrows(arrows.split(), study, path.stem, available)
     tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
     # What a study can have wrong is refused before anything is written.
     section, build = output.parent, output.parent.parent
@@ -135,6 +150,7 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
     about = {"study": path.stem} | study.model_dump(include={"title", "description"})
     _write_json(section / "about.json", about)
     _write_json(section / "chosen.json", models)
+    write_if_changed(section / "arrows", arrows.strip() + "\n")
     for program, text in available.items():
         write_if_changed(build / "programs" / f"{program}.essence", text + "\n")
     _write_json(build / "packages.json", {name: version(name) for name in PACKAGES})
@@ -144,8 +160,9 @@ def write_plan(study: Study, path: Path, folder: Path, output: Path) -> None:
     elif recorded.is_file():
         write_if_changed(recorded, toolchain(cmdstan))
     lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
-    lines += [f"{name.upper()} := {table}" for name, table in tables.items()]
-    write_if_changed(output, "\n".join(lines) + "\n")
+    lines += [f"HOUSE_TABLE := {tables['houses']}", f"COUNTY_TABLE := {tables['counties']}"]
+    # make makes this file before it looks at the times of any other.
+    write_if_changed(output, "\n".join(lines) + "\n", sealed=False)
 
 
 def write_meanings(package: Path, folder: Path) -> None:
@@ -168,12 +185,17 @@ def write_meanings(package: Path, folder: Path) -> None:
     _write_json(seen, now)
 
 
-def _refuse_unknown_arrows(models: list[str], folder: Path) -> None:
+def _refuse_arrows(models: list[str], study: Study, name: str, available: dict[str, str]) -> None:
     # FROM has a default that a study need not have; with TO, both were meant.
-    for name in models if len(models) > 1 else ():
-        if not (folder / f"{name}.stan").is_file():
-            known = ", ".join(sorted(path.stem for path in folder.glob("*.stan")))
-            raise StudyError(f"FROM, TO: no program {folder / name}.stan; there are: {known}")
+    for model in models if len(models) > 1 else ():
+        applying = ", ".join(m for m, text in available.items() if not lacking(study, text))
+        if model not in available:
+            raise StudyError(f"FROM, TO: no program stan/{model}.stan; there are: {applying}")
+        if needed := lacking(study, available[model]):
+            raise StudyError(
+                f"FROM, TO: {model} needs {needed}, which study {name} does not provide; "
+                f"there are: {applying}"
+            )
 
 
 def _write_json(path: Path, content: object) -> None:
@@ -186,19 +208,17 @@ def main(arguments: list[str] | None) -> None:
     parser = cli.stage(__doc__, "study", "programs")
     parser.add_argument("--seed")
     parser.add_argument("--arrows", default="")
-    parser.add_argument("--seals", type=Path, help="what was made, to be checked for damage")
     parser.add_argument("--sources", type=Path, nargs="*", default=[], help="what make compares")
     given = parser.parse_args(arguments)
-    if given.seals:
-        for message in heal(given.seals, given.sources):
+    if seals := os.environ.get("SEALS"):
+        for message in heal(Path(seals), given.sources):
             print(f"damaged  {message}", flush=True)
     study = read_study(given.study)
     if given.seed is not None:
         study = study.with_seed(given.seed)
-    _refuse_unknown_arrows(given.arrows.split(), given.programs)
-    write_plan(study, given.study, given.programs, given.output)
+        study = study.model_copy(update={"title": f"{study.title} (seed {study.sampler.seed})"})
+    write_plan(study, given.study, given.arrows, given.programs, given.output)
     write_meanings(Path(__file__).parent, given.output.parent.parent / "code")
-    write_if_changed(given.output.with_name("arrows"), given.arrows.strip() + "\n")
 
 
 if __name__ == "__main__":

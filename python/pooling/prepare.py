@@ -275,14 +275,15 @@ def _meanings(data: Data) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Command line of the stage; the output's stem is the study's name."""
+    """Command line of the stage; without `--study` its name is the output's stem."""
     parser = cli.stage(__doc__, "data", "priors", "houses", "counties")
     parser.add_argument("--coords", type=Path, required=True, help="names of the positions, JSON")
+    parser.add_argument("--study", help="name of the study")
     given = parser.parse_args(arguments)
     data, priors = read_section(Data, given.data), read_section(Priors, given.priors)
     houses = read_houses(given.houses, data.columns)
     counties = read_counties(given.counties, data.county_columns)
-    study = given.output.stem
+    study = given.study or given.output.stem
     try:
         values, names = prepare(study, data, priors, houses, counties)
     except StudyError as error:

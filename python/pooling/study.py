@@ -227,7 +227,7 @@ class Sampler(Section):
     warmup: Annotated[Whole, Field(ge=100, le=1_000_000)] = 1000
     draws: Annotated[Whole, Field(ge=100, le=1_000_000)] = 1000
     prior_draws: Annotated[Whole, Field(ge=100, le=1_000_000)] = 1000
-    adapt_delta: Annotated[Number, Field(gt=0, lt=1)] = 0.95
+    adapt_delta: Annotated[Number, Field(gt=0, lt=1)] = 0.99
     max_treedepth: Annotated[Whole, Field(ge=1, le=20)] = 10
 
     def refits(self) -> tuple["Sampler", "Sampler", "Sampler"]:

@@ -1,4 +1,4 @@
-"""Read the two tables of a study, the shipped ones or the user's own, and check them.
+"""Read and check tables: the two of a study, shipped or the user's own, and houses to predict.
 
 What is wrong is said in one error that names file, line, column and value. The
 checks run on whole columns; the line is looked up only after one has failed.
@@ -24,7 +24,6 @@ HIGHEST_ACTIVITY = 100_000.0  # pCi/L; the highest ever measured in a house is n
 LOWEST_ACTIVITY = 1e-6  # pCi/L; less than this, but not 0, is a slip and no measurement
 LONGEST_NAME = 100  # characters
 
-TEXT = ("house_id", "state", "county")
 # What no name needs and XML or a terminal cannot show; a line end would break a name in two.
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 
@@ -47,26 +46,25 @@ NAME = [
     ),
 ]
 
+ACTIVITY = [
+    Check(lambda x: x >= 0, error="is negative; correct it or remove the house"),
+    Check(
+        lambda x: x <= HIGHEST_ACTIVITY,
+        error=f"is above {HIGHEST_ACTIVITY:,.0f} pCi/L; correct it (the unit is pCi/L)",
+    ),
+    Check(
+        lambda x: (x == 0) | (x >= LOWEST_ACTIVITY),
+        error=f"is below {LOWEST_ACTIVITY:g} pCi/L, but not 0; correct it",
+    ),
+]
+
 HOUSES = DataFrameSchema(
     {
         "house_id": Column(None, [*NAME, ONCE]),
         "state": Column(None, NAME),
         "county_fips": Column(float, [WHOLE, CODE]),
         "floor": Column(float, WHOLE),
-        "activity": Column(
-            float,
-            [
-                Check(lambda x: x >= 0, error="is negative; correct it or remove the house"),
-                Check(
-                    lambda x: x <= HIGHEST_ACTIVITY,
-                    error=f"is above {HIGHEST_ACTIVITY:,.0f} pCi/L; correct it (the unit is pCi/L)",
-                ),
-                Check(
-                    lambda x: (x == 0) | (x >= LOWEST_ACTIVITY),
-                    error=f"is below {LOWEST_ACTIVITY:g} pCi/L, but not 0; correct it",
-                ),
-            ],
-        ),
+        "activity": Column(float, ACTIVITY),
     }
 )
 
@@ -99,6 +97,15 @@ COUNTIES = DataFrameSchema(
     }
 )
 
+# As somebody has it who was not told of our codes; `pooling.predict` knows what they mean.
+HOUSES_TO_PREDICT = DataFrameSchema(
+    {
+        "county": Column(None, NAME),
+        "floor": Column(None, NAME),
+        "activity": Column(float, ACTIVITY, nullable=True),
+    }
+)
+
 
 @dataclass(frozen=True)
 class Table:
@@ -107,14 +114,14 @@ class Table:
     Attributes
     ----------
     path
-        The CSV file.
+        The CSV file; None for a frame of a notebook.
     columns
         Our column names, each with the name that the file has for it.
     rows
         Our columns in our order; the index counts the file's rows from 0.
     """
 
-    path: Path
+    path: Path | None
     columns: Mapping[str, str]
     rows: pd.DataFrame
 
@@ -127,10 +134,8 @@ class Table:
             shown = f"{value:.15g}"
         else:
             shown = repr(value) if isinstance(value, str) else str(value)
-        return DataError(
-            f"{self.path}: line {line_number(self.path, row)}: "
-            f"column {self.columns[column]}: {shown} {problem}"
-        )
+        place = f"{self.path}: line {line_number(self.path, row)}" if self.path else f"row {row}"
+        return DataError(f"{place}: column {self.columns[column]}: {shown} {problem}")
 
 
 def read_houses(path: Path, columns: Mapping[str, str] | None = None) -> Table:
@@ -154,7 +159,7 @@ def read_houses(path: Path, columns: Mapping[str, str] | None = None) -> Table:
     DataError
         The first thing found to be wrong, with file, line, column and remedy.
     """
-    return _read(Path(path), HOUSES, columns or {}, "data.columns")
+    return _read(Path(path), HOUSES, columns or {}, "data.columns")[0]
 
 
 def read_counties(path: Path, columns: Mapping[str, str] | None = None) -> Table:
@@ -166,7 +171,45 @@ def read_counties(path: Path, columns: Mapping[str, str] | None = None) -> Table
         county_fips (integer, unique), state, county (text), lon, lat (degrees),
         uranium (ppm); the last three are NaN where unknown, and need not be there.
     """
-    return _read(Path(path), COUNTIES, columns or {}, "data.county_columns")
+    return _read(Path(path), COUNTIES, columns or {}, "data.county_columns")[0]
+
+
+def read_houses_to_predict(source: Path | str | pd.DataFrame) -> tuple[Table, pd.DataFrame]:
+    """Read a table of houses to predict.
+
+    Parameters
+    ----------
+    source
+        CSV file as for `read_houses`, with our names of columns, or a frame.
+
+    Returns
+    -------
+    Table
+        county, floor (text, or whole numbers if all are), activity (pCi/L, from 0;
+        NaN where it is blank; the column need not be there).
+    DataFrame
+        The other columns, as they are in a frame, as text from a file.
+
+    Raises
+    ------
+    DataError
+        The first thing found to be wrong, with line, or row of the frame from 0, and column.
+    """
+    if not isinstance(source, pd.DataFrame):
+        return _read(Path(source), HOUSES_TO_PREDICT, {}, None)
+    frame = source.reset_index(drop=True)
+    columns = {name: name for name in HOUSES_TO_PREDICT.columns}
+    for name, column in HOUSES_TO_PREDICT.columns.items():
+        count = list(frame.columns).count(name)
+        if count > 1 or (count == 0 and not column.nullable):
+            raise DataError(f"the frame of houses has {count} columns {name}; it needs one")
+    if frame.empty:
+        raise DataError("the frame of houses has no rows")
+    rows = frame.reindex(columns=list(columns))
+    text = _text_columns(HOUSES_TO_PREDICT)
+    as_text = rows[text].astype(object).map(lambda value: value if pd.isna(value) else str(value))
+    table = _checked(Table(None, columns, rows.assign(**as_text)), HOUSES_TO_PREDICT)
+    return table, frame.drop(columns=list(columns), errors="ignore")
 
 
 def line_number(path: Path, row: int) -> int:
@@ -177,10 +220,20 @@ def line_number(path: Path, row: int) -> int:
     raise IndexError(row)
 
 
-def _read(path: Path, schema: DataFrameSchema, given: Mapping[str, str], setting: str) -> Table:
+def _read(
+    path: Path, schema: DataFrameSchema, given: Mapping[str, str], setting: str | None
+) -> tuple[Table, pd.DataFrame]:
+    """The checked table, and the file's other columns.
+
+    Parameters
+    ----------
+    setting
+        Of the study, that says which column is which; None where there is none. Then
+        the other columns are for people, and read as text.
+    """
     columns = {name: given.get(name, name) for name in schema.columns}
     try:
-        header = _header(path)
+        header = _header(path, setting)
         _refuse_nul(path)
         blank = {
             name
@@ -188,14 +241,19 @@ def _read(path: Path, schema: DataFrameSchema, given: Mapping[str, str], setting
             if column.nullable and name not in given and name not in header
         }
         _require(path, header, {k: v for k, v in columns.items() if k not in blank}, setting)
-        raw = _parse(path, header, [columns[name] for name in TEXT if name in columns])
+        text = [columns[name] for name in _text_columns(schema)]
+        raw = _parse(path, header, dict.fromkeys(text, str) if setting else str)
     except UnicodeDecodeError:
         raise _not_utf8(path) from None
     if raw.empty:
         raise DataError(f"{path}: the table has a header and no rows; add rows to it")
     rows = {ours: np.nan if ours in blank else raw[columns[ours]] for ours in columns}
     table = Table(path, columns, pd.DataFrame(rows, index=raw.index))
-    return _checked(table, schema)
+    return _checked(table, schema), raw.loc[:, ~raw.columns.isin(list(columns.values()))]
+
+
+def _text_columns(schema: DataFrameSchema) -> list[str]:
+    return [name for name, column in schema.columns.items() if column.dtype is None]
 
 
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -216,13 +274,12 @@ def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
             ) from None
 
 
-def _header(path: Path) -> list[str]:
+def _header(path: Path, setting: str | None) -> list[str]:
     try:
         _, header = next(_records(path))
     except FileNotFoundError:
-        raise DataError(
-            f"{path}: no such table; correct data.houses or data.counties of the study"
-        ) from None
+        remedy = "data.houses or data.counties of the study" if setting else "its path"
+        raise DataError(f"{path}: no such table; correct {remedy}") from None
     except IsADirectoryError:
         raise DataError(f"{path}: is a folder; name the table in it") from None
     except StopIteration:
@@ -238,7 +295,9 @@ def _refuse_nul(path: Path) -> None:
                 raise DataError(f"{path}: line {number}: a NUL byte; save the table as UTF-8 CSV")
 
 
-def _require(path: Path, header: list[str], columns: Mapping[str, str], setting: str) -> None:
+def _require(
+    path: Path, header: list[str], columns: Mapping[str, str], setting: str | None
+) -> None:
     if len(header) == 1 and (mark := re.search(r"[;\t|]", header[0])):
         raise DataError(
             f"{path}: line 1: columns are separated by {mark[0]!r}; save the table with commas "
@@ -248,13 +307,15 @@ def _require(path: Path, header: list[str], columns: Mapping[str, str], setting:
         if header.count(theirs) == 1:
             continue
         count = "no column" if theirs not in header else "more than one column"
+        remedy = f"call the one that holds {ours} {ours}, and no other"
+        if setting:
+            remedy = f'set {setting}.{ours} = "..." in the study to the one that holds {ours}'
         raise DataError(
-            f"{path}: line 1: {count} {theirs}; the columns are {', '.join(header)}; "
-            f'set {setting}.{ours} = "..." in the study to the one that holds {ours}'
+            f"{path}: line 1: {count} {theirs}; the columns are {', '.join(header)}; {remedy}"
         )
 
 
-def _parse(path: Path, header: list[str], text: list[str]) -> pd.DataFrame:
+def _parse(path: Path, header: list[str], types: dict[str, type] | type) -> pd.DataFrame:
     """Read the file; a row with too many or too few fields is an error.
 
     The reader fills short rows up, so a row can be short only if the last
@@ -271,7 +332,7 @@ def _parse(path: Path, header: list[str], text: list[str]) -> pd.DataFrame:
                 skipinitialspace=True,
                 keep_default_na=False,
                 na_values=[""],
-                dtype=dict.fromkeys(text, str),
+                dtype=types,
                 low_memory=False,
             )
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
@@ -309,10 +370,10 @@ def _not_utf8(path: Path) -> DataError:
 
 def _checked(table: Table, schema: DataFrameSchema) -> Table:
     rows = table.rows.copy(deep=False)
-    for name in TEXT:
-        if name in rows:
-            rows[name] = _names(rows[name])
-    numbers = [name for name, column in schema.columns.items() if column.dtype is not None]
+    text = _text_columns(schema)
+    for name in text:
+        rows[name] = _names(rows[name])
+    numbers = [name for name in schema.columns if name not in text]
     for name in numbers:
         rows[name] = _numbers(table, name)
     found = Table(table.path, table.columns, rows)
@@ -322,7 +383,7 @@ def _checked(table: Table, schema: DataFrameSchema) -> Table:
         row = int(error.failure_cases["index"].iloc[0])
         problem = getattr(error.check, "error", None) or "is missing; fill it in or remove the row"
         raise found.error(error.schema.name, row, problem) from None
-    whole = [name for name in ("county_fips", "floor") if name in rows]
+    whole = [name for name in ("county_fips", "floor") if name in numbers]
     return Table(table.path, table.columns, rows.astype(dict.fromkeys(whole, "int64")))
 
 

@@ -22,6 +22,7 @@ import psutil
 import xarray as xr
 from project import ROOT, copy_project, without_make
 
+from pooling.files import digest
 from pooling.netcdf import ENGINE
 from pooling.program import essence
 from stress.case import Case
@@ -94,16 +95,24 @@ def lend_executables(folder: Path) -> None:
     (folder / ".build/programs").mkdir(parents=True)
     tools = ROOT / ".build/toolchain.json"
     if tools.is_file():
-        shutil.copy2(tools, folder / ".build/toolchain.json")
+        seal_as_lent(folder, Path(shutil.copy2(tools, folder / ".build/toolchain.json")))
     for model in MODELS:
         text = essence(folder / f"stan/{model}.stan", folder / "stan") + "\n"
         known = ROOT / f".build/programs/{model}.essence"
         compiled = ROOT / f"stan/{model}"
         if compiled.is_file() and known.is_file() and known.read_text() == text:
-            (folder / f".build/programs/{model}.essence").write_text(text)
-            lent = Path(shutil.copy(compiled, folder / f"stan/{model}")).stat()
-            with (folder / ".build/seals").open("a") as seals:
-                seals.write(f"{model} {lent.st_size} {lent.st_mtime_ns} stan/{model}\n")
+            lent = folder / f".build/programs/{model}.essence"
+            lent.write_text(text)
+            seal_as_lent(folder, lent)
+            seal_as_lent(folder, Path(shutil.copy(compiled, folder / f"stan/{model}")))
+
+
+def seal_as_lent(folder: Path, path: Path) -> None:
+    """Seal a file of a project as if a run of its own had made it."""
+    lent = path.stat()
+    seal = f"{path.name} {lent.st_size} {lent.st_mtime_ns} {digest(path)}"
+    with (folder / ".build/seals").open("a") as seals:
+        seals.write(f"{seal} {path.relative_to(folder)}\n")
 
 
 def variables(**more: str) -> dict[str, str]:
@@ -342,7 +351,21 @@ def put_off(project: Path) -> None:
     lines = [line.split(" ", 3) for line in seals.read_text().splitlines()]
     seals.write_text("".join(f"{a} {b} {int(c) + DAY} {d}\n" for a, b, c, d in lines))
     sources = json.loads(seen.read_text())
-    seen.write_text(json.dumps({name: [a, b + DAY] for name, (a, b) in sources.items()}))
+    seen.write_text(json.dumps({name: [a, b + DAY, c] for name, (a, b, c) in sources.items()}))
+
+
+def moved(undisturbed: Undisturbed, script: str) -> Callable[[Path], str]:
+    """A case: a shell script moves the finished study, $1, to another place, $2."""
+
+    def run(folder: Path) -> str:
+        project = folder / "project"
+        subprocess.run(["bash", "-euc", script, "bash", undisturbed.folder, project], check=True)
+        said = finish(project)
+        assert "Nothing to be done" in said, f"made again: {said[:300]}"
+        undisturbed.compare(project)
+        return "nothing made again"
+
+    return run
 
 
 def clock(undisturbed: Undisturbed) -> Callable[[Path], str]:
@@ -554,6 +577,17 @@ def cases() -> list[Case]:
         ("damaged: kept refits", "made again, alone", damaged_refits(there)),
         ("deleted: a table", "made again", one_table_deleted(there)),
         ("deleted: a third of the results", "made again", deleted(there, 1 / 3)),
+        ("copied by cp -r", "nothing made again", moved(there, 'cp -r "$1" "$2"')),
+        (
+            "packed and unpacked by tar",
+            "nothing made again",
+            moved(there, 'mkdir "$2"; tar -cC "$1" . | tar -xmC "$2"'),
+        ),
+        (
+            "every file touched",
+            "nothing made again",
+            moved(there, 'cp -a "$1" "$2"; find "$2" -type f -exec touch {} +'),
+        ),
         ("clock set back a day", "no edit is missed", clock(there)),
         ("a chain hangs", "sampled again", disturbed_sampler(there, "kill -STOP $$")),
         ("a chain is killed", "sampled again", disturbed_sampler(there, "kill -KILL $$")),

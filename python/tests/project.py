@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 REAL = ("pooling.plan", "pooling.cmdstan")
 STUB = """#!/bin/bash
 set -eu
+[[ $1 != -c ]] || exec {python} "$@"
 stage=$2
 case $stage in {real}) exec {python} "$@" ;; esac
 output=()
@@ -47,7 +48,10 @@ run=$$-$RANDOM
 for file in "${{output[@]}}"; do
     [[ -d ${{file%/*}} ]] || mkdir -p "${{file%/*}}"
     echo "made by $stage" > "$file"
-    [[ -z ${{SEALS:-}} ]] || stat -c "$run %s %.9Y $file" "$file" | sed 's/\\.//' >> "$SEALS"
+    [[ -z ${{SEALS:-}} ]] || {{
+        sum=$(sha256sum < "$file")
+        stat -c "$run %s %.9Y ${{sum:0:64}} $file" "$file" | sed 's/\\.//' >> "$SEALS"
+    }}
 done
 """
 
@@ -78,7 +82,17 @@ def fake_cmdstan(folder: Path, version: str = "2.30.1") -> Path:
 
 def without_make(variables: dict[str, str] | None = None) -> dict[str, str]:
     """This process's environment without what an outer make or a study would hand down."""
-    theirs = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS", "MAKEOVERRIDES", "STUDY", "FROM", "TO", "SEED")
+    theirs = (
+        "MAKEFLAGS",
+        "MAKELEVEL",
+        "MFLAGS",
+        "MAKEOVERRIDES",
+        "STUDY",
+        "FROM",
+        "TO",
+        "SEED",
+        "MODEL",
+    )
     kept = {name: value for name, value in os.environ.items() if name not in (*theirs, "PYTHON")}
     return kept | (variables or {})
 

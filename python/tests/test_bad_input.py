@@ -207,7 +207,7 @@ def test_no_cmdstan_and_no_network(project, tmp_path):
             project, "stan/pooled", HOME=str(home), CMDSTAN="", NO_PROXY="", **offline
         )
     assert error == "error: no CmdStan is ready, and none could be installed:"
-    for way in ("1. set CMDSTAN", "2. conda env create", "3. put a CmdStan release in ~/.cmdstan"):
+    for way in ("1. set CMDSTAN", "2. conda env create", "3. with a network and a HOME"):
         assert f"  {way}" in said
     assert {path.name for path in (home / ".cmdstan").iterdir()} == {".lock"}
 

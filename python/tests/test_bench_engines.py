@@ -1,14 +1,13 @@
 """The comparison of engines: turns, limits, rows; and the gate for draws that are known."""
 
-import json
 import math
 import sys
 
 import numpy as np
 import pytest
 
-from bench.engines.__main__ import described, rounds, row, shared_data
-from bench.engines.cmdstan import elapsed_seconds
+from bench.engines.__main__ import described, rounds, row
+from bench.engines.cmdstan import elapsed_seconds, leapfrog_steps
 from bench.exchange import EFFECTS, POPULATION
 from bench.quality import Quality, quality
 from bench.runner import Engine, OverLimit
@@ -22,6 +21,7 @@ def run_of(seed, sampling_s=2.0, compile_s=10.0, shift=0.0):
     draws |= {name: rng.normal(size=(4, 500, 3)) for name in EFFECTS}
     draws["sigma"][0] += shift
     numbers = {"compile_s": compile_s, "sampling_s": sampling_s, "divergences": 0}
+    numbers |= {"warmup_steps": 3000, "steps": 5000}
     return draws | {name: np.asarray(x) for name, x in numbers.items()} | {"version": "1"}
 
 
@@ -78,10 +78,12 @@ def test_compiling_is_that_of_the_first_run_for_all():
     assert [line["compile_s"] for line in rows] == [10, 10]
 
 
-def test_row_divides_by_seconds_with_and_without_compiling():
+def test_row_divides_by_seconds_with_and_without_compiling_and_by_gradients():
     line = row("d", Planned("a", [], []), 1, run_of(1), compile_s=6.0)
     assert line["ess_per_s"] == pytest.approx(line["min_ess_bulk"] / 2)
     assert line["ess_per_s_with_compile"] == pytest.approx(line["min_ess_bulk"] / 8)
+    assert line["ess_per_gradient"] == pytest.approx(line["min_ess_bulk"] / 5000)
+    assert line["ess_per_gradient_with_warmup"] == pytest.approx(line["min_ess_bulk"] / 8000)
     # 4 x 500 independent draws are worth about as many.
     assert 1200 < line["min_ess_bulk"] < 2400
     assert line["passed"]
@@ -113,14 +115,6 @@ def test_quality_is_of_the_worst_parameter():
     assert quality(draws, 0).min_ess_bulk < 400
 
 
-def test_engines_read_the_priors_of_the_model_and_no_others(tmp_path):
-    path = tmp_path / "study.json"
-    wanted = {"N": 1, "prior_mu_alpha_loc": 0, "prior_sigma_scale": 1, "prior_only": 0}
-    path.write_text(json.dumps(wanted | {"prior_gamma_alpha_loc": 0, "state": [1], "pointwise": 1}))
-    assert set(shared_data(path)) == {*wanted, "pointwise"}
-    assert shared_data(path)["pointwise"] == 0
-
-
 def test_seconds_that_a_chain_says(tmp_path):
     path = tmp_path / "chain.csv"
     path.write_text(
@@ -128,6 +122,13 @@ def test_seconds_that_a_chain_says(tmp_path):
         "#                0.75 seconds (Sampling)\n#                1.25 seconds (Total)\n"
     )
     assert elapsed_seconds([path]) == [1.25]
+
+
+def test_leapfrog_steps_of_all_chains_are_added_up(tmp_path):
+    paths = [tmp_path / "1.csv", tmp_path / "2.csv"]
+    paths[0].write_text("# head\nlp__,n_leapfrog__,mu\n1,3,0\n# Adaptation terminated\n1,7,0\n")
+    paths[1].write_text("lp__,n_leapfrog__,mu\n1,1,0\n#  Elapsed Time\n")
+    assert leapfrog_steps(paths) == 11
 
 
 def test_an_engine_that_dies_is_reported_with_its_last_words(tmp_path):

@@ -22,7 +22,7 @@ def start(task):
         if seed == 13:
             raise ValueError("unlucky")
         draws = {"mu_alpha": np.full((4, 2), seed + task.data()["county"][0])}
-        return Run(draws, 1.5, 0.25, 0, "9.9")
+        return Run(draws, 1.5, 0.25, 0, 7, 9, "9.9")
     return run
 
 serve(start)
@@ -43,17 +43,20 @@ def test_length_that_spans_cover_together(spans, length):
     assert covered(spans) == length
 
 
-def test_counties_count_from_0_for_the_engines(tmp_path):
+def test_engines_get_houses_and_priors_with_counties_from_0(tmp_path):
     path = tmp_path / "data.json"
-    path.write_text(json.dumps({"county": [1, 3], "floor_measure": [0, 1], "log_radon": [1, 2]}))
+    houses = {"county": [1, 3], "floor_measure": [0, 1], "log_radon": [1, 2]}
+    path.write_text(json.dumps(houses | {"J": 3, "N_new": 0, "prior_sigma_scale": 2}))
     data = Task(path, "centered", tmp_path, tmp_path).data()
+    assert set(data) == {*houses, "J", "sigma_scale"}
     assert data["county"].tolist() == [0, 2]
     assert data["log_radon"].dtype == float
 
 
 def test_engine_answers_each_line_with_done_and_a_file(tmp_path):
     data, script = tmp_path / "data.json", tmp_path / "engine.py"
-    data.write_text(json.dumps({"county": [5], "floor_measure": [0], "log_radon": [1]}))
+    houses = {"county": [5], "floor_measure": [0], "log_radon": [1], "J": 5}
+    data.write_text(json.dumps(houses))
     script.write_text(ENGINE)
     files = [tmp_path / "a b.npz", tmp_path / "c.npz"]
     run = subprocess.run(

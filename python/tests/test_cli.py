@@ -67,3 +67,11 @@ def test_interruption_is_silent():
     with pytest.raises(SystemExit) as caught:
         cli.run(stopping(KeyboardInterrupt()))
     assert caught.value.code == 130
+
+
+@pytest.mark.parametrize(("terminal", "before"), [(True, "\r\033[K"), (False, "")])
+def test_message_does_not_end_a_line_that_a_progress_bar_began(monkeypatch, terminal, before):
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    with pytest.raises(SystemExit) as caught:
+        cli.run(stopping(DataError("no")))
+    assert caught.value.code == f"{before}error: no"

@@ -135,10 +135,7 @@ def test_tbb_is_mended_in_our_own_cmdstan_alone(folder, named, mended, tmp_path,
     header = made / "stan/lib/stan_math/lib/tbb_2020.3/include/tbb/task.h"
     header.parent.mkdir(parents=True)
     header.write_text("        task* next_offloaded;\n")
-    monkeypatch.delenv("CMDSTAN", raising=False)
-    if named:
-        monkeypatch.setenv("CMDSTAN", str(made))
-    monkeypatch.setattr(stage.cmdstanpy, "set_cmdstan_path", lambda _: None)
+    monkeypatch.setenv("CMDSTAN", str(made) if named else "")
     monkeypatch.setattr(stage.cmdstanpy, "compile_stan_file", compiled)
     stage.compile_program(ROOT / "stan" / "pooled.stan", made, tmp_path / "pooled")
     assert ("tbb::task*" in header.read_text()) == mended

@@ -77,7 +77,11 @@ def test_creates_installs_and_says_so_last(lock, ready, created, capsys, monkeyp
     (call,) = asked(ready)
     assert call.split()[:4] == ["-I", "-m", "pip", "install"], "and without PIP_USER"
     assert call.endswith(f"--require-hashes --requirement {lock}")
-    assert ready.read_text().strip() == hashlib.sha256(lock.read_bytes()).hexdigest()
+    sums = dict(reversed(line.split("  ")) for line in ready.read_text().splitlines())
+    assert sums == {
+        name: hashlib.sha256(Path(name).read_bytes()).hexdigest()
+        for name in (os.path.relpath(environment.__file__), str(lock))
+    }
     assert [line.split()[1] for line in capsys.readouterr().err.splitlines()] == [
         "creating",
         "installing",

@@ -9,7 +9,7 @@ from pooling.errors import DiagnosticsError
 from pooling.gate import main, refuse_failed, settings_to_try, summary
 from pooling.study import Sampler
 
-SETTINGS = Sampler(seed=1, draws=2000).model_dump()
+SETTINGS = Sampler(seed=1, draws=2000, adapt_delta=0.95).model_dump()
 LIMITS = {"divergences": 0, "treedepth_hits": 0, "e_bfmi": 0.3, "r_hat": 1.01}
 LIMITS |= {"ess_bulk": 400, "ess_tail": 400}
 
@@ -71,7 +71,7 @@ def test_one_message_says_what_to_do_for_each_model_and_then_what_failed():
         refuse_failed([sound, few, allowed, many])
     assert str(caught.value).splitlines() == [
         "study iowa: 2 of 4 models failed the diagnostics. In data/studies/iowa.toml",
-        "  - for per_county, set adapt_delta = 0.99 (now 0.95) and warmup = 2000 (now 1000) and "
+        "  - for per_county, set adapt_delta = 0.99 (now 0.95), warmup = 2000 (now 1000), "
         "draws = 4000 (now 2000) under [sampler]",
         "  - for foo, no setting is likely to help; write the program in another geometry "
         "(centered, non-centered, or with county effects integrated out) or give narrower priors",

@@ -2,11 +2,13 @@
 
 import os
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from pooling.files import replacing
-from pooling.healing import bring_back, heal, read_seals
+from pooling.files import digest, replacing, write_if_changed
+from pooling.healing import Seal, bring_back, heal, read_seals, state, write_seals
 
 HOUR = 3_600_000_000_000  # ns
 
@@ -26,9 +28,9 @@ def made(folder, *names, run="1-1"):
         with replacing(path) as draft:
             draft.write_text(f"content of {name}")
     seals = folder / ".build/seals"
-    lines = [line.split(" ", 1) for line in seals.read_text().splitlines()]
-    marked = [(run if line[1].split(" ", 2)[2] in names else line[0], line[1]) for line in lines]
-    seals.write_text("".join(" ".join(line) + "\n" for line in marked))
+    found = read_seals(seals)
+    marked = {p: replace(s, run=run) if str(p) in names else s for p, s in found.items()}
+    write_seals(seals, marked)
 
 
 def look(folder, *sources):
@@ -40,6 +42,88 @@ def test_what_is_as_it_was_stays(here):
     before = {path: path.stat() for path in here.glob("*.*")}
     assert look(here) == []
     assert {path: path.stat() for path in before} == before
+
+
+def test_same_content_gets_its_time_back(here):
+    made(here, "a.csv", "b.svg")
+    source = stamp(here / "households.csv", time.time_ns() - HOUR)
+    look(here, "households.csv")
+    before = {path: path.stat().st_mtime_ns for path in here.glob("*.*")}
+    seen, seals = (here / ".build/seen.json").read_text(), (here / ".build/seals").read_text()
+    for changed in (1, time.time_ns()):
+        for path in (here / "a.csv", here / "b.svg", source):
+            os.utime(path, ns=(changed, changed))
+        assert look(here, "households.csv") == []
+        assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert (here / ".build/seen.json").read_text() == seen
+    assert (here / ".build/seals").read_text() == seals
+
+
+def test_other_content_of_the_same_size_is_damage_and_an_edit(here):
+    source = stamp(here / "households.csv", time.time_ns() - HOUR)
+    source.write_text("5081,2.2")
+    made(here, "a.csv", "b.csv")
+    look(here, "households.csv")
+    source.write_text("5081,2.3")
+    stamp(source, time.time_ns() - 2 * HOUR)
+    (here / "a.csv").write_text("content of A.csv")
+    made(here, "c.csv", run="2-2")
+    assert look(here, "households.csv") == ["a.csv: changed since it was made; make it again"]
+    assert [path.name for path in here.glob("?.csv")] == ["c.csv"]
+    assert newer(source, here / "c.csv")
+
+
+def test_content_is_read_only_where_size_or_time_differ(here, monkeypatch):
+    made(here, "a.csv", "b.csv")
+    source = stamp(here / "households.csv", time.time_ns() - HOUR)
+    look(here, "households.csv")
+    read = []
+    monkeypatch.setattr("pooling.healing.digest", lambda path: read.append(path) or digest(path))
+    assert look(here, "households.csv") == []
+    assert read == []
+    (here / "a.csv").write_text("another size")
+    (here / "b.csv").touch()
+    source.touch()
+    look(here, "households.csv")
+    assert read == [Path("b.csv"), source]
+
+
+def test_time_that_may_not_be_given_back_is_the_new_one(here, monkeypatch):
+    made(here, "a.csv")
+    later = (here / "a.csv").stat().st_mtime_ns - HOUR
+    stamp(here / "a.csv", later)
+
+    def refuse(path, **_):
+        raise PermissionError(path)
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert look(here) == []
+    assert read_seals(here / ".build/seals")[Path("a.csv")].state[1] == later
+
+
+def test_what_tells_make_of_changes_stands_by_itself(here):
+    sections = [here / f".build/trial/{name}.json" for name in ("data", "priors", "sampler")]
+    for path in sections:
+        write_if_changed(path, f"the section {path.stem}")
+    before = {path: path.stat().st_mtime_ns for path in sections}
+    for path in sections:
+        path.touch()
+    sections[0].write_text("")
+    assert look(here) == [".build/trial/data.json: changed since it was made; make it again"]
+    assert {path: path.stat().st_mtime_ns for path in sections[1:]} == {
+        path: before[path] for path in sections[1:]
+    }
+
+
+def test_seals_of_an_earlier_kind_are_passed_over(here):
+    (here / ".build").mkdir()
+    (here / "a.csv").write_text("of an earlier version")
+    (here / ".build/seals").write_text("1-1 5 123456789 a.csv\n")
+    assert look(here) == []
+    (here / ".build/seen.json").write_text('{"households.csv": [5, 123456789]}')
+    stamp(here / "households.csv", time.time_ns() - HOUR)
+    assert look(here, "households.csv") == []
+    assert (here / "a.csv").exists()
 
 
 @pytest.mark.parametrize("time_kept", [True, False])
@@ -112,6 +196,11 @@ def stamp(path, changed):
     return path
 
 
+def seal(path):
+    """Seal a file of the current folder as it is."""
+    write_seals(Path(".build/seals"), {Path(path.name): Seal(state(path), digest(path), "1-1")})
+
+
 def test_times_ahead_come_back_in_their_order(tmp_path):
     now = time.time_ns()
     old, recent = stamp(tmp_path / "old", now - 5 * HOUR), stamp(tmp_path / "recent", now - HOUR)
@@ -140,8 +229,7 @@ def test_what_is_written_after_times_came_back_is_newer(tmp_path):
 def test_files_made_ahead_of_the_clock_are_not_damaged(here):
     made(here, "a.csv")
     future = time.time_ns() + HOUR
-    size = stamp(here / "a.csv", future).stat().st_size
-    (here / ".build/seals").write_text(f"1-1 {size} {future} a.csv\n")
+    seal(stamp(here / "a.csv", future))
     assert look(here) == []
     assert look(here) == []
     assert (here / "a.csv").stat().st_mtime_ns < time.time_ns()
@@ -155,13 +243,11 @@ def test_edit_while_the_clock_is_behind_is_seen(here):
     source = stamp(here / "households.csv", time.time_ns() + HOUR)
     made(here, "a.csv")
     future = time.time_ns() + 2 * HOUR
-    size = stamp(here / "a.csv", future).stat().st_size
-    (here / ".build/seals").write_text(f"1-1 {size} {future} a.csv\n")
+    seal(stamp(here / "a.csv", future))
     look(here, "households.csv")
     assert newer(here / "a.csv", source), "nothing was edited"
 
-    stamp(here / "a.csv", future)
-    (here / ".build/seals").write_text(f"1-1 {size} {future} a.csv\n")
+    seal(stamp(here / "a.csv", future))
     source.write_text("edited, with the time of now")
     look(here, "households.csv")
     assert newer(source, here / "a.csv")
@@ -182,6 +268,7 @@ def test_older_file_in_the_place_of_a_source_is_seen(here):
     source = stamp(here / "households.csv", time.time_ns() - HOUR)
     made(here, "a.csv")
     look(here, "households.csv")
+    source.write_text("of another version")
     stamp(source, time.time_ns() - 2 * HOUR)
     look(here, "households.csv")
     assert newer(source, here / "a.csv")
@@ -195,6 +282,7 @@ def test_edit_that_make_sees_keeps_its_time(here):
     made(here, "a.csv")
     look(here, "households.csv")
     later = (here / "a.csv").stat().st_mtime_ns + 1
+    source.write_text("edited")
     stamp(source, later)
     look(here, "households.csv")
     assert source.stat().st_mtime_ns == later

@@ -231,8 +231,8 @@ def test_county_that_weights_cannot_leave_out_is_refitted(monkeypatch, tmp_path,
 def test_draws_that_would_mean_something_else_beside_doubles_are_made_anew(monkeypatch):
     fit, program, data, _ = surveyed("hierarchical_marginal")
     own = leave_out.weighted_counties(fit, program, data, SETTINGS)
-    original, made = leave_out.with_doubles, []
-    monkeypatch.setattr(leave_out, "with_doubles", lambda *a: made.append(1) or original(*a))
+    original, made = leave_out.sample_extended, []
+    monkeypatch.setattr(leave_out, "sample_extended", lambda *a: made.append(1) or original(*a))
     leave_out.weighted_counties(fit, program, data, SETTINGS)
     assert not made, "doubles without a house change no draw"
     monkeypatch.setattr(leave_out, "means_the_same", lambda *_: False)

@@ -94,7 +94,7 @@ def test_edited_likelihood_refits_that_model_alone(project):
 def test_undone_edit_fits_nothing(project):
     project.edit("stan/pooled.stan", "sigma);\n}", "2 * sigma);\n}")
     project.edit("stan/pooled.stan", "2 * sigma);\n}", "sigma);\n}")
-    assert project.built("all") == {"report"}
+    assert project.built("all") == set()
 
 
 def test_edited_include_refits_what_includes_it(project):
@@ -303,7 +303,20 @@ def test_new_program_appears_everywhere_and_disappears_again(project):
     stages = project.stages("all")
     assert {s[0] for s in stages} == SHOWN | {"gate"}
     assert not [word for stage in stages for word in stage if "foo" in word]
-    assert "No rule to make target 'foo'" in project.run("foo").stderr
+    assert "error: no rule makes foo; " in project.run("foo").stderr
+
+
+@pytest.mark.parametrize("goal", ["nonsense", "shrinkage", "shrinkage_plot", "a;touch here"])
+def test_unknown_goal_is_one_line_that_names_help(project, goal):
+    run = project.run(goal)
+    assert run.returncode
+    (line,) = run.stderr.splitlines()
+    assert f"error: no rule makes {goal}; `make help` lists what can be made" in line
+    assert not (project.folder / "here").exists()
+
+
+def test_remaking_everything_by_force_takes_no_source_for_a_goal(project):
+    assert "figures.shrinkage" in project.built("-B", "shrinkage-plot")
 
 
 def test_draft_is_not_a_model(project):
@@ -313,11 +326,107 @@ def test_draft_is_not_a_model(project):
     assert project.built("all") == set()
 
 
-def test_seed_refits_and_the_studys_own_refits_again(project):
-    assert project.built("all", "SEED=7") == refit(*MODELS)
+def test_another_seed_has_results_of_its_own(project):
+    assert project.built("pooled", "SEED=8") == {"prepare", "fit pooled", "check pooled"}
+    assert project.built("all") == set()
+    stages = project.stages("all", SEED="7")
+    assert {label(words) for words in stages} == PREPARED | refit(*MODELS), "programs are shared"
+    assert not [w for words in stages for w in words if "/minnesota/" in w or "/minnesota." in w]
+    (prepare,) = (words for words in stages if words[0] == "prepare")
+    assert prepare[prepare.index("--study") + 1] == "minnesota"
+    assert '"seed": 7' in (project.folder / ".build/minnesota-seed-7/sampler.json").read_text()
+    assert (project.folder / "reports/minnesota-seed-7/index.html").exists()
     assert project.built("all", "SEED=7") == set()
-    assert '"seed": 7' in (project.folder / ".build/minnesota/sampler.json").read_text()
-    assert project.built("all") == refit(*MODELS)
+    assert project.built("all") == set()
+
+
+def copied(project, folder):
+    shutil.copytree(project.folder, folder, copy_function=shutil.copy)
+
+
+def packed(project, folder):
+    folder.mkdir()
+    archive = folder.with_suffix(".tar")
+    for words in (("-cf", archive, "-C", project.folder, "."), ("-xf", archive, "-C", folder)):
+        subprocess.run(["tar", *words], check=True)
+
+
+def cloned(project, folder):
+    """The sources from elsewhere and with another time, what was made copied into them."""
+    folder.mkdir()
+    copy_project(folder)
+    for path in folder.rglob("*"):
+        os.utime(path)
+    for name in (".build", ".stub", "data/fits", "data/prepared", "reports/minnesota", "stan"):
+        subprocess.run(["cp", "-r", project.folder / name, (folder / name).parent], check=True)
+
+
+def touched(project, folder):
+    copied(project, folder)
+    for path in sorted(folder.rglob("*"), key=lambda path: path.name):
+        path.touch()
+
+
+@pytest.mark.parametrize("way", [copied, packed, cloned, touched])
+def test_copy_of_a_finished_project_is_finished(project, tmp_path, way):
+    project.built("pooled-sbc")
+    there = Project(tmp_path / "there")
+    way(project, there.folder)
+    before = {p: p.read_bytes() for p in there.folder.glob("data/fits/**/*") if p.is_file()}
+    there.variables = project.variables | {"PYTHON": str(there.folder / ".stub")}
+    stub = there.folder / ".stub"
+    stub.write_text(stub.read_text().replace(str(project.log), str(there.log)))
+    there.log.unlink(missing_ok=True)
+    for _ in range(2):
+        run = there.run("all", "pooled-sbc")
+        assert "Nothing to be done for 'all'" in run.stdout, run.stdout + run.stderr
+        assert "damaged" not in run.stdout
+        assert not there.log.exists()
+    assert {path: path.read_bytes() for path in before} == before
+    there.edit("data/households.csv", "5081,MN,27001,1,2.2", "5081,MN,27001,1,2.3")
+    (there.folder / "data/fits/minnesota/per_county/estimates.csv").write_text("damaged")
+    assert "prepare" in there.built("all"), "edits are still seen"
+
+
+@pytest.fixture
+def installed(project):
+    """The project with an environment that counts as made by `python3`, here a stub."""
+    made_by = project.folder / "python3"
+    made_by.write_text("#!/bin/bash\necho installed >> installed\nsha256sum $1 $2 > $4\n")
+    made_by.chmod(0o755)
+    python = project.folder / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    shutil.copy(project.folder / ".stub", python)
+    python.write_text(python.read_text().replace("set -eu", "[[ $1 != -I ]] || exit 0\nset -eu"))
+    project.variables |= {"CONDA_DEFAULT_ENV": "", "PYTHON3": str(made_by)}
+    return project
+
+
+def test_environment_is_made_again_for_another_content_alone(installed):
+    project, log = installed, installed.folder / "installed"
+    project.built("all")
+    assert log.read_text().splitlines() == ["installed"]
+    for name in (".venv/ready", "requirements.lock", "python/pooling/environment.py"):
+        (project.folder / name).touch()
+    project.built("all")
+    assert log.read_text().splitlines() == ["installed"]
+    with (project.folder / "requirements.lock").open("a") as lock:
+        lock.write("# new\n")
+    assert project.built("all") == set()
+    assert len(log.read_text().splitlines()) == 2
+    (project.folder / ".venv/bin/python").write_text("#!/bin/sh\nexit 1\n")
+    project.run("lint")
+    assert len(log.read_text().splitlines()) == 3, "one that does not start"
+
+
+def test_failing_plan_is_the_only_message(project):
+    shutil.rmtree(project.folder / ".build/minnesota")
+    project.edit("data/studies/minnesota.toml", "[sampler]", "[sampler]\nnonsense = 1")
+    run = project.run("all")
+    assert run.returncode
+    error, make = run.stderr.splitlines()
+    assert error.startswith("error: data/studies/minnesota.toml: ")
+    assert make.startswith("make: *** ")
 
 
 def test_other_study_has_folders_of_its_own(project):
@@ -375,6 +484,38 @@ def test_counties_of_figures_are_looked_at_before_anything_is_fitted(project):
 def test_what_passed_is_not_made_again_when_the_gate_is(project):
     (project.folder / ".build/minnesota/gate").unlink()
     assert project.built("all") == {"gate"}
+
+
+def test_predicting_needs_the_fit_of_one_model_alone(project):
+    shutil.rmtree(project.folder / "data/fits")
+    stages = project.stages("predict", "HOUSES=~/new.csv", "MODEL=pooled")
+    assert {label(words) for words in stages} == of(["pooled"], "fit", "check") | {"predict"}
+    words = stages[-1]
+    assert words[1:3] == ["stan", "data/fits/minnesota"]
+    assert words[3] == "data/prepared/minnesota.json"
+    sections = ("data", "sampler", "chosen")
+    assert words[4:7] == [f".build/minnesota/{name}.json" for name in sections]
+    assert words[7:9] == ["--houses=~/new.csv", "--model=pooled"]
+    assert words[-2:] == ["-o", "reports/minnesota/predictions.csv"]
+    assert project.built("predict", "HOUSES=new.csv", "MODEL=pooled") == {"predict"}
+
+
+def test_predicting_without_a_model_needs_the_tables_that_choose_one(project):
+    assert project.built("predict", "HOUSES=new.csv") == {"predict"}
+    (project.folder / "reports/minnesota/tables/scores.csv").unlink()
+    (project.folder / "reports/minnesota/index.html").unlink()
+    assert project.built("predict", "HOUSES=new.csv") == {"results", "predict"}
+
+
+@pytest.mark.parametrize("arguments", [(), ("MODEL=pooled",), ("HOUSES=new.csv", "MODEL=foo")])
+def test_nothing_is_fitted_where_predicting_will_be_refused(project, arguments):
+    for path in project.folder.glob("data/fits/*/*/fit.nc"):
+        path.unlink()
+    assert project.built("predict", *arguments) == {"predict"}
+
+
+def test_tables_of_the_study_are_not_the_users_to_name(project):
+    assert project.built("all", "HOUSES=new.csv") == set()
 
 
 def test_every_figure_is_a_target(project):
@@ -469,9 +610,26 @@ def test_any_number_of_jobs_makes_the_same(project, finished, jobs):
     assert project.built("all", jobs) == set()
 
 
+def test_names_of_stages_leave_room_in_their_column(project):
+    (width,) = re.findall(r"%-(\d+)s %s", (ROOT / "Makefile").read_text())
+    modules = (ROOT / "python/pooling").glob("**/[a-z]*.py")
+    stages = [path.relative_to(ROOT / "python/pooling").with_suffix("") for path in modules]
+    assert max(len(str(stage)) for stage in stages) <= int(width)
+
+
+def only(project, names):
+    """A folder of programs for PATH that holds no others than these."""
+    folder = project.folder.parent / "bin"
+    folder.mkdir()
+    for name in names.split():
+        (folder / name).symlink_to(shutil.which(name))
+    return str(folder)
+
+
 def test_help_lists_everything_without_making_anything(project):
-    run = project.run()
+    run = project.run(PATH=only(project, "sed awk basename paste tr env nproc bash make"))
     assert run.returncode == 0
+    assert run.stderr == ""
     names = re.findall(r"^## ([a-z]+): ", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {"all", "report", "figures", "fits", "test", "lint", "clean"} < set(names)
     models = next(line for line in run.stdout.splitlines() if line.startswith("models:"))
@@ -480,7 +638,7 @@ def test_help_lists_everything_without_making_anything(project):
     assert set(models.split()[1:]) == set(PROGRAMS)
     assert {f"figures.{name.replace('-', '_')}" for name in figures.split()[1:]} == FIGURES
     assert {"minnesota", "post"} <= set(studies.split()[1:])
-    for word in (*names, "STUDY", "FROM", "TO", "SEED", "PYTHON3"):
+    for word in (*names, "STUDY", "FROM", "TO", "SEED", "HOUSES", "MODEL", "PYTHON3"):
         assert re.search(rf"^ *{word}\b", run.stdout, re.MULTILINE), word
     assert run.stdout == project.run("help").stdout
     assert not project.log.exists()
@@ -530,9 +688,15 @@ def test_program_that_make_could_not_name_is_refused(project, name):
         (("STUDY=nonesuch",), "data/studies/nonesuch.toml: no such study; there are: "),
         (("STUDY=two words",), 'STUDY="two words": give the name of one study'),
         (("STUDY=../minnesota",), 'STUDY="../minnesota": give the name of one study'),
+        (("STUDY=post ",), 'STUDY="post ": give the name of one study'),
+        (("TO=pooled ",), 'TO="pooled ": holds a blank'),
+        (("SEED=../7",), "SEED=../7: holds /"),
+        (("study=indiana",), "study=indiana: no such variable; there are STUDY FROM TO SEED "),
         (("SEED=soon",), "SEED=soon: give a whole number from 0 to"),
+        (("HOUSES=$(shell id)",), "HOUSES=$(shell id): holds $; give a plain name, number or path"),
         (("SEED=-1",), "SEED=-1: give a whole number from 0 to"),
         (("TO=nonesuch",), "FROM, TO: no program stan/nonesuch.stan; there are: "),
+        (("TO=hierarchical_states",), "FROM, TO: hierarchical_states needs S, prior_"),
     ],
 )
 def test_wrong_variable_is_one_error(project, arguments, message):

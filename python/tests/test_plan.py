@@ -64,8 +64,8 @@ def test_plan_names_programs_models_and_tables(folder):
     assert (folder / ".build/trial/plan.mk").read_text().splitlines() == [
         "PROGRAMS := nested pooled",
         "MODELS := pooled",
-        "HOUSES := data/households.csv",
-        "COUNTIES := data/counties.csv",
+        "HOUSE_TABLE := data/households.csv",
+        "COUNTY_TABLE := data/counties.csv",
     ]
 
 
@@ -109,15 +109,29 @@ def test_seed_of_the_command_line_wins(folder):
     run("--seed", "7")
     sampler = json.loads((folder / ".build/trial/sampler.json").read_text())
     assert sampler["seed"] == 7
-    assert rewritten(folder) == {"trial/sampler.json"}
+    about = json.loads((folder / ".build/trial/about.json").read_text())
+    assert about["study"] == "trial"
+    assert about["title"].endswith("(seed 7)")
+    assert rewritten(folder) == {"trial/sampler.json", "trial/about.json"}
 
 
 def test_arrows_are_a_file_of_their_own(folder):
+    (folder / "stan/other.stan").write_text(COUNTY)
     run("--arrows", "pooled ")
-    assert rewritten(folder, "--arrows", "pooled nested") == {"trial/arrows"}
-    assert (folder / ".build/trial/arrows").read_text() == "pooled nested\n"
-    with pytest.raises(StudyError, match=r"FROM, TO: no program stan/foo\.stan; .*nested, pooled"):
+    assert rewritten(folder, "--arrows", "pooled other") == {"trial/arrows"}
+    assert (folder / ".build/trial/arrows").read_text() == "pooled other\n"
+    with pytest.raises(StudyError, match=r"FROM, TO: no program stan/foo\.stan; .*other, pooled"):
         run("--arrows", "pooled foo")
+
+
+def test_arrow_to_a_program_without_its_data_is_refused(folder):
+    message = r"FROM, TO: nested needs S, state, which study trial does not provide; .*: pooled$"
+    for pair in ("pooled nested", "nested pooled"):
+        with pytest.raises(StudyError, match=message):
+            run("--arrows", pair)
+    run("--arrows", "nested ")  # a default that the study need not have
+    edit(folder, 'states = ["MN"]', 'states = ["MN", "WI"]')
+    run("--arrows", "pooled nested")
 
 
 def test_toolchain_is_corrected_but_never_invented(folder, monkeypatch):

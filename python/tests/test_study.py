@@ -51,7 +51,7 @@ def test_what_is_left_out_has_a_default(study):
     assert (found.priors.sigma_alpha.scale, found.priors.sigma_alpha.upper) == (math.inf, 100)
     assert (found.sampler.chains, found.sampler.warmup, found.sampler.draws) == (4, 1000, 1000)
     assert (found.figures.funnel, found.figures.lines) == (27021, [])
-    assert found.sampler.adapt_delta == 0.95
+    assert found.sampler.adapt_delta == 0.99
 
 
 def test_county_codes_begin_with_1(study):

@@ -201,3 +201,12 @@ def test_columns_that_may_be_blank_may_be_missing(written):
     table = read_counties(written("county_fips,state,county\n1001,IA,A\n1003,IA,B\n"))
     assert table.rows["county"].tolist() == ["A", "B"]
     assert table.rows[["lon", "lat", "uranium"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_table_without_commas_is_told_that_they_are_wanted(written, mark):
+    path = written("house_id,state,county_fips,floor,activity\n1,MN,27001,0,2\n".replace(",", mark))
+    with pytest.raises(
+        DataError, match=r"line 1: columns are separated by .*; save .* with commas"
+    ):
+        read_houses(path)

@@ -14,33 +14,25 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.exchange import EFFECTS, POPULATION
+from bench.exchange import PARAMETERISATIONS
 from bench.quality import quality
 from bench.runner import Engine, OverLimit
-from bench.targets import announce, engine_targets
+from bench.targets import SPEEDS, announce, engine_targets
 from pooling import cli
 from pooling.errors import SamplingError
 from pooling.files import replacing
 
-PEERS = ("nutpie", "numpyro", "pymc")
-SHARED = ("N", "J", "county", "floor_measure", "log_radon", "held_out", "prior_only")
+PEERS = ("nutpie", "numpyro", "pymc", "stanli")
 COLUMNS = ["data", "engine", "parameterisation", "seed", "compile_s", "sampling_s"]
-COLUMNS += ["min_ess_bulk", "ess_per_s", "ess_per_s_with_compile", "max_r_hat", "divergences"]
+COLUMNS += ["warmup_steps", "steps", "min_ess_bulk", *SPEEDS, "max_r_hat", "divergences"]
 COLUMNS += ["passed", "version", "note"]
-
-
-def shared_data(path: Path) -> dict:
-    """What every engine reads of a study's Stan data: the houses and the model's own priors."""
-    data = json.loads(path.read_text(encoding="utf-8"))
-    priors = tuple(f"prior_{name}_" for name in (*POPULATION, *EFFECTS))
-    kept = {name: data[name] for name in data if name in SHARED or name.startswith(priors)}
-    return kept | {"pointwise": 0}
 
 
 def row(data: str, engine: Engine, seed: int, run: dict, compile_s: float) -> dict:
     """One row of the table from one run; `compile_s` is that of the engine's first run."""
     found = quality(run, int(run["divergences"]))
     sampling_s = float(run["sampling_s"])
+    warmup_steps, steps = int(run["warmup_steps"]), int(run["steps"])
     return {
         "data": data,
         "engine": engine.name,
@@ -48,9 +40,13 @@ def row(data: str, engine: Engine, seed: int, run: dict, compile_s: float) -> di
         "seed": seed,
         "compile_s": compile_s,
         "sampling_s": sampling_s,
+        "warmup_steps": warmup_steps,
+        "steps": steps,
         "min_ess_bulk": found.min_ess_bulk,
         "ess_per_s": found.min_ess_bulk / sampling_s,
         "ess_per_s_with_compile": found.min_ess_bulk / (sampling_s + compile_s),
+        "ess_per_gradient": found.min_ess_bulk / steps,
+        "ess_per_gradient_with_warmup": found.min_ess_bulk / (steps + warmup_steps),
         "max_r_hat": found.max_r_hat,
         "divergences": found.divergences,
         "passed": found.passed,
@@ -94,29 +90,24 @@ def rounds(
 def engines_for(given: argparse.Namespace, data: Path, folder: Path) -> list[Engine]:
     """Every engine and parameterisation, on one data file."""
     cmdstan = json.loads(given.toolchain.read_text(encoding="utf-8"))["cmdstan"]
-    ours = ["--programs", str(given.programs), "--cmdstan", cmdstan]
-    asked = [("cmdstan", name) for name in ("marginal", "noncentered", "centered")]
-    asked += [(peer, name) for peer in PEERS for name in ("noncentered", "centered")]
+    stan = ["--programs", str(given.programs), "--cmdstan", cmdstan]
     return [
         Engine(
             name,
             parameterisation,
             given.environments / name / "bin" / "python" if name in PEERS else Path(sys.executable),
-            [str(data), parameterisation, *(ours if name not in PEERS else [])],
+            [str(data), parameterisation, *stan],
             folder,
         )
-        for name, parameterisation in asked
-        if name in given.engines and parameterisation in given.parameterisations
+        for name in given.engines
+        for parameterisation in given.parameterisations
     ]
 
 
 def compare(given: argparse.Namespace, path: Path) -> Iterator[dict]:
     """Rows of one study, a line on standard error for each."""
     with tempfile.TemporaryDirectory() as scratch, ExitStack() as stack:
-        folder = Path(scratch)
-        data = folder / path.name
-        data.write_text(json.dumps(shared_data(path)), encoding="utf-8")
-        engines = engines_for(given, data, folder)
+        engines = engines_for(given, path, Path(scratch))
         for engine in engines:
             stack.callback(engine.end)
         seeds = list(range(1, given.seeds + 1))
@@ -131,7 +122,8 @@ def described(line: dict) -> str:
     if "sampling_s" not in line:
         return f"{name}: {line['note']}"
     verdict = "" if line["passed"] else "  fails the gate"
-    numbers = "compile {compile_s:5.1f} s, sampling {sampling_s:7.2f} s, {ess_per_s:7.0f} ESS/s"
+    numbers = "compile {compile_s:5.1f} s, sampling {sampling_s:7.2f} s, {ess_per_s:7.0f} ESS/s, "
+    numbers += "{ess_per_gradient:.4f} ESS/gradient"
     return f"{name}: {numbers.format_map(line)}{verdict}"
 
 
@@ -145,8 +137,7 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("--limit", type=float, default=120, help="seconds a run, with compiling")
     parser.add_argument("--slow", type=float, default=30, help="of sampling: one seed is enough")
     parser.add_argument("--engines", nargs="+", default=["cmdstan", *PEERS])
-    forms = ["marginal", "noncentered", "centered"]
-    parser.add_argument("--parameterisations", nargs="+", default=forms)
+    parser.add_argument("--parameterisations", nargs="+", default=PARAMETERISATIONS)
     given = parser.parse_args(arguments)
     rows = [line for path in given.data for line in compare(given, path)]
     table = pd.DataFrame(rows).reindex(columns=COLUMNS)

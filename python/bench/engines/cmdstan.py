@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cmdstanpy
+import pandas as pd
 
 from bench.exchange import (
     CHAINS,
@@ -52,12 +53,14 @@ def sample(
     folder: Path,
     *,
     seed: int,
-    warmup: int = WARMUP,
-    draws: int = DRAWS,
-    chains: int = CHAINS,
-    adapt_delta: float = TARGET,
+    warmup_alone: bool = False,
 ) -> tuple[float, list[Path]]:
     """Run chains as processes, as many at a time as there are cores.
+
+    Parameters
+    ----------
+    warmup_alone
+        Whether to write what warm-up does and to sample no more.
 
     Returns
     -------
@@ -65,18 +68,19 @@ def sample(
         Seconds from the start of the first to the exit of the last, reading of the data and
         writing of the draws included; the CSV files, one a chain.
     """
-    outputs = [folder / f"{executable.name}-{chain + 1}.csv" for chain in range(chains)]
+    outputs = [folder / f"{executable.name}-{chain + 1}.csv" for chain in range(CHAINS)]
 
     def one(chain: int) -> None:
         command = [executable.resolve(), f"id={chain + 1}", "random", f"seed={seed}"]
         command += ["data", f"file={data}", "output", f"file={outputs[chain]}", "refresh=0"]
-        command += ["method=sample", f"num_warmup={warmup}", f"num_samples={draws}"]
-        command += ["adapt", f"delta={adapt_delta}"]
+        command += ["method=sample", f"num_warmup={WARMUP}"]
+        command += [f"num_samples={0 if warmup_alone else DRAWS}"]
+        command += [f"save_warmup={int(warmup_alone)}", "adapt", f"delta={TARGET}"]
         subprocess.run(command, check=True, capture_output=True)
 
     begun = time.perf_counter()
     with ThreadPoolExecutor(CORES) as pool:
-        list(pool.map(one, range(chains)))
+        list(pool.map(one, range(CHAINS)))
     return time.perf_counter() - begun, outputs
 
 
@@ -84,6 +88,12 @@ def elapsed_seconds(outputs: Sequence[Path]) -> list[float]:
     """What each chain itself says that warm-up and sampling took, without reading the data."""
     texts = (path.read_text(encoding="utf-8") for path in outputs)
     return [float(re.findall(r"([\d.e+-]+) seconds \(Total\)", text)[-1]) for text in texts]
+
+
+def leapfrog_steps(outputs: Sequence[Path]) -> int:
+    """Leapfrog steps of the iterations that chains wrote."""
+    name = "n_leapfrog__"
+    return sum(int(pd.read_csv(path, comment="#", usecols=[name])[name].sum()) for path in outputs)
 
 
 def start(task: Task) -> Callable[[int], Run]:
@@ -100,11 +110,15 @@ def start(task: Task) -> Callable[[int], Run]:
             seconds, outputs = sample(program, task.path, Path(folder), seed=seed)
             fit = cmdstanpy.from_csv([str(path) for path in outputs])
             drawn = fit.draws_xr([*POPULATION, *EFFECTS])
+            steps = leapfrog_steps(outputs)
+            _, warmup = sample(program, task.path, Path(folder), seed=seed, warmup_alone=True)
             return Run(
                 draws={name: drawn[name].values for name in (*POPULATION, *EFFECTS)},
                 compile_s=compile_s,
                 sampling_s=seconds,
                 divergences=int(fit.divergences.sum()),
+                warmup_steps=leapfrog_steps(warmup),
+                steps=steps,
                 version=".".join(map(str, version(task.cmdstan))),
             )
 

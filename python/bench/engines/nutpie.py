@@ -6,26 +6,14 @@ from collections.abc import Callable
 import numpy as np
 import nutpie
 
-from bench.engines.pymc import model
-from bench.exchange import (
-    CHAINS,
-    CORES,
-    DRAWS,
-    EFFECTS,
-    POPULATION,
-    TARGET,
-    WARMUP,
-    Run,
-    Task,
-    serve,
-)
+from bench.engines.pymc import draws_of, model, steps
+from bench.exchange import CHAINS, CORES, DRAWS, TARGET, WARMUP, Run, Task, serve
 
 
 def start(task: Task) -> Callable[[int], Run]:
     """Compile, and give a function of the seed."""
     begun = time.perf_counter()
-    described = model(task.data(), task.centered)
-    compiled = nutpie.compile_pymc_model(described, backend="numba")
+    compiled = nutpie.compile_pymc_model(model(task), backend="numba")
     compile_s = time.perf_counter() - begun
 
     def run(seed: int) -> Run:
@@ -40,11 +28,14 @@ def start(task: Task) -> Callable[[int], Run]:
             target_accept=TARGET,
             progress_bar=False,
         )
+        draws = draws_of(trace.posterior, task, seed)
         return Run(
             sampling_s=time.perf_counter() - begun,
-            draws={name: trace.posterior[name].values for name in (*POPULATION, *EFFECTS)},
+            draws=draws,
             compile_s=compile_s,
             divergences=int(np.sum(trace.sample_stats["diverging"].values)),
+            warmup_steps=steps(trace.warmup_sample_stats),
+            steps=steps(trace.sample_stats),
             version=nutpie.__version__,
         )
 

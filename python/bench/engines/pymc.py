@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pymc as pm
+import pytensor.tensor as pt
+import xarray as xr
 
 from bench.exchange import (
     CHAINS,
@@ -18,33 +20,54 @@ from bench.exchange import (
     Task,
     serve,
 )
+from bench.marginal import county_effects, log_likelihood, spread, statistics
 
 
-def model(data: dict, centered: bool) -> pm.Model:
+def model(task: Task) -> pm.Model:
     """The plain hierarchical model with the priors of the data, which must be half-normal."""
-    prior, J = {name.removeprefix("prior_"): data[name] for name in data}, data["J"]
+    data, effect = task.data(), {}
+    houses, county = statistics(data), data["county"]
     with pm.Model() as described:
-        mu, spread = {}, {}
+        of = {"sigma": pm.HalfNormal("sigma", data["sigma_scale"])}
         for name in EFFECTS:
-            mu[name] = pm.Normal(f"mu_{name}", prior[f"mu_{name}_loc"], prior[f"mu_{name}_scale"])
-            spread[name] = pm.HalfNormal(f"sigma_{name}", prior[f"sigma_{name}_scale"])
-        sigma = pm.HalfNormal("sigma", prior["sigma_scale"])
-        effect = {}
-        for name in EFFECTS:
-            if centered:
-                effect[name] = pm.Normal(name, mu[name], spread[name], shape=J)
+            mu, sigma = f"mu_{name}", f"sigma_{name}"
+            of[mu] = pm.Normal(mu, data[f"{mu}_loc"], data[f"{mu}_scale"])
+            if task.parameterisation == "marginal":
+                free = pm.Flat(f"{sigma}_free")
+                value, prior = spread(pt.softplus, free, houses.unit, data[f"{sigma}_scale"])
+                of[sigma] = pm.Deterministic(sigma, value)
+                pm.Potential(f"{sigma}_prior", prior)
+                continue
+            of[sigma] = pm.HalfNormal(sigma, data[f"{sigma}_scale"])
+            if task.parameterisation == "centered":
+                effect[name] = pm.Normal(name, of[mu], of[sigma], shape=data["J"])
             else:
-                tilde = pm.Normal(f"{name}_tilde", 0, 1, shape=J)
-                effect[name] = pm.Deterministic(name, mu[name] + spread[name] * tilde)
-        county, floor = data["county"], data["floor_measure"]
-        expected = effect["alpha"][county] + effect["beta"][county] * floor
-        pm.Normal("log_radon", expected, sigma, observed=data["log_radon"])
+                tilde = pm.Normal(f"{name}_tilde", 0, 1, shape=data["J"])
+                effect[name] = pm.Deterministic(name, of[mu] + of[sigma] * tilde)
+        if effect:
+            expected = effect["alpha"][county] + effect["beta"][county] * data["floor_measure"]
+            pm.Normal("log_radon", expected, of["sigma"], observed=data["log_radon"])
+        else:
+            pm.Potential("log_radon", log_likelihood(pt.log, houses, of))
     return described
+
+
+def draws_of(posterior: xr.Dataset, task: Task, seed: int) -> dict[str, np.ndarray]:
+    """Draws of what is compared; county effects that were integrated out are drawn here."""
+    draws = {n: posterior[n].values for n in (*POPULATION, *EFFECTS) if n in posterior}
+    if task.parameterisation == "marginal":
+        draws |= county_effects(statistics(task.data()), draws, seed)
+    return draws
+
+
+def steps(statistics: xr.Dataset) -> int:
+    """Leapfrog steps of all chains."""
+    return int(statistics["n_steps"].sum())
 
 
 def start(task: Task) -> Callable[[int], Run]:
     """A function of the seed; PyMC compiles in each run, in later ones from its cache."""
-    described = model(task.data(), task.centered)
+    described = model(task)
 
     def run(seed: int) -> Run:
         begun = time.perf_counter()
@@ -58,14 +81,18 @@ def start(task: Task) -> Callable[[int], Run]:
             target_accept=TARGET,
             progressbar=False,
             compute_convergence_checks=False,
+            discard_tuned_samples=False,
         )
-        total = time.perf_counter() - begun
-        sampling = trace.posterior.attrs["sampling_time"]
+        sampled = time.perf_counter()
+        draws = draws_of(trace.posterior, task, seed)
+        sampling_s = trace.posterior.attrs["sampling_time"]
         return Run(
-            draws={name: trace.posterior[name].values for name in (*POPULATION, *EFFECTS)},
-            compile_s=total - sampling,
-            sampling_s=sampling,
+            draws=draws,
+            compile_s=sampled - begun - sampling_s,
+            sampling_s=sampling_s + time.perf_counter() - sampled,
             divergences=int(np.sum(trace.sample_stats["diverging"].values)),
+            warmup_steps=steps(trace.warmup_sample_stats),
+            steps=steps(trace.sample_stats),
             version=pm.__version__,
         )
 

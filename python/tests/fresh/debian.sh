@@ -2,29 +2,35 @@
 # Follow the README on a new machine: Debian from nothing, with what the README's apt line
 # names and nothing else, as a user who is not root.
 #
-#   python/tests/fresh/debian.sh [--python NAME] [--cmdstan FOLDER] [--make GOAL] [SUITE [FOLDER]]
+#   python/tests/fresh/debian.sh [OPTION VALUE]... [SUITE [FOLDER]]
 #
-# SUITE      trixie (default), bookworm, noble, ...: what debootstrap has a script for
-# FOLDER     the machine; it must not be there yet, and is kept (default: /srv/fresh-SUITE)
-# --python   python3.12: from the suite's packages; a folder with bin/python3: copied to /opt/python
-# --cmdstan  folder of a CmdStan that was built on a system that is no newer; copied to /opt/cmdstan
-# --make     only `make GOAL`, instead of help, all, test, all again, and all in a copy
+# SUITE        trixie (default), bookworm, ...
+# FOLDER       the machine; it must not be there yet, and is kept (default: /srv/fresh-SUITE)
+# --python     python3.12: from the suite's packages; a folder with bin/python3: put in /opt/python
+# --cmdstan    folder of a CmdStan that was built on a system that is no newer: put in /opt/cmdstan
+# --make       only this goal, instead of help, all, test, all again, and all in a copy
+# --mirror, --script, --components
+#              for a suite that debootstrap does not know: where it is, a suite that is like it,
+#              and what it consists of; for Ubuntu http://archive.ubuntu.com/ubuntu, gutsy and
+#              main,universe
 #
-# Needs root, debootstrap and git. It tests what is committed. MIRROR may name a mirror of the
-# suite and COMPONENTS its components, main,universe for Ubuntu; by default they are debootstrap's.
+# Needs root, debootstrap and git. It tests what is committed.
 # Proxies, certificates and pip's settings are taken over from the environment, apt's from
 # /etc/apt/apt.conf.d.
 set -euo pipefail
 
 fail() { echo "error: $*" >&2; exit 1; }
 
-python=python3 cmdstan='' goal=''
+python=python3 cmdstan='' goal='' mirror='' script='' components=''
 options=()
 while [[ ${1-} == --* ]]; do
     case $1 in
         --python) python=${2:?} ;;
         --cmdstan) cmdstan=${2:?} ;;
         --make) goal=${2:?} ;;
+        --mirror) mirror=${2:?} ;;
+        --script) script=${2:?} ;;
+        --components) components=${2:?} ;;
         *) fail "$1: unknown; the comment at the top of $0 names the options" ;;
     esac
     options+=("$1" "$2")
@@ -69,8 +75,8 @@ as_user() { # SCRIPT, run in the clone
 }
 
 machine_from_nothing() {
-    debootstrap --variant=minbase ${COMPONENTS:+--components="$COMPONENTS"} \
-        "$suite" "$machine" ${MIRROR:+"$MIRROR"} >&2
+    debootstrap --variant=minbase ${components:+--components="$components"} \
+        "$suite" "$machine" ${mirror:+"$mirror"} ${script:+"$script"} >&2
     mount -t proc proc "$machine/proc"
     mount --rbind /dev "$machine/dev"
     grep -lsZ Acquire /etc/apt/apt.conf.d/* | xargs -0r cp -t "$machine/etc/apt/apt.conf.d"
