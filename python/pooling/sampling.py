@@ -213,7 +213,14 @@ def _children() -> list[psutil.Process]:
 
 
 def _last_words(folder: Path) -> str:
-    """Last paragraph, of 12 lines at most, that a chain which stopped early has written."""
+    """Last paragraph, of 12 lines at most, that a chain which stopped early has written.
+
+    Where no initial value would do, with the reason that the last one was rejected for.
+    """
     logs = [path.read_text() for path in sorted(folder.glob("*stdout.txt"))]
     stopped = [log for log in logs if "Elapsed Time" not in log] or [*logs, ""]
-    return "\n".join(re.split(r"\n\s*\n", stopped[0].strip())[-1].splitlines()[-12:])
+    *before, last = re.split(r"\n\s*\n", stopped[0].strip())
+    if before and last.startswith("Initialization"):
+        # The paragraph before says a hundred times why.
+        last = before[-1].rpartition("Rejecting initial value:\n")[2] + "\n" + last
+    return "\n".join(last.splitlines()[-12:])

@@ -157,7 +157,7 @@ def real(project):
 
 
 def test_program_that_does_not_compile(real):
-    real.edit("stan/pooled.stan", "y ~ normal(", "y ~ nomal(")
+    real.edit("stan/pooled.stan", "log_radon ~ normal(alpha[", "log_radon ~ nomal(alpha[")
     line = (real.folder / "stan/pooled.stan").read_text().partition("nomal")[0].count("\n") + 1
     error, said = only_error(real, "stan/pooled")
     assert error == "error: stan/pooled.stan does not compile"

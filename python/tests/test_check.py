@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from pooling import check
 from pooling.check import diagnose, examine, identified, label_parameters, main, summarize
 from pooling.draws import Fit, write_fit
+from pooling.errors import ProgramError
 from pooling.study import Sampler
 
 CHAINS, DRAWS = 4, 1000
@@ -306,8 +308,13 @@ def test_estimates_are_the_posteriors(example_fit):
 
 
 @pytest.fixture
-def checked(example_fit, tmp_path):
-    """Store a fit, check it by the command line, return its folder."""
+def checked(example_fit, tmp_path, monkeypatch):
+    """Store a fit, check it by the command line, return its folder.
+
+    No program made it; that its two likelihoods are compared is for `test_edited_programs`.
+    """
+    monkeypatch.setattr(check, "check_likelihood", lambda *_: None)
+    (tmp_path / "data.json").write_text("{}")
     (tmp_path / "sampler.json").write_text(SETTINGS.model_dump_json())
     (tmp_path / "models.json").write_text(json.dumps({"use": [], "allowed_to_fail": {}}))
 
@@ -315,7 +322,8 @@ def checked(example_fit, tmp_path):
         write_fit(sound_tree(example_fit, **changes), tmp_path / "fit.nc")
         models = {"use": [], "allowed_to_fail": allowed or {}}
         (tmp_path / "models.json").write_text(json.dumps(models))
-        inputs = [str(tmp_path / name) for name in ("fit.nc", "models.json", "sampler.json")]
+        names = ("pooled", "fit.nc", "data.json", "models.json", "sampler.json")
+        inputs = [str(tmp_path / name) for name in names]
         outputs = ["-o", str(tmp_path / "diagnostics.json")]
         main([*inputs, *outputs, "--estimates", str(tmp_path / "estimates.csv")])
         return tmp_path
@@ -340,6 +348,22 @@ def test_sound_fit_leaves_diagnostics_and_estimates(checked):
     assert estimates["parameter"].tolist()[:2] == ["mu_alpha", "alpha"]
     assert estimates.loc[1, "county"] == "AITKIN"
     assert found["sampler"] == SETTINGS.model_dump()
+
+
+def test_program_whose_likelihoods_differ_is_refused(checked, monkeypatch):
+    asked = []
+
+    def differ(fit, executable, data, seed):
+        asked.append((fit.model, executable.name, data, seed))
+        raise ProgramError("stan/pooled.stan: differ")
+
+    folder = checked()
+    (folder / "diagnostics.json").unlink()
+    monkeypatch.setattr(check, "check_likelihood", differ)
+    with pytest.raises(ProgramError, match="differ"):
+        checked()
+    assert asked == [("pooled", "pooled", {}, SETTINGS.seed)]
+    assert not (folder / "diagnostics.json").exists()
 
 
 def test_failing_fit_is_recorded_like_any_other(checked, bad):

@@ -134,6 +134,13 @@ def test_failure_ends_with_cmdstans_own_words(changes, words):
     assert "Iteration" not in said
 
 
+def test_county_whose_houses_are_tied_has_no_regression_of_its_own():
+    """County 2 has two houses on each floor, which are alike."""
+    tied = [1.0, 1.4, 0.5, 2.0, 1.5, 1.5, 0.3, 0.6, 0.9, 2.0]
+    with pytest.raises(SamplingError, match="on each floor the houses of county 2 are tied"):
+        sample(executable("per_county"), tiny_data(log_radon=tied), quick(), progress=False)
+
+
 def test_failure_shows_the_chain_that_stopped(tmp_path):
     (tmp_path / "1-stdout.txt").write_text("refresh = 100\n\nException: chain 1 is lost\n\n")
     (tmp_path / "2-stdout.txt").write_text("refresh = 100\n\nElapsed Time: 1 second\n\n")

@@ -48,19 +48,31 @@ generated quantities {
   matrix[J, 2] mean_y = cell_means(y, county, floor_measure, J);
   vector[J] squares = within_squares(y, county, floor_measure, J);
   array[size(filled)] int where = filled;
-  vector[K] lp;
+  array[K] vector[J] lp;
+  array[K] vector[J] lp_of_houses;
+  vector[K] lp_separate;
   vector[K] lp_common;
   vector[K] lp_population;
   array[K] matrix[J, 2] effects;
   vector[M] spreads;
   vector[M] log_slopes;
+  real sd_within = pooled_sd(squares, houses);
+  real sd_of_no_house = pooled_sd(rep_vector(0, J), rep_matrix(0, J, 2));
+  array[5] real units = {spread_unit(0.8, 100, 16, 1.5, 9), spread_unit(0.8, 0, 16, 1.5, 9),
+                         spread_unit(0.8, 100, 4, 1.5, 9), spread_unit(0.8, 100, 16, 0.1, 9),
+                         spread_unit(0.8, 0, 16, positive_infinity(), 9)};
   for (i in 1 : M) {
     spreads[i] = spread(free[i], unit[i], bound[i]);
     log_slopes[i] = spread_log_slope(free[i], unit[i], bound[i]);
   }
   for (k in 1 : K) {
-    lp[k] = county_marginal_lpdf(mean_y | houses, squares, mu_alpha[k], mu_beta[k],
-                                 sigma_alpha[k], sigma_beta[k], sigma[k]);
+    lp[k] = county_log_density(mean_y, houses, squares, mu_alpha[k], mu_beta[k],
+                               sigma_alpha[k], sigma_beta[k], rho[k], sigma[k]);
+    lp_of_houses[k] = county_log_lik(y, county, floor_measure, mu_alpha[k], mu_beta[k],
+                                     sigma_alpha[k], sigma_beta[k], rho[k], sigma[k]);
+    lp_separate[k] = separate_regressions_lpdf(y | county, floor_measure,
+                                               mu_alpha[k][1], sigma_alpha[k],
+                                               mu_beta[k][1], sigma_beta[k], sigma[k]);
     lp_common[k] = common_marginal_lpdf(mean_y | houses, sum(squares), mu_alpha[k], mu_beta[k],
                                         sigma_alpha[k], sigma_beta[k], rho[k], sigma[k][1]);
     lp_population[k] = population_marginal_lpdf(mean_squares(mean_y, houses)
@@ -170,13 +182,16 @@ def full_log_density(k: int, sigma: float | None = None) -> float:
     sigma
         Spread of all houses; by default each county has the setting's own.
     """
-    total = 0.0
-    for j in range(4):
-        x, y, mean, root, own = county_model(k, j)
-        if y.size:
-            covariance = (sigma or own) ** 2 * np.eye(y.size) + x @ root @ root.T @ x.T
-            total += stats.multivariate_normal(x @ mean, covariance).logpdf(y)
-    return total
+    return sum(county_density(k, j, sigma) for j in range(4))
+
+
+def county_density(k: int, j: int, sigma: float | None = None) -> float:
+    """The same of the houses of one county, from 0; 0 where it has none."""
+    x, y, mean, root, own = county_model(k, j)
+    if not y.size:
+        return 0.0
+    covariance = (sigma or own) ** 2 * np.eye(y.size) + x @ root @ root.T @ x.T
+    return stats.multivariate_normal(x @ mean, covariance).logpdf(y)
 
 
 # What n houses of one floor have beyond their mean and their squares about it.
@@ -184,9 +199,11 @@ COUNTS = np.array([2, 3, 1, 2])
 CONSTANT = -0.5 * np.sum((COUNTS - 1) * np.log(2 * np.pi) + np.log(COUNTS))
 
 
-@pytest.mark.parametrize("k", [k for k in range(K) if SETTINGS["rho"][k] == 0])
-def test_marginal_is_the_full_density_up_to_the_counts(found, k):
-    assert found["lp"][0, k] + CONSTANT == pytest.approx(full_log_density(k), rel=1e-9)
+@pytest.mark.parametrize("k", range(K))
+def test_density_of_counties_is_the_full_density_of_their_houses(found, k):
+    exact = [county_density(k, j) for j in range(4)]
+    for name in ("lp", "lp_of_houses"):
+        assert found[name][0, k] == pytest.approx(exact, rel=1e-9, abs=1e-12), name
 
 
 @pytest.mark.parametrize("k", range(K))
@@ -199,6 +216,11 @@ def test_marginal_with_one_spread_is_the_full_density_up_to_the_counts(found, k)
 EXCHANGEABLE = [
     k for k in range(K) if SETTINGS["rho"][k] == 0 and len({*SETTINGS["mu_alpha"][k]}) == 1
 ]
+
+
+@pytest.mark.parametrize("k", EXCHANGEABLE)
+def test_separate_regressions_have_the_full_density(found, k):
+    assert found["lp_separate"][0, k] == pytest.approx(full_log_density(k), rel=1e-9)
 
 
 @pytest.mark.parametrize("k", EXCHANGEABLE)
@@ -247,6 +269,18 @@ def test_spread_has_its_bounds_and_is_linear_between_them(found):
     assert spreads[8] == pytest.approx(5, rel=1e-9)
     # As good as Stan's own transformation where the bound is far below the unit.
     assert spreads[12:] == pytest.approx(special.expit([-1, 0, 3]), rel=0.01)
+
+
+def test_standard_deviation_within_floors_of_counties(found):
+    # Squares 1 and .5; eight houses on four floors of counties.
+    assert found["sd_within"][0] == pytest.approx(np.sqrt(1.5 / 4))
+    assert found["sd_of_no_house"][0] == 1
+
+
+def test_unit_is_what_counties_tell_or_the_prior_where_they_are_few(found):
+    # .8 / sqrt(16); without houses, with four counties, with a narrow prior the scale of that;
+    # the bound of a uniform one.
+    assert found["units"][0] == pytest.approx([0.2, 1.5, 1.5, 0.1, 9])
 
 
 def test_another_floor_is_rejected_with_its_house(program):
