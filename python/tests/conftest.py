@@ -1,5 +1,6 @@
 """Small fixed fits, so that tests of tables and figures need no sampler."""
 
+import signal
 from collections.abc import Callable
 
 import numpy as np
@@ -7,6 +8,10 @@ import pytest
 import xarray as xr
 
 from pooling.draws import Fit
+
+# A job in the background ignores interruptions, and so do its children, whom tests interrupt.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 CHAINS, DRAWS = 2, 25
 NAMES = ("AITKIN", "ANOKA", "CASS", "MAHNOMEN")

@@ -52,7 +52,7 @@ def planned() -> tuple[list[str], list[str]]:
     """Models and tables of the study, as make gets them."""
     plan.main(["data/studies/iowa.toml", str(ROOT / "stan"), "-o", f"{PLAN}plan.mk"])
     lines = dict(line.split(" := ") for line in Path(f"{PLAN}plan.mk").read_text().splitlines())
-    return lines["MODELS"].split(), [lines["HOUSES"], lines["COUNTIES"]]
+    return lines["MODELS"].split(), [lines["HOUSE_TABLE"], lines["COUNTY_TABLE"]]
 
 
 def prepared(tables: list[str]) -> list[str]:
@@ -88,7 +88,8 @@ def test_every_model_passes_with_the_settings_that_are_there(folder, capsys):
         found.append(f"{place}/diagnostics.json")
         sections = [f"{PLAN}models.json", f"{PLAN}sampler.json"]
         estimates = ["--estimates", f"{place}/estimates.csv"]
-        check.main([f"{place}/fit.nc", *sections, "-o", found[-1], *estimates])
+        read = [str(executable(model)), f"{place}/fit.nc", inputs[0], *sections]
+        check.main([*read, "-o", found[-1], *estimates])
     capsys.readouterr()
     gate.main([*found, "-o", f"{PLAN}gate"])
     passed = [line for line in capsys.readouterr().out.splitlines() if ": passed; 0 div" in line]

@@ -309,7 +309,10 @@ def tries(monkeypatch):
             return take(answers(settings))
 
         monkeypatch.setattr(refits.sampling, "sample", sample)
-        program, settings = Program("pooled", "", Path("pooled")), quick(draws=600)
+        program, settings = (
+            Program("pooled", "", Path("pooled")),
+            quick(draws=600, adapt_delta=0.95),
+        )
         return refits.refit(program, tiny_data(), [house], settings.model_dump()), efforts
 
     return run

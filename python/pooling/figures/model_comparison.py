@@ -212,10 +212,10 @@ def _about(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
     )
     return caption(
         f"""Study {frame["study"].iloc[0]}. {over[0].upper() + over[1:]}. One by one by PSIS, and
-        exact refits where it fails; together by refits.{left}{none} Dot and number: difference of
-        the sums over houses of the log density (of log pCi/L), ± its standard error, which is over
-        counties where whole counties are left out; thick line: one standard error, thin line:
-        two.{beyond}""",
+        exact densities or refits where it fails; whole counties likewise, tenths by refits.
+        {left}{none} Dot and number: difference of the sums over houses of the log density (of log
+        pCi/L), ± its standard error, which is over counties where whole counties are left out;
+        thick line: one standard error, thin line: two.{beyond}""",
         INCHES_WIDE,
     )
 

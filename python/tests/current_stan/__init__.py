@@ -158,7 +158,7 @@ def data_of(stem: str) -> dict:
     """Data that a program can be fitted to: the first study's that has all it declares."""
     wanted = declared(essence(STAN / f"{stem}.stan", STAN))
     for study in STUDIES:
-        if wanted <= set(prepared(study)):
+        if {*wanted} <= set(prepared(study)):
             return prepared(study)
     pytest.skip(f"neither study {' nor '.join(STUDIES)} has all data of {stem}")
 
