@@ -164,7 +164,8 @@ def _about(frame: pd.DataFrame, wide: float) -> str:
     return caption(
         f"""Study {frame["study"].iloc[0]}; {" to ".join(f"{n:,}" for n in counts)} houses, left
         out one by one: by Pareto smoothed importance sampling, and by exact densities or refits
-        where it fails. Grey: band that holds the whole line for {COVERAGE:.0%} of calibrated models, were houses
+        where it fails. Grey: band that holds the whole line for {COVERAGE:.0%} of calibrated
+        models, were houses
         independent. Percentages: how much of the line is outside it.""",
         wide,
     )
