@@ -243,7 +243,10 @@ def test_read_only_reports_folder(project, tmp_path):
     reports = project.folder / "reports/minnesota"
     reports.mkdir(mode=0o555)
     error, _ = only_error(project, "caterpillar-plot", PYTHON=sys.executable)
-    assert error == "error: reports/minnesota/figures: Permission denied"
+    figure = "reports/minnesota/figures/caterpillar.svg"
+    assert (
+        error == f"error: {figure}: Permission denied; make the folder writable and run make again"
+    )
 
 
 def test_stanc_checks_drafts_too(real):
