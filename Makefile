@@ -100,7 +100,6 @@ endif
 # before it could be made again: an empty one does neither.
 PROGRAMS :=
 MODELS   :=
-SCHEMES  :=
 HOUSE_TABLE  :=
 COUNTY_TABLE :=
 ifneq ($(filter-out help clean lint,$(goals)),)

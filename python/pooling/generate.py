@@ -128,9 +128,8 @@ def generate(
 
 def _write_draws(parameters: Mapping[str, np.ndarray], path: Path) -> None:
     """Write draws of one chain, (draw, ...), as CmdStan writes those of its sampler."""
-    columns: dict[str, np.ndarray] = {}
     length = len(next(iter(parameters.values())))
-    columns |= dict.fromkeys(SAMPLER, np.zeros(length))
+    columns = dict.fromkeys(SAMPLER, np.zeros(length))
     for name, values in parameters.items():
         # Stan counts from 1, the first index fastest.
         for index in map(tuple, np.argwhere(np.ones(values.shape[:0:-1], bool))[:, ::-1]):

@@ -122,7 +122,7 @@ def weighted_counties(
     parameters = {name: sampled[name] for name in fit.parameters}
     # Of a program that shares nothing, no draw of a double's effects has seen the county.
     shares_nothing = len(by_county) == len(parameters)
-    parts = []
+    parts: list[pd.DataFrame] = []
     for start in range(0, data["N"], BLOCK):
         own = {name: data[name][start : start + BLOCK] for name in BY_HOUSE}
         county = np.asarray(own["county"])
@@ -131,7 +131,8 @@ def weighted_counties(
         density = flat(found["log_lik_county"])[:, : data["J"]]
         if not shares_nothing:
             refuse_other_densities(program.name, flat(found["log_lik"]), density, data, county)
-        weights, k = weights_of(-density * (not shares_nothing), len(found["log_lik"]))
+        if not parts:  # the densities of counties are the same beside any houses to predict
+            weights, k = weights_of(-density * (not shares_nothing), len(found["log_lik"]))
         scores = weighted_scores(weights[:, county - 1], found, houses, own["log_radon"])
         sound = score_predicted(found, houses, 0)["converged"]
         names = [f"county {j}" for j in county]
