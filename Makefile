@@ -107,7 +107,7 @@ $(shell grep -qsvE '^[A-Z_]+ := ' $(plan)/plan.mk || [[ ! -s $(plan)/plan.mk ]] 
 include $(plan)/plan.mk
 endif
 
-figure_names := $(patsubst $(package)/figures/%.py,%,$(wildcard $(package)/figures/[a-z]*.py))
+figure_names := $(filter-out sbc sbc_coverage,$(patsubst $(package)/figures/%.py,%,$(wildcard $(package)/figures/[a-z]*.py)))
 figure_files := $(foreach name,$(subst _,-,$(figure_names)),$(reports)/figures/$(name).svg)
 pictures     := $(figure_files) $(figure_files:.svg=.png)
 checked      := $(foreach name,estimates.csv diagnostics.json,$(MODELS:%=$(fits)/%/$(name)))
@@ -134,32 +134,32 @@ scores: $(scored)
 ## <model>: fit and check one model, and say how it went
 .PHONY: $(MODELS)
 $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
-	@$(PYTHON) -m pooling.gate $<
+	@$(PYTHON) -m pooling.checking.gate $<
 ## <figure>-plot: one figure, such as shrinkage-plot
 
 # Set-up.
 .venv/ready:
-	@$(PYTHON3) $(package)/environment.py requirements.lock -o $@
+	@$(PYTHON3) $(package)/build/environment.py requirements.lock -o $@
 
 # Once it is there, `plan` brings it up to date: its time is that of its content.
 .build/toolchain.json: | $(environment)
-	@SEALS=$(seals) $(PYTHON) -m pooling.cmdstan -o $@
+	@SEALS=$(seals) $(PYTHON) -m pooling.build.cmdstan -o $@
 
 $(plan)/plan.mk: FORCE | $(environment)
-	@SEALS=$(seals) $(PYTHON) -m pooling.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) --arrows "$(FROM) $(TO)" --sources $(sources) $(HOUSE_TABLE) $(COUNTY_TABLE) -o $@
+	@SEALS=$(seals) $(PYTHON) -m pooling.workflow.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) --arrows "$(FROM) $(TO)" --sources $(sources) $(HOUSE_TABLE) $(COUNTY_TABLE) -o $@
 
 # Data.
-$(prepared).json $(prepared).coords.json &: $(code)/prepare.py $(plan)/data.json $(plan)/priors.json $(HOUSE_TABLE) $(COUNTY_TABLE) $(code)/tables.py
+$(prepared).json $(prepared).coords.json &: $(code)/inputs/prepare.py $(plan)/data.json $(plan)/priors.json $(HOUSE_TABLE) $(COUNTY_TABLE) $(code)/inputs/tables.py
 	$(say)
 	$(run) $(given) --study $(STUDY) -o $(prepared).json --coords $(prepared).coords.json
 
 # What figures single out is looked at before anything is fitted; an edit of it fits nothing.
-$(plan)/highlights: $(code)/highlights.py $(plan)/figures.json $(prepared).coords.json
+$(plan)/highlights: $(code)/inputs/highlights.py $(plan)/figures.json $(prepared).coords.json
 	$(say)
 	$(run) $(given) --study data/studies/$(STUDY).toml -o $@
 
 # Programs: the essence changes when the meaning does.
-$(PROGRAMS:%=stan/%): stan/%: $(code)/compile.py .build/programs/%.essence .build/toolchain.json $(code)/contract.py
+$(PROGRAMS:%=stan/%): stan/%: $(code)/programs/compile.py .build/programs/%.essence .build/toolchain.json $(code)/programs/contract.py
 	$(say)
 	$(run) $@.stan .build/programs/$*.essence .build/toolchain.json --kept .build/executables/$* -o $@
 
@@ -167,52 +167,52 @@ $(PROGRAMS:%=stan/%): stan/%: $(code)/compile.py .build/programs/%.essence .buil
 # intermediate: one that was deleted is made again.
 $(foreach file,fit.nc replications.nc diagnostics.json estimates.csv loo.csv left_out.csv scores.csv sensitivity.csv other_priors.csv,$(PROGRAMS:%=$(fits)/%/$(file))):
 
-$(fits)/%/fit.nc: $(code)/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(addprefix $(code)/,chains.py generate.py sampling.py) | $(plan)/highlights
+$(fits)/%/fit.nc: $(code)/fitting/fit.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json .build/toolchain.json .build/packages.json $(addprefix $(code)/,fitting/chains.py fitting/generate.py fitting/sampling.py) | $(plan)/highlights
 	$(say)
 	$(run) $(given) --kept $(@D)/kept -o $@
 
-$(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/check.py stan/% $(fits)/%/fit.nc $(prepared).json $(plan)/models.json $(plan)/sampler.json $(addprefix $(code)/,draws.py generate.py likelihood.py netcdf.py)
+$(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/checking/check.py stan/% $(fits)/%/fit.nc $(prepared).json $(plan)/models.json $(plan)/sampler.json $(addprefix $(code)/,fits/store.py fitting/generate.py checking/likelihood.py fits/netcdf.py)
 	$(say)
 	$(run) $(given) -o $(@D)/diagnostics.json --estimates $(@D)/estimates.csv
 
 # All models are fitted before the gate says which failed. What is behind it waits for it, and is
 # not made again because it was.
 gated = | $(plan)/gate
-$(plan)/gate: $(code)/gate.py $(MODELS:%=$(fits)/%/diagnostics.json) $(plan)/chosen.json
+$(plan)/gate: $(code)/checking/gate.py $(MODELS:%=$(fits)/%/diagnostics.json) $(plan)/chosen.json
 	$(say)
 	$(run) $(given) -o $@
 
 # Predictions of the survey's own houses, made again from the fit.
-$(fits)/%/replications.nc: $(code)/replicate.py stan/% $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json $(addprefix $(code)/,generate.py draws.py netcdf.py) $(gated)
+$(fits)/%/replications.nc: $(code)/scoring/replicate.py stan/% $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json $(addprefix $(code)/,fitting/generate.py fits/store.py fits/netcdf.py) $(gated)
 	$(say)
 	$(run) $(given) -o $@
 
 # Without some houses: from the fit's draws where they can be weighted, else by refits;
 # finished ones are kept in $(fits)/<model>/refits.
 on = $(SCHEDULER:%=--scheduler %)
-$(fits)/%/loo.csv: $(code)/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,importance.py generate.py refits.py check.py sampling.py draws.py netcdf.py program.py) $(gated)
+$(fits)/%/loo.csv: $(code)/scoring/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,scoring/importance.py fitting/generate.py fitting/refits.py checking/check.py fitting/sampling.py fits/store.py fits/netcdf.py programs/source.py) $(gated)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
 
-$(fits)/%/left_out.csv: $(code)/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,importance.py generate.py chains.py loo.py refits.py check.py sampling.py draws.py netcdf.py program.py) $(gated)
+$(fits)/%/left_out.csv: $(code)/scoring/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,scoring/importance.py fitting/generate.py fitting/chains.py scoring/loo.py fitting/refits.py checking/check.py fitting/sampling.py fits/store.py fits/netcdf.py programs/source.py) $(gated)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
 
-$(fits)/%/scores.csv: $(code)/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(fits)/%/replications.nc $(addprefix $(code)/,check.py draws.py netcdf.py standard_errors.py)
+$(fits)/%/scores.csv: $(code)/scoring/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(fits)/%/replications.nc $(addprefix $(code)/,checking/check.py fits/store.py fits/netcdf.py scoring/standard_errors.py)
 	$(say)
 	$(run) $(given) -o $@
 
-$(fits)/%/sensitivity.csv: $(code)/sensitivity.py stan/% .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json $(fits)/%/diagnostics.json .build/packages.json $(addprefix $(code)/,check.py generate.py draws.py netcdf.py program.py) $(gated)
+$(fits)/%/sensitivity.csv: $(code)/checking/sensitivity.py stan/% .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json $(fits)/%/diagnostics.json .build/packages.json $(addprefix $(code)/,checking/check.py fitting/generate.py fits/store.py fits/netcdf.py programs/source.py) $(gated)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
-$(fits)/%/other_priors.csv: $(code)/other_priors.py stan/% $(prepared).json $(plan)/sampler.json $(plan)/other_priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json $(addprefix $(code)/,sampling.py check.py draws.py netcdf.py) $(gated)
+$(fits)/%/other_priors.csv: $(code)/checking/other_priors.py stan/% $(prepared).json $(plan)/sampler.json $(plan)/other_priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json $(addprefix $(code)/,fitting/sampling.py checking/check.py fits/store.py fits/netcdf.py) $(gated)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
 # Figures: code, the study's section, the models; shrinkage may be asked for two models.
 # Only some wait for more than the fits: refits without some houses, or under other priors.
-drawn_by := $(addprefix $(code)/,check.py densities.py drawing.py draws.py netcdf.py panels.py soil.py standard_errors.py theme.py)
+drawn_by := $(addprefix $(code)/,checking/check.py figures/_densities.py figures/_drawing.py fits/store.py fits/netcdf.py figures/_panels.py figures/_soil.py scoring/standard_errors.py figures/_theme.py)
 $(foreach name,county_means coverage loo_pit model_comparison pareto_k,$(eval waits_$(name) := loo.csv left_out.csv))
 $(foreach name,ppc_county ppc_density ppc_stat prior_predictive,$(eval waits_$(name) := replications.nc))
 waits_other_priors := other_priors.csv
@@ -232,7 +232,7 @@ $(foreach name,$(figure_names),$(eval $(call figure,$(name))))
 # Calibration, apart from the report: programs are fitted to houses that they make themselves.
 # Finished simulations are kept in $(fits)/<model>/sbc.
 simulated  := $(MODELS:%=$(fits)/%/sbc.nc)
-judging    := $(addprefix $(code)/,calibration.py uniformity.py)
+judging    := $(addprefix $(code)/,checking/calibration.py checking/uniformity.py)
 sbc_tables := $(addprefix $(reports)/tables/,sbc.csv sbc_coverage.csv)
 sbc_drawn  := $(foreach name,sbc sbc-coverage,$(reports)/figures/$(name).svg $(reports)/figures/$(name).png)
 .PRECIOUS: $(sbc_tables) $(sbc_drawn)
@@ -246,42 +246,42 @@ $(MODELS:%=%-sbc): %-sbc: $(fits)/%/sbc.csv
 $(simulated) $(simulated:.nc=.csv):
 
 $(plan)/sims: FORCE
-	@[[ "$$(cat $@ 2>/dev/null)" = '$(SIMS)' ]] || SEALS=$(seals) $(PYTHON) -c 'from pooling.files import write_if_changed; write_if_changed("$@", "$(SIMS)\n")'
+	@[[ "$$(cat $@ 2>/dev/null)" = '$(SIMS)' ]] || SEALS=$(seals) $(PYTHON) -c 'from pooling.build.files import write_if_changed; write_if_changed("$@", "$(SIMS)\n")'
 
-$(fits)/%/sbc.nc: $(code)/sbc.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json $(plan)/calibration.json $(plan)/models.json .build/toolchain.json .build/packages.json $(plan)/sims $(addprefix $(code)/,generate.py refits.py check.py sampling.py)
+$(fits)/%/sbc.nc: $(code)/checking/sbc.py stan/% .build/programs/%.essence $(prepared).json $(prepared).coords.json $(plan)/sampler.json $(plan)/calibration.json $(plan)/models.json .build/toolchain.json .build/packages.json $(plan)/sims $(addprefix $(code)/,fitting/generate.py fitting/refits.py checking/check.py fitting/sampling.py)
 	$(say)
 	$(run) $(filter-out %/sims,$(given)) --sims '$(SIMS)' $(on) -o $@
 
-$(fits)/%/sbc.csv $(fits)/%/sbc_coverage.csv: $(code)/calibration.py $(fits)/%/sbc.nc $(code)/uniformity.py $(code)/theme.py
+$(fits)/%/sbc.csv $(fits)/%/sbc_coverage.csv: $(code)/checking/calibration.py $(fits)/%/sbc.nc $(code)/checking/uniformity.py $(code)/figures/_theme.py
 	$(say)
 	$(run) $(given) -o $(@D)/sbc.csv --coverage $(@D)/sbc_coverage.csv
 
-$(sbc_tables) &: $(code)/calibration.py $(simulated) $(code)/uniformity.py $(code)/theme.py $(plan)/chosen.json
+$(sbc_tables) &: $(code)/checking/calibration.py $(simulated) $(code)/checking/uniformity.py $(code)/figures/_theme.py $(plan)/chosen.json
 	$(say)
 	$(run) $(given) -o $(@D)/sbc.csv --coverage $(@D)/sbc_coverage.csv
 
 define sbc_figure
-$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(code)/sbc_figures/$1.py $(simulated) $(judging) $(addprefix $(code)/,drawing.py panels.py theme.py) $(plan)/chosen.json
+$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(code)/figures/$1.py $(simulated) $(judging) $(addprefix $(code)/,figures/_drawing.py figures/_panels.py figures/_theme.py) $(plan)/chosen.json
 	$$(say)
 	$$(run) $(simulated) -o $$(basename $$@).svg $$(basename $$@).png
 endef
 $(foreach name,sbc sbc_coverage,$(eval $(call sbc_figure,$(name))))
 
 # Report.
-$(reports)/tables/scores.csv: $(code)/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(code)/,draws.py netcdf.py check.py score.py sensitivity.py) $(gated)
+$(reports)/tables/scores.csv: $(code)/reporting/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(code)/,fits/store.py fits/netcdf.py checking/check.py scoring/score.py checking/sensitivity.py) $(gated)
 	$(say)
 	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
 
-$(reports)/tables/frequentist.csv: $(code)/frequentist.py $(prepared).json $(prepared).coords.json .build/packages.json
+$(reports)/tables/frequentist.csv: $(code)/reporting/frequentist.py $(prepared).json $(prepared).coords.json .build/packages.json
 	$(say)
 	$(run) $(given) -o $@
 
-$(reports)/tables/published.csv: $(code)/published.py data/published.csv $(prepared).json $(prepared).coords.json $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(plan)/chosen.json $(code)/draws.py $(code)/netcdf.py $(gated)
+$(reports)/tables/published.csv: $(code)/reporting/published.py data/published.csv $(prepared).json $(prepared).coords.json $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(plan)/chosen.json $(code)/fits/store.py $(code)/fits/netcdf.py $(gated)
 	$(say)
 	$(run) $(given) -o $@
 
 listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
-$(reports)/index.html: $(code)/report.py reports/report.html.jinja reports/report.css $(plan)/about.json $(tables) $(pictures) $(listings) $(plan)/figures.json $(addprefix $(code)/,draws.py facts.py sensitivity.py)
+$(reports)/index.html: $(code)/reporting/pages.py reports/report.html.jinja reports/report.css $(plan)/about.json $(tables) $(pictures) $(listings) $(plan)/figures.json $(addprefix $(code)/,fits/store.py reporting/facts.py checking/sensitivity.py)
 	$(say)
 	$(run) reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables --highlight $(plan)/figures.json --figures $(figure_files) --programs $(listings) -o $@
 
@@ -289,13 +289,13 @@ $(reports)/index.html: $(code)/report.py reports/report.html.jinja reports/repor
 asked := $(and $(HOUSES),$(if $(MODEL),$(patsubst %,$(fits)/%/diagnostics.json,$(filter $(MODEL),$(MODELS))),$(reports)/tables/scores.csv))
 ## predict: radon of the houses in HOUSES, by the report's model or MODEL; reports/<study>/predictions.csv
 .PHONY: predict
-predict: $(code)/predict.py $(prepared).json $(addprefix $(plan)/,data.json sampler.json chosen.json) $(asked)
+predict: $(code)/reporting/predict.py $(prepared).json $(addprefix $(plan)/,data.json sampler.json chosen.json) $(asked)
 	$(run) stan $(fits) $(filter %.json,$(filter-out $(asked),$^)) --houses='$(HOUSES)' --model='$(MODEL)' --tables $(reports)/tables -o $(reports)/predictions.csv
 
 ## verify: repeat every fit from its record alone and compare
 .PHONY: verify
 verify: $(checked) $(PROGRAMS:%=.build/programs/%.essence) .build/toolchain.json
-	@$(PYTHON) -m pooling.verify $(MODELS:%=$(fits)/%) --present stan .build/programs .build/toolchain.json -o $(reports)/verify.csv
+	@$(PYTHON) -m pooling.checking.verify $(MODELS:%=$(fits)/%) --present stan .build/programs .build/toolchain.json -o $(reports)/verify.csv
 
 # A current Stan, for tests alone: those that need it are skipped where it cannot be had.
 .build/current_stan/ready: python/tests/current_stan/requirements.txt | $(environment)
@@ -339,7 +339,7 @@ bench-workflow: .build/toolchain.json
 lint: $(environment) .build/toolchain.json
 	@$(PYTHON) -m ruff check python
 	@$(PYTHON) -m ruff format --check python
-	@$(PYTHON) -m pooling.lint .build/toolchain.json stan
+	@$(PYTHON) -m pooling.programs.lint .build/toolchain.json stan
 
 ## clean: remove what was generated, which is what git ignores
 clean:

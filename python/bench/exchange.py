@@ -31,7 +31,7 @@ class Task:
     Attributes
     ----------
     path
-        Stan data, as `pooling.prepare` writes it.
+        Stan data, as `pooling.inputs.prepare` writes it.
     parameterisation
         One of `PARAMETERISATIONS`.
     programs, cmdstan

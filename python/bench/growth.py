@@ -15,9 +15,9 @@ from bench.engines.cmdstan import elapsed_seconds, sample
 from bench.exchange import CORES
 from bench.large import simulate
 from bench.targets import Target, announce
-from pooling import cli
-from pooling.files import replacing
-from pooling.generate import to_predict
+from pooling.build import cli
+from pooling.build.files import replacing
+from pooling.fitting.generate import to_predict
 
 COUNTIES = 1_000
 AT_MOST = 1.2

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pooling.files import replacing
+from pooling.build.files import replacing
 
 STATES = 10
 STUDY = """\

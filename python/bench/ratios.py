@@ -29,9 +29,9 @@ from plotnine import (
 )
 
 from bench.targets import OURS, SPEEDS, best, speeds
-from pooling import cli
-from pooling.drawing import save
-from pooling.theme import BLUE, MUTED, VERMILION, theme_pooling
+from pooling.build import cli
+from pooling.figures._drawing import save
+from pooling.figures._theme import BLUE, MUTED, VERMILION, theme_pooling
 
 REFERENCE = "nutpie"
 NAMES = {"cmdstan": "CmdStan", "numpyro": "NumPyro", "pymc": "PyMC"}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pooling.errors import SamplingError
+from pooling.build.errors import SamplingError
 
 
 class OverLimit(Exception):

@@ -30,9 +30,9 @@ from bench.engines.cmdstan import compile_seconds
 from bench.large import Truth, simulate, write_study
 from bench.processes import Cost, cost
 from bench.targets import Target, announce
-from pooling import cli
-from pooling.errors import PoolingError
-from pooling.files import replacing
+from pooling.build import cli
+from pooling.build.errors import PoolingError
+from pooling.build.files import replacing
 
 EDITED = ("hierarchical_noncentered", "hierarchical_marginal")
 CORES = os.cpu_count() or 1

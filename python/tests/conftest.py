@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from pooling.draws import Fit
+from pooling.fits.store import Fit
 
 # A job in the background ignores interruptions, and so do its children, whom tests interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

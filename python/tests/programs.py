@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from pooling.chains import read_chains
-from pooling.draws import Fit
-from pooling.fit import as_tree
-from pooling.prepare import prepare
-from pooling.program import declared, essence
-from pooling.sampling import sample
-from pooling.study import Gamma, Lkj, LocationScale, Priors, Sampler, Spread, read_study
-from pooling.tables import read_counties, read_houses
+from pooling.fits.store import Fit
+from pooling.fitting.chains import read_chains
+from pooling.fitting.fit import as_tree
+from pooling.fitting.sampling import sample
+from pooling.inputs.prepare import prepare
+from pooling.inputs.study import Gamma, Lkj, LocationScale, Priors, Sampler, Spread, read_study
+from pooling.inputs.tables import read_counties, read_houses
+from pooling.programs.source import declared, essence
 
 ROOT = Path(__file__).parents[2]
 STEMS = sorted(path.stem for path in (ROOT / "stan").glob("*.stan"))

@@ -7,6 +7,7 @@ compares is real.
 """
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-REAL = ("pooling.plan", "pooling.cmdstan")
+STAGE = re.compile(r"^pooling\.(?!figures)(?:\w+\.)?")  # as in `pooling.fitting.fit`
+REAL = ("pooling.workflow.plan", "pooling.build.cmdstan")
 STUB = """#!/bin/bash
 set -eu
 [[ $1 != -c ]] || exec {python} "$@"
@@ -35,7 +37,7 @@ for word in "${{@:3}}"; do
             ;;
     esac
 done
-[[ $stage != pooling.results ]] || output=("${{output[0]}}"/{{models,scores}}.csv)
+[[ $stage != pooling.reporting.results ]] || output=("${{output[0]}}"/{{models,scores}}.csv)
 echo "${{*:2}}" >> {log}
 [[ -z ${{LINGER:-}} ]] || sleep 0.0$((RANDOM % 9))
 if [[ ${{FAIL:-}} && "$*" == *$FAIL* ]]; then
@@ -143,7 +145,7 @@ class Project:
         run = self.run(*arguments, **variables)
         assert bool(run.returncode) == fails, run.stdout + run.stderr
         text = self.log.read_text() if self.log.exists() else ""
-        return [line.removeprefix("pooling.").split() for line in text.splitlines()]
+        return [STAGE.sub("", line).split() for line in text.splitlines()]
 
     def built(self, *arguments: str, **variables: str) -> set[str]:
         """What this run of make built: `stage`, or `stage model` for stages of one model."""

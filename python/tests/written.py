@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 from conftest import build_fit
 
-from pooling.draws import Fit, write_fit
-from pooling.other_priors import COLUMNS as OTHER_PRIORS
+from pooling.checking.other_priors import COLUMNS as OTHER_PRIORS
+from pooling.fits.store import Fit, write_fit
 
 SCORES = {"rmse_in_sample": 0.5, "rmsd_replications": 0.9, "rmse_loo": 0.6, "elpd_loo": -10.0}
 WORST = {"value": 1.002, "parameter": "sigma"}

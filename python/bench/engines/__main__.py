@@ -18,9 +18,9 @@ from bench.exchange import PARAMETERISATIONS
 from bench.quality import quality
 from bench.runner import Engine, OverLimit
 from bench.targets import SPEEDS, announce, engine_targets
-from pooling import cli
-from pooling.errors import SamplingError
-from pooling.files import replacing
+from pooling.build import cli
+from pooling.build.errors import SamplingError
+from pooling.build.files import replacing
 
 PEERS = ("nutpie", "numpyro", "pymc", "stanli")
 COLUMNS = ["data", "engine", "parameterisation", "seed", "compile_s", "sampling_s"]

@@ -24,8 +24,8 @@ from bench.exchange import (
     Task,
     serve,
 )
-from pooling.cmdstan import version
-from pooling.compile import compile_program
+from pooling.build.cmdstan import version
+from pooling.programs.compile import compile_program
 
 
 def compile_seconds(program: Path, cmdstan: Path) -> float:

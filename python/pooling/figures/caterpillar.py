@@ -32,11 +32,20 @@ from plotnine import (
 )
 from plotnine.scales.scale import scale
 
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.panels import BESIDE, MARKERS_X, arrange, by_model, caption, reach, side, spread_out
-from pooling.study import Figures
-from pooling.theme import model_colours, theme_pooling
+from pooling.figures._drawing import draw
+from pooling.figures._panels import (
+    BESIDE,
+    MARKERS_X,
+    arrange,
+    by_model,
+    caption,
+    reach,
+    side,
+    spread_out,
+)
+from pooling.figures._theme import model_colours, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
 
 PARAMETERS = {"alpha": "basement level", "beta": "floor effect"}
 QUANTILES = {"q5": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}

@@ -29,9 +29,8 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit, chosen_counties
-from pooling.panels import (
+from pooling.figures._drawing import draw
+from pooling.figures._panels import (
     MARKERS_Y,
     about_houses,
     caption,
@@ -41,8 +40,10 @@ from pooling.panels import (
     spread_out,
     strip,
 )
-from pooling.study import Figures
-from pooling.theme import DATA, label_colours, story_order, theme_pooling
+from pooling.figures._theme import DATA, label_colours, theme_pooling
+from pooling.fits.store import Fit, chosen_counties
+from pooling.inputs.study import Figures
+from pooling.programs.order import story_order
 
 ALONE = "per_county"
 LINES = 150

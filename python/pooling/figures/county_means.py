@@ -30,9 +30,8 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.panels import (
+from pooling.figures._drawing import draw
+from pooling.figures._panels import (
     MARKERS_Y,
     by_model,
     caption,
@@ -42,8 +41,9 @@ from pooling.panels import (
     spread_out,
     strip,
 )
-from pooling.study import Figures
-from pooling.theme import DATA, MUTED, model_colours, theme_pooling
+from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
 
 DOTS = 400  # a panel
 SEEN, UNSEEN = "houses seen", "county left out"

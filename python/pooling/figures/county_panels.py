@@ -28,9 +28,8 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit, chosen_counties
-from pooling.panels import (
+from pooling.figures._drawing import draw
+from pooling.figures._panels import (
     BESIDE,
     MARKERS_Y,
     about_houses,
@@ -39,8 +38,10 @@ from pooling.panels import (
     side,
     some_houses,
 )
-from pooling.study import Figures
-from pooling.theme import DATA, label_colours, story_order, theme_pooling
+from pooling.figures._theme import DATA, label_colours, theme_pooling
+from pooling.fits.store import Fit, chosen_counties
+from pooling.inputs.study import Figures
+from pooling.programs.order import story_order
 
 BEYOND = 0.15
 THICKEST, THINNEST = 2.0, 0.7

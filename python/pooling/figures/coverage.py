@@ -27,13 +27,13 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit, in_interval
-from pooling.errors import NothingToShow
-from pooling.panels import SCHEME_TITLES, by_model, caption, strip
-from pooling.standard_errors import drawn_together, mean
-from pooling.study import Figures
-from pooling.theme import DATA, MUTED, model_colours, theme_pooling
+from pooling.build.errors import NothingToShow
+from pooling.figures._drawing import draw
+from pooling.figures._panels import SCHEME_TITLES, by_model, caption, strip
+from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling
+from pooling.fits.store import Fit, in_interval
+from pooling.inputs.study import Figures
+from pooling.scoring.standard_errors import drawn_together, mean
 
 NOMINAL = (0.5, 0.9)
 INCHES_WIDE = 10

@@ -28,11 +28,11 @@ from plotnine import (
 )
 from plotnine.composition import Compose
 
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.panels import caption
-from pooling.study import Figures
-from pooling.theme import FLOORS, theme_pooling
+from pooling.figures._drawing import draw
+from pooling.figures._panels import caption
+from pooling.figures._theme import FLOORS, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
 
 NAMED = 100
 WIDTH = 10

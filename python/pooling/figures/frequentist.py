@@ -28,12 +28,12 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.errors import NothingToShow
-from pooling.panels import by_model, caption, strip
-from pooling.study import Figures
-from pooling.theme import BLUE, DATA, VERMILION, theme_pooling
+from pooling.build.errors import NothingToShow
+from pooling.figures._drawing import draw
+from pooling.figures._panels import by_model, caption, strip
+from pooling.figures._theme import BLUE, DATA, VERMILION, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
 
 PARAMETERS = {
     "mu_alpha": "mu_alpha: basement level",
@@ -62,7 +62,7 @@ def frame(fits: Sequence[Fit], figures: Figures, frequentist: pd.DataFrame) -> p
     Parameters
     ----------
     frequentist
-        As `pooling.frequentist` writes it.
+        As `pooling.reporting.frequentist` writes it.
 
     Returns
     -------

@@ -23,12 +23,12 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.errors import NothingToShow, StudyError
-from pooling.panels import by_model, caption, strip
-from pooling.study import Figures
-from pooling.theme import BLACK, model_colours, theme_pooling
+from pooling.build.errors import NothingToShow, StudyError
+from pooling.figures._drawing import draw
+from pooling.figures._panels import by_model, caption, strip
+from pooling.figures._theme import BLACK, model_colours, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
 
 DOTS = 4000  # in the whole figure, as one bitmap: more hide each other
 COLUMNS = 3

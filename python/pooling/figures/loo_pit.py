@@ -29,12 +29,12 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.errors import NothingToShow
-from pooling.panels import by_model, caption, percent, spread_out, strip
-from pooling.study import Figures
-from pooling.theme import DATA, FAINT, MUTED, model_colours, theme_pooling
+from pooling.build.errors import NothingToShow
+from pooling.figures._drawing import draw
+from pooling.figures._panels import by_model, caption, percent, spread_out, strip
+from pooling.figures._theme import DATA, FAINT, MUTED, model_colours, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
 
 HOUSES = 2000  # at most, evenly spaced
 POINTS = 200  # of a line

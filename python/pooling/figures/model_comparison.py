@@ -33,13 +33,13 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.errors import NothingToShow
-from pooling.panels import MARKERS_X, SCHEME_TITLES, caption, side, strip
-from pooling.standard_errors import WHOLE_COUNTIES, total
-from pooling.study import Figures
-from pooling.theme import DATA, MUTED, model_colours, theme_pooling
+from pooling.build.errors import NothingToShow
+from pooling.figures._drawing import draw
+from pooling.figures._panels import MARKERS_X, SCHEME_TITLES, caption, side, strip
+from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
+from pooling.scoring.standard_errors import WHOLE_COUNTIES, total
 
 INCHES_WIDE = 10
 SAID = 0.5  # of the width of the lines, for the numbers beside them

@@ -27,12 +27,12 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.errors import NothingToShow
-from pooling.panels import by_model, caption, strip
-from pooling.study import OWN_PRIORS, Figures
-from pooling.theme import DATA, model_colours, theme_pooling
+from pooling.build.errors import NothingToShow
+from pooling.figures._drawing import draw
+from pooling.figures._panels import by_model, caption, strip
+from pooling.figures._theme import DATA, model_colours, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import OWN_PRIORS, Figures
 
 COLUMNS = 3
 SHAPES = ("o", "D", "s", "^", "v", "P", "X")

@@ -27,13 +27,13 @@ from plotnine import (
     theme,
 )
 
-from pooling.check import MAX_PARETO_K
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.errors import NothingToShow
-from pooling.panels import MARKERS_Y, by_model, caption, side, some_of_each, strip
-from pooling.study import Figures
-from pooling.theme import DATA, model_colours, theme_pooling
+from pooling.build.errors import NothingToShow
+from pooling.figures._drawing import draw
+from pooling.figures._panels import MARKERS_Y, by_model, caption, side, some_of_each, strip
+from pooling.figures._theme import DATA, model_colours, theme_pooling
+from pooling.fits.convergence import MAX_PARETO_K
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
 
 DOTS = 1500  # a panel, and every house that fails
 LOWEST, HIGHEST = -0.5, 1.2  # of the axis, if there are values so low or high

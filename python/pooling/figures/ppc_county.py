@@ -29,11 +29,11 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.panels import MARKERS_Y, arrange, by_model, caption, reach, side, spread_out
-from pooling.study import Figures
-from pooling.theme import DATA, MUTED, model_colours, theme_pooling
+from pooling.figures._drawing import draw
+from pooling.figures._panels import MARKERS_Y, arrange, by_model, caption, reach, side, spread_out
+from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
 
 REPLICATIONS = 1000
 STATISTICS = {"mean": "mean", "std": "standard deviation"}

@@ -21,12 +21,12 @@ from plotnine import (
     theme,
 )
 
-from pooling.densities import bandwidth, smooth
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.panels import by_model, caption, percent, strip
-from pooling.study import Figures
-from pooling.theme import DATA, model_colours, theme_pooling
+from pooling.figures._densities import bandwidth, smooth
+from pooling.figures._drawing import draw
+from pooling.figures._panels import by_model, caption, percent, strip
+from pooling.figures._theme import DATA, model_colours, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
 
 REPLICATIONS = 50
 POINTS = 200

@@ -29,11 +29,11 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import ACTION_LEVEL, Fit, log_activity
-from pooling.panels import MARKERS_X, by_model, caption, side, strip
-from pooling.study import Figures
-from pooling.theme import DATA, model_colours, theme_pooling
+from pooling.figures._drawing import draw
+from pooling.figures._panels import MARKERS_X, by_model, caption, side, strip
+from pooling.figures._theme import DATA, model_colours, theme_pooling
+from pooling.fits.store import ACTION_LEVEL, Fit, log_activity
+from pooling.inputs.study import Figures
 
 REPLICATIONS = 1000
 QUANTILES = {"q5": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}

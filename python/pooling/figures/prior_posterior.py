@@ -25,13 +25,13 @@ from plotnine import (
     theme,
 )
 
-from pooling.densities import bandwidth, smooth
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.errors import NothingToShow
-from pooling.panels import by_model, caption, strip
-from pooling.study import Figures
-from pooling.theme import DATA, model_colours, theme_pooling
+from pooling.build.errors import NothingToShow
+from pooling.figures._densities import bandwidth, smooth
+from pooling.figures._drawing import draw
+from pooling.figures._panels import by_model, caption, strip
+from pooling.figures._theme import DATA, model_colours, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
 
 FIRST = (
     *("mu_alpha", "mu_beta", "gamma_alpha", "gamma_beta", "delta_alpha"),

@@ -25,11 +25,11 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit, activity
-from pooling.panels import by_model, caption, percent, spread_out, strip
-from pooling.study import Figures
-from pooling.theme import FAINT, FLOORS, theme_pooling
+from pooling.figures._drawing import draw
+from pooling.figures._panels import by_model, caption, percent, spread_out, strip
+from pooling.figures._theme import FAINT, FLOORS, theme_pooling
+from pooling.fits.store import Fit, activity
+from pooling.inputs.study import Figures
 
 NUMBERS = 4_000_000  # read for each model
 HOUSES = 100  # of each floor: houses of a floor differ little before there are data

@@ -33,12 +33,13 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.errors import NothingToShow, StudyError
-from pooling.panels import caption, reach
-from pooling.study import Figures
-from pooling.theme import DATA, FAINT, label_colours, story_order, theme_pooling
+from pooling.build.errors import NothingToShow, StudyError
+from pooling.figures._drawing import draw
+from pooling.figures._panels import caption, reach
+from pooling.figures._theme import DATA, FAINT, label_colours, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
+from pooling.programs.order import story_order
 
 GAP = 0.012  # of the panel, between the tip of an arrow and its point
 SHORT = 0.05  # of the panel: an arrow that has no room for a head

@@ -29,11 +29,12 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.panels import MARKERS_Y, arrange, caption, reach, side
-from pooling.study import Figures
-from pooling.theme import MUTED, label_colours, story_order, theme_pooling
+from pooling.figures._drawing import draw
+from pooling.figures._panels import MARKERS_Y, arrange, caption, reach, side
+from pooling.figures._theme import MUTED, label_colours, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
+from pooling.programs.order import story_order
 
 QUANTITIES = {"alpha": "intercept", "beta": "slope"}
 NONE = 0.5  # where a county without a house stands on the log axis

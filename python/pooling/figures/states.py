@@ -26,12 +26,12 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit, activity
-from pooling.errors import NothingToShow
-from pooling.panels import by_model, caption, strip
-from pooling.study import Figures
-from pooling.theme import MUTED, model_colours, theme_pooling
+from pooling.build.errors import NothingToShow
+from pooling.figures._drawing import draw
+from pooling.figures._panels import by_model, caption, strip
+from pooling.figures._theme import MUTED, model_colours, theme_pooling
+from pooling.fits.store import Fit, activity
+from pooling.inputs.study import Figures
 
 PANELS = {
     "level": "basement level, log pCi/L",

@@ -38,11 +38,12 @@ from plotnine.coords.coord import coord
 from plotnine.iapi import panel_view
 from scipy.ndimage import gaussian_filter1d
 
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.panels import MARKERS_Y, by_model, caption, side, spread_out, strip
-from pooling.study import Figures
-from pooling.theme import BLACK, BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, story_order, theme_pooling
+from pooling.figures._drawing import draw
+from pooling.figures._panels import MARKERS_Y, by_model, caption, side, spread_out, strip
+from pooling.figures._theme import BLACK, BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
+from pooling.programs.order import story_order
 
 POPULATION = ("mu_alpha", "mu_beta", "sigma_alpha", "sigma_beta", "sigma")
 COUNTY = ("alpha", "beta", "sigma")

@@ -28,12 +28,20 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.panels import MARKERS_Y, caption, reach, side, some_of_each
-from pooling.soil import EFFECTS, SUMMARY, estimates, line, name_panels, predicted, with_uranium
-from pooling.study import Figures
-from pooling.theme import DATA, model_colours, theme_pooling
+from pooling.figures._drawing import draw
+from pooling.figures._panels import MARKERS_Y, caption, reach, side, some_of_each
+from pooling.figures._soil import (
+    EFFECTS,
+    SUMMARY,
+    estimates,
+    line,
+    name_panels,
+    predicted,
+    with_uranium,
+)
+from pooling.figures._theme import DATA, model_colours, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
 
 POINTS = 60  # of a line
 DOTS = 300  # a panel

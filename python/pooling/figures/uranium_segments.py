@@ -25,13 +25,14 @@ from plotnine import (
     theme,
 )
 
-from pooling.drawing import draw
-from pooling.draws import Fit
-from pooling.errors import NothingToShow
-from pooling.panels import MARKERS_Y, caption, reach, side, size_breaks, some_of_each
-from pooling.soil import EFFECTS, estimates, line, name_panels, predicted, with_uranium
-from pooling.study import Figures
-from pooling.theme import MUTED, model_colours, story_order, theme_pooling
+from pooling.build.errors import NothingToShow
+from pooling.figures._drawing import draw
+from pooling.figures._panels import MARKERS_Y, caption, reach, side, size_breaks, some_of_each
+from pooling.figures._soil import EFFECTS, estimates, line, name_panels, predicted, with_uranium
+from pooling.figures._theme import MUTED, model_colours, theme_pooling
+from pooling.fits.store import Fit
+from pooling.inputs.study import Figures
+from pooling.programs.order import story_order
 
 SEGMENTS = 300  # a panel
 COLUMNS = 3

@@ -20,10 +20,10 @@ import pandas as pd
 import pytest
 from programs import ROOT, STEMS, cmdstan, study_data
 
-from pooling.cmdstan import compiler, compiler_version
-from pooling.files import replacing
-from pooling.kept import key, made_once
-from pooling.program import declared, essence
+from pooling.build.cache import key, made_once
+from pooling.build.cmdstan import compiler, compiler_version
+from pooling.build.files import replacing
+from pooling.programs.source import declared, essence
 
 STAN = ROOT / "stan"
 SOURCES = sorted([*STAN.rglob("*.stan"), *STAN.rglob("*.stanfunctions")])

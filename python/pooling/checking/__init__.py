@@ -1,0 +1,1 @@
+"""From fits to verdicts: diagnostics, likelihoods, sensitivity to priors, calibration."""

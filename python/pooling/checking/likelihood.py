@@ -1,0 +1,101 @@
+"""Check that what a program says of houses is what its model block fits them with.
+
+A program writes its likelihood twice: in the model block, and in `log_lik`, or, where county
+effects are integrated out, in `log_lik_county`. If one is edited and the other is not, every
+score is of another model than the fit. So the log density of the program, CmdStan's own `lp__`,
+is compared with the sum of what it puts out, at a few draws of the fit: both must change by the
+same when the radon of the survey's houses changes, and both must differ by the same constant at
+all draws when all houses are taken away.
+"""
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from cmdstanpy import CmdStanModel
+
+from pooling.build.errors import ProgramError
+from pooling.fits.store import Fit
+from pooling.fitting.generate import DIGITS, fitted_houses, flat, generate, without_houses
+
+POINTS = 3  # draws of the fit at which densities are compared
+TOLERANCE = 1e-6  # of the sum of absolute log densities of houses
+STANDING = 1e-12  # step of the integrator, which then stays where it begins
+
+
+def shifted(data: Mapping, seed: int) -> dict:
+    """The survey with the houses of each county and floor moved by a random amount of their own.
+
+    Squares about the means of counties and floors stay, since programs may move in parameters
+    that depend on them.
+    """
+    rng = np.random.default_rng(seed)
+    by_cell = rng.normal(size=(data["J"], 2))
+    county, floor = (np.asarray(data[name], int) for name in ("county", "floor_measure"))
+    return {**data, "log_radon": (data["log_radon"] + by_cell[county - 1, floor]).tolist()}
+
+
+def log_density(executable: Path, data: Mapping, points: list[dict]) -> np.ndarray:
+    """The program's own log density, CmdStan's `lp__`, up to a constant, (point,).
+
+    Parameters
+    ----------
+    points
+        Every parameter by name.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        run = CmdStanModel(exe_file=executable).sample(
+            dict(data),
+            chains=len(points),
+            parallel_chains=min(len(points), os.cpu_count() or 1),
+            inits=points,
+            seed=1,
+            iter_warmup=0,
+            iter_sampling=1,
+            adapt_engaged=False,
+            step_size=STANDING,
+            max_treedepth=1,
+            sig_figs=DIGITS,
+            show_progress=False,
+            output_dir=folder,
+        )
+        return run.method_variables()["lp__"].ravel()
+
+
+def check_likelihood(fit: Fit, executable: Path, data: Mapping, seed: int) -> None:
+    """Compare the two likelihoods of a program at a few draws of its fit.
+
+    Raises
+    ------
+    ProgramError
+        They are not the same.
+    """
+    draws = fit.tree["posterior"].to_dataset()[fit.parameters].isel(chain=[0])
+    spaced = np.linspace(0, draws.sizes["draw"] - 1, POINTS).round().astype(int)
+    draws = draws.isel(draw=spaced).compute().transpose("chain", "draw", ...)
+    parameters = {name: values.values for name, values in draws.items()}
+    points = [{n: v[0, i].tolist() for n, v in parameters.items()} for i in range(POINTS)]
+    changed = shifted(data, seed)
+    densities = [log_density(executable, d, points) for d in (data, changed)]
+    sums, name, size = [], "", 0.0
+    for d in (data, changed):
+        found = generate(executable, {**d, **fitted_houses(d)}, parameters, seed)
+        # Effects that are generated were integrated out of what the sampler sees.
+        integrated = "log_lik_county" in found and "alpha" in found
+        name = "log_lik_county" if integrated else "log_lik"
+        values = flat(found[name])
+        sums.append(values.sum(axis=1))
+        size = max(size, float(np.abs(values).sum(axis=1).max()))
+    gaps = [np.ptp([densities[1] - densities[0] - (sums[1] - sums[0]), np.zeros(POINTS)])]
+    if not any(parameter.endswith("_free") for parameter in fit.parameters):
+        # What is moved in place of a parameter may depend on the houses.
+        none = log_density(executable, without_houses(data), points)
+        gaps.append(np.ptp(densities[0] - none - sums[0]))
+    if not max(gaps) <= TOLERANCE * (1 + size):
+        raise ProgramError(
+            f"stan/{executable.name}.stan: the sum of its `{name}` and the log density of its "
+            f"model block differ by more than a constant (by {max(gaps):.3g} nats); give both "
+            "the same likelihood"
+        )

@@ -1,0 +1,102 @@
+r"""The population parameters of a program under other priors, beside the study's own.
+
+    python -m pooling.checking.other_priors \
+        stan/M DATA.json SAMPLER.json OTHER_PRIORS.json FIT/fit.nc -o FIT/other_priors.csv
+
+Each set of priors that the study names is sampled with the study's data, seed and settings,
+and has to pass the same gate. One that fails it is flagged, not hidden.
+"""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+from arviz_base import from_cmdstanpy
+from cmdstanpy import disable_logging
+
+from pooling.build import cli
+from pooling.build.errors import DisturbedError, SamplingError
+from pooling.build.files import replacing
+from pooling.fits.convergence import diagnose
+from pooling.fits.store import Fit, open_fit
+from pooling.fits.summaries import summarize
+from pooling.fitting.sampling import sample
+from pooling.inputs.study import OWN_PRIORS, OtherPriors, Priors, Sampler, read_section
+
+NUMBERS = ["mean", "sd", "mcse_mean", "q5", "q95"]
+COLUMNS = ["model", "priors", "parameter", *NUMBERS, "shift", "passed", "failed"]
+
+
+def own(fit: Fit) -> pd.DataFrame:
+    """The study's own fit: rows as `under`, for each parameter that is one number."""
+    posterior = fit.tree["posterior"].to_dataset()[list(fit.population())]
+    checks = fit.diagnostics.get("posterior", {}).get("checks", {})
+    failed = "; ".join(name for name, passed in checks.items() if not passed)
+    table = summarize(posterior).rename(columns={"variable": "parameter"})
+    return table[["parameter", *NUMBERS]].assign(
+        priors=OWN_PRIORS, passed=fit.converged, failed=failed
+    )
+
+
+def under(name: str, priors: Priors, executable: Path, data: dict, settings: Sampler):
+    """Sample a program under one set of priors, and check it.
+
+    Returns
+    -------
+    DataFrame
+        parameter (those that are one number), mean, sd, mcse_mean, q5, q95, priors,
+        passed (the gate), failed (its checks that are not).
+
+    Raises
+    ------
+    SamplingError
+        CmdStan stopped; the message names the priors.
+    """
+    try:
+        run = sample(executable, data | priors.scales(), settings)
+    except (SamplingError, DisturbedError) as error:
+        raise type(error)(f"under [other_priors.{name}]: {error}") from None
+    tree = from_cmdstanpy(posterior=run)
+    table = summarize(tree["posterior"].to_dataset())
+    table["label"] = table["variable"] + table["element"].map(lambda at: f"[{at}]" if at else "")
+    found = diagnose(table, tree["sample_stats"].to_dataset(), settings.max_treedepth)
+    failed = [check for check, passed in found["checks"].items() if not passed]
+    numbers = table[table["element"] == ""].rename(columns={"variable": "parameter"})
+    return numbers[["parameter", *NUMBERS]].assign(
+        priors=name, passed=not failed, failed="; ".join(failed)
+    )
+
+
+def beside(own_rows: pd.DataFrame, others: list[pd.DataFrame], model: str) -> pd.DataFrame:
+    """One table, columns `COLUMNS`, the study's own priors first, of the parameters that it has.
+
+    `shift` is the difference to the mean under the study's priors in standard
+    deviations under these; missing where it does not vary.
+    """
+    reference = own_rows.set_index("parameter")
+    shared = [rows[rows["parameter"].isin(reference.index)] for rows in others]
+    table = pd.concat([own_rows, *shared], ignore_index=True)
+    mean, sd = (table["parameter"].map(reference[name]) for name in ("mean", "sd"))
+    shift = ((table["mean"] - mean) / sd).where(sd > 0)
+    return table.assign(model=model, shift=shift)[COLUMNS]
+
+
+def main(arguments: list[str] | None) -> None:
+    """Write one program's table; it is empty without other priors or population parameters."""
+    names = ("executable", "data", "sampler", "other_priors", "fit")
+    given = cli.stage(__doc__, *names).parse_args(arguments)
+    disable_logging()
+    fit, settings = open_fit(given.fit.parent), read_section(Sampler, given.sampler)
+    sets = read_section(OtherPriors, given.other_priors).sets
+    table = pd.DataFrame(columns=COLUMNS)
+    if sets and fit.population():
+        data = json.loads(given.data.read_text(encoding="utf-8"))
+        program = given.executable.resolve()
+        others = [under(name, priors, program, data, settings) for name, priors in sets.items()]
+        table = beside(own(fit), others, fit.model)
+    with replacing(given.output) as draft:
+        table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,211 @@
+"""How much the posterior depends on prior and likelihood: power-scaling sensitivity.
+
+    python -m pooling.checking.sensitivity stan/M ESSENCE PRIORS.json FIT/fit.nc DATA.json \\
+        SAMPLER.json SCORES.json -o FIT/sensitivity.csv
+
+The method is that of Kallioinen, Paananen, Buerkner and Vehtari (2024), Statistics and
+Computing 34:57: the prior, or the likelihood, is raised to a power near 1, draws are
+reweighted instead of sampled anew, and the sensitivity is how fast each parameter's
+posterior moves. What is scaled are the priors on the parameters at the top: the program's own
+`lprior` if it gives one, else the priors of the study, taken for what the study calls them. The
+population distribution of county effects is left alone, as the paper advises for
+hierarchical models: it is part of the model, and the data inform it.
+"""
+
+import json
+from collections.abc import Mapping
+
+import arviz_stats
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy import stats
+
+from pooling.build import cli
+from pooling.build.files import replacing
+from pooling.fits.convergence import MAX_PARETO_K
+from pooling.fits.store import Fit, open_fit
+from pooling.fitting.generate import fitted_houses, predict
+from pooling.inputs.study import (
+    Gamma,
+    Lkj,
+    LocationScale,
+    Priors,
+    Sampler,
+    Scores,
+    Section,
+    Spread,
+    read_section,
+)
+from pooling.programs.source import declared
+
+POWERS = (0.99, 1.01)
+SENSITIVE = 0.05  # the paper's threshold, for a prior or likelihood that matters
+COLUMNS = ["model", "parameter", "prior", "likelihood", "diagnosis", "prior_from"]
+COLUMNS += ["prior_pareto_k", "likelihood_pareto_k"]
+DIAGNOSES = {
+    "-": "the prior hardly matters",
+    "prior-data conflict": "prior and likelihood both matter and may pull apart",
+    "strong prior / weak likelihood": "the prior matters and the likelihood hardly does",
+    "not trusted": f"the draws cannot be reweighted: a Pareto k exceeds {MAX_PARETO_K:g}",
+}
+
+
+def log_density(prior: Section, values: np.ndarray) -> np.ndarray:
+    """Log density of a prior, up to a constant, which power-scaling does not see.
+
+    Parameters
+    ----------
+    prior
+        One of the kinds of `pooling.inputs.study.Priors`.
+    values
+        Draws of its parameter, any shape, within its bounds.
+    """
+    match prior:
+        case LocationScale():
+            return stats.norm.logpdf(values, prior.loc, prior.scale)
+        case Spread():
+            return -0.5 * (values / prior.scale) ** 2  # 0, so uniform, where the scale is infinite
+        case Lkj():
+            # The determinant of a 2x2 correlation matrix, to the power shape - 1.
+            return (prior.shape - 1) * np.log1p(-(values**2))
+        case Gamma():
+            return stats.gamma.logpdf(values, prior.shape, scale=1 / prior.rate)
+    raise TypeError(f"no density for {type(prior).__name__}")
+
+
+def scaled_priors(essence: str, priors: Priors, posterior: xr.Dataset) -> dict[str, Section]:
+    """Priors of the study that a program reads, of parameters that it puts out, by parameter.
+
+    Parameters
+    ----------
+    essence
+        The program, as `pooling.programs.source.essence` gives it.
+    """
+    read = declared(essence)
+    return {
+        parameter: prior
+        for parameter, prior in priors
+        if prior is not None
+        and parameter in posterior
+        and any(f"prior_{parameter}_{part}" in read for part, _ in prior)
+    }
+
+
+def log_prior(posterior: xr.Dataset, priors: Mapping[str, Section]) -> xr.DataArray:
+    """Log density of all priors together, summed over counties where a parameter is by county.
+
+    Returns
+    -------
+    DataArray
+        (chain, draw), nats, up to a constant.
+    """
+    total = xr.zeros_like(posterior["alpha"].isel(county=0, drop=True), dtype=float)
+    for parameter, prior in priors.items():
+        density = xr.apply_ufunc(lambda draws, p=prior: log_density(p, draws), posterior[parameter])
+        total = total + density.sum([dim for dim in density.dims if dim not in ("chain", "draw")])
+    return total.transpose("chain", "draw")
+
+
+def pareto_k(density: xr.DataArray) -> float:
+    """Greater Pareto k of the importance weights of both powers; missing where all are equal."""
+    if float(density.max() - density.min()) == 0:
+        return float("nan")
+    # psislw takes the log density that is divided by, so the weights' logarithms with a minus.
+    weights = [-(power - 1) * density for power in POWERS]
+    return max(float(w.azstats.psislw(dim=["chain", "draw"])[1]) for w in weights)
+
+
+def sensitivity_of(draws: xr.Dataset, group: str, density: xr.DataArray) -> pd.Series:
+    """Sensitivity of each parameter to scaling a log density, by name.
+
+    Parameters
+    ----------
+    draws
+        Parameters, each (chain, draw).
+    group
+        "prior" or "likelihood".
+    density
+        Its log density, (chain, draw), nats.
+    """
+    if float(density.max() - density.min()) == 0:
+        return pd.Series(0.0, index=list(draws))
+    groups = {"posterior": draws, f"log_{group}": xr.Dataset({"density": density})}
+    found = arviz_stats.psense(xr.DataTree.from_dict(groups), group=group, alphas=POWERS)
+    return pd.Series({name: float(found[name]) for name in draws})
+
+
+def diagnosis(prior: float, likelihood: float, worst_k: float) -> str:
+    """What a pair of sensitivities means, one of `DIAGNOSES`; the thresholds are the paper's."""
+    if worst_k > MAX_PARETO_K:
+        return "not trusted"
+    if prior < SENSITIVE:
+        return "-"
+    return "prior-data conflict" if likelihood >= SENSITIVE else "strong prior / weak likelihood"
+
+
+def sensitivity(
+    fit: Fit, draws: xr.Dataset, log_lik: xr.DataArray, priors: Mapping[str, Section]
+) -> pd.DataFrame:
+    """Sensitivities of every parameter that is one number.
+
+    Parameters
+    ----------
+    draws
+        Draws of the program, (chain, draw, ...), with its `lprior` if it gives one.
+    log_lik
+        Log density of all houses together, (chain, draw), nats.
+    priors
+        Of the study, for a program without `lprior`.
+
+    Returns
+    -------
+    DataFrame
+        One row a parameter, columns `COLUMNS`: prior and likelihood are the
+        sensitivities (cumulative Jensen-Shannon distance of the posterior for
+        a doubling of the power, from a small change of it); prior_from, whose
+        priors were scaled, the program's or the study's; Pareto k of the
+        weights. Empty where there are only parameters by county.
+    """
+    names = list(fit.population())
+    if not names:
+        return pd.DataFrame(columns=COLUMNS)
+    own = "lprior" in draws
+    densities = {
+        "prior": draws["lprior"] if own else log_prior(draws, priors),
+        "likelihood": log_lik,
+    }
+    table = pd.DataFrame(
+        {group: sensitivity_of(draws[names], group, d) for group, d in densities.items()}
+    )
+    worst = {f"{group}_pareto_k": pareto_k(density) for group, density in densities.items()}
+    table = table.assign(model=fit.model, **worst).rename_axis("parameter").reset_index()
+    table["prior_from"] = "program" if own else "study"
+    table["diagnosis"] = [
+        diagnosis(row.prior, row.likelihood, np.nanmax([-np.inf, *worst.values()]))
+        for row in table.itertuples()
+    ]
+    return table[COLUMNS]
+
+
+def main(arguments: list[str] | None) -> None:
+    """Write the sensitivities of one fit; without checks by house the table is empty."""
+    names = ("executable", "essence", "priors", "fit", "data", "sampler", "scores")
+    given = cli.stage(__doc__, *names).parse_args(arguments)
+    table = pd.DataFrame(columns=COLUMNS)
+    fit = open_fit(given.fit.parent)
+    if read_section(Scores, given.scores).pointwise and fit.population():
+        priors = read_section(Priors, given.priors)
+        data = json.loads(given.data.read_text(encoding="utf-8"))
+        seed = read_section(Sampler, given.sampler).seed
+        # All houses at once: a program that generates county effects draws them once a run.
+        draws = predict(fit, given.executable.resolve(), data, fitted_houses(data), seed)
+        total = draws["log_lik"].sum("new")
+        essence = given.essence.read_text(encoding="utf-8")
+        table = sensitivity(fit, draws, total, scaled_priors(essence, priors, draws))
+    with replacing(given.output) as draft:
+        table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)

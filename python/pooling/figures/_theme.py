@@ -1,0 +1,65 @@
+"""One look for all figures: a theme, and colours by role."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+from plotnine import element_blank, element_line, element_rect, element_text, theme
+from plotnine.themes import theme_bw
+
+from pooling.programs.order import TUTORIAL, story_order
+
+# Okabe & Ito (2008), "Color Universal Design": told apart with any colour vision.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+
+DATA = BLACK
+MUTED = "#7F7F7F"
+FAINT = "#D9D9D9"
+LESSON = (BLACK, BLUE, ORANGE, VERMILION)  # of the tutorial's models
+FLOORS = {"basement": BLUE, "first floor": ORANGE}
+
+OTHERS = (
+    *(GREEN, PURPLE, SKY, "#8C510A", "#6A51A3", "#01665E", "#B2182B", "#5C5C5C"),
+    *("#35978F", "#C51B7D", "#4D9221", "#BF812D"),
+)
+
+
+class theme_pooling(theme_bw):
+    """theme_bw with quiet grids, left titles and a caption that can be read."""
+
+    def __init__(self, base_size: float = 11, base_family: str = "DejaVu Sans"):
+        super().__init__(base_size, base_family)
+        self += theme(
+            panel_grid_minor=element_blank(),
+            panel_grid_major=element_line(color="#EBEBEB", size=0.5),
+            panel_border=element_rect(color="#4D4D4D", fill="none", size=0.5),
+            strip_background=element_rect(fill="#F2F2F2", color="#4D4D4D", size=0.5),
+            strip_text=element_text(size=0.85 * base_size),
+            plot_title=element_text(size=1.15 * base_size, ha="left", weight="bold"),
+            plot_subtitle=element_text(size=0.95 * base_size, ha="left"),
+            plot_caption=element_text(size=0.75 * base_size, ha="left", color="#4D4D4D"),
+            axis_title=element_text(size=0.95 * base_size),
+            legend_key=element_blank(),
+            legend_title=element_text(size=0.9 * base_size),
+            legend_text=element_text(size=0.85 * base_size),
+            legend_position="bottom",
+            legend_box_spacing=0.01,
+        )
+
+
+def model_colours(models: Iterable[str]) -> dict[str, str]:
+    """A colour a model: fixed for the four programs of the lesson, the next free one for others.
+
+    A colour depends on the names alone, and on their alphabetical order.
+    """
+    others = [model for model in sorted(set(models)) if model not in TUTORIAL]
+    fresh = {model: OTHERS[i % len(OTHERS)] for i, model in enumerate(others)}
+    return dict(zip(TUTORIAL, LESSON, strict=True)) | fresh
+
+
+def label_colours(frame: pd.DataFrame) -> dict[str, str]:
+    """Colours by visible name, from a frame's columns `model` and `label`, in story order."""
+    names = frame[["model", "label"]].dropna().drop_duplicates("model")
+    colours = model_colours(names["model"])
+    rows = sorted(names.itertuples(index=False), key=lambda row: story_order(row.model))
+    return {row.label: colours[row.model] for row in rows}

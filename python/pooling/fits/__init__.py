@@ -1,0 +1,1 @@
+"""Fits as they are stored: draws, their summaries, and what makes them count as converged."""

@@ -1,0 +1,179 @@
+"""What makes a fit count as converged, and what to change if it does not.
+
+R-hat and effective sample sizes are those of Vehtari, Gelman, Simpson, Carpenter
+and Buerkner (2021), Bayesian Analysis 16(2); E-BFMI is that of Betancourt (2016),
+arXiv:1604.00695.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import arviz_stats
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from pooling.build.errors import DiagnosticsError
+from pooling.inputs.study import PRIOR_ADAPT_DELTA, study_file
+
+MIN_E_BFMI = 0.3
+MAX_R_HAT = 1.01
+MIN_ESS_PER_CHAIN = 100
+MAX_PARETO_K = 0.7  # above it importance sampling cannot be trusted
+GROUPS = {"posterior": "sample_stats", "prior": "sample_stats_prior"}
+STEPS = (0.95, 0.99, 0.999)  # adapt_delta to try, one after the other
+MAX_DIVERGENT_SHARE = 0.01  # of transitions; more are not cured by smaller steps
+MOST = 20  # times as many draws as now, at most
+DEEPEST, LONGEST = 20, 1_000_000  # what a study may ask for
+GEOMETRY = (
+    "no setting is likely to help; write the program in another geometry (centered, "
+    "non-centered, or with county effects integrated out) or give narrower priors"
+)
+
+
+def diagnose(summary: pd.DataFrame, stats: xr.Dataset, max_treedepth: int) -> dict:
+    """Numbers of the gate, the parameter that is worst in each, and named booleans.
+
+    Parameters
+    ----------
+    summary
+        As `summarize` returns it, with a `label` column.
+    stats
+        `diverging`, `tree_depth` and `energy`, each (chain, draw).
+    max_treedepth
+        Depth at which the sampler gives up.
+    """
+    chains = stats.sizes["chain"]
+    divergences = int(stats["diverging"].values.sum())
+    hits = int((stats["tree_depth"].values >= max_treedepth).sum())
+    e_bfmi = float(np.min(arviz_stats.bfmi(stats["energy"].transpose("chain", "draw").values)))
+    r_hat, ess_bulk, ess_tail = (
+        _worst(summary, "r_hat", max),
+        _worst(summary, "ess_bulk", min),
+        _worst(summary, "ess_tail", min),
+    )
+    enough = MIN_ESS_PER_CHAIN * chains
+    return {
+        "chains": chains,
+        "draws": stats.sizes["draw"],
+        "divergences": divergences,
+        "treedepth_hits": hits,
+        "e_bfmi": e_bfmi,
+        "r_hat": r_hat,
+        "ess_bulk": ess_bulk,
+        "ess_tail": ess_tail,
+        "checks": {
+            "divergences": divergences == 0,
+            "treedepth_hits": hits == 0,
+            "e_bfmi": e_bfmi >= MIN_E_BFMI,
+            "r_hat": r_hat["value"] <= MAX_R_HAT,
+            "ess_bulk": ess_bulk["value"] >= enough,
+            "ess_tail": ess_tail["value"] >= enough,
+        },
+    }
+
+
+def _worst(summary: pd.DataFrame, column: str, pick: type[max]) -> dict:
+    """Worst value of a column and its parameter; a NaN among moving parameters is the worst."""
+    known = summary[summary["sd"] != 0]
+    lost = known[known[column].isna()]
+    if len(lost):
+        return {"value": float("nan"), "parameter": lost["label"].iloc[0]}
+    row = known.loc[known[column].idxmax() if pick is max else known[column].idxmin()]
+    return {"value": float(row[column]), "parameter": row["label"]}
+
+
+def has_failed(found: dict) -> bool:
+    """Whether a fit failed its diagnostics and its study does not allow it to.
+
+    Parameters
+    ----------
+    found
+        Diagnostics of one model, as `pooling.checking.check` writes them.
+    """
+    return not found["passed"] and found["allowed_to_fail"] is None
+
+
+def failures(found: dict) -> Iterator[tuple[str, str]]:
+    """Group and name of each check that a fit failed."""
+    for group in GROUPS:
+        for check, passed in found[group]["checks"].items():
+            if not passed:
+                yield group, check
+
+
+def settings_to_try(found: dict) -> dict[str, float]:
+    """Settings of [sampler] that are likely to help a fit, with their values; none if none is."""
+    now, wanted = found["sampler"], {}
+    for group, check in failures(found):
+        at, draws = found[group], "prior_draws" if group == "prior" else "draws"
+        tries: dict[str, float] = {}
+        if check == "divergences":
+            used = max(now["adapt_delta"], PRIOR_ADAPT_DELTA if group == "prior" else 0)
+            few = at["divergences"] <= MAX_DIVERGENT_SHARE * at["chains"] * at["draws"]
+            tries = {"adapt_delta": next((step for step in STEPS if step > used and few), 0)}
+        elif check == "treedepth_hits":
+            tries = {"max_treedepth": min(now["max_treedepth"] + 2, DEEPEST)}
+        elif check == "r_hat":
+            tries = {name: min(2 * now[name], LONGEST) for name in ("warmup", draws)}
+        elif check in ("ess_bulk", "ess_tail"):
+            times = _times(at[check]["value"], found["limits"][check])
+            tries = {draws: min(times * now[draws], LONGEST)}
+        if not any(value > now[name] for name, value in tries.items()):
+            return {}
+        wanted |= {name: max(value, wanted.get(name, 0)) for name, value in tries.items()}
+    return wanted
+
+
+def _times(value: float, needed: float) -> int:
+    """How many times as many draws should have enough effective ones, and half of them to spare."""
+    # The worst value may be no number at all.
+    return int(min(MOST, max(2, -(-1.5 * needed // value)))) if value > 0 else 2
+
+
+def refuse_failed(all_found: Sequence[dict]) -> None:
+    """Refuse fits that failed and are not allowed to.
+
+    Parameters
+    ----------
+    all_found
+        Diagnostics of models of one study.
+
+    Raises
+    ------
+    DiagnosticsError
+        Says first what to change in the study, for each model, then what failed.
+    """
+    bad = [found for found in all_found if has_failed(found)]
+    if not bad:
+        return
+    study, names = bad[0]["study"], [found["model"] for found in bad]
+    which = names[0] if len(all_found) == 1 else f"{len(bad)} of {len(all_found)} models"
+    good = [found["model"] for found in all_found if not has_failed(found)]
+    rest = ", ".join(f'"{name}"' for name in good) or "the models that you want"
+    lines = [f"study {study}: {which} failed the diagnostics. In {study_file(study)}"]
+    lines += [f"  - for {found['model']}, {_advice(found)}" for found in bad]
+    lines += [
+        f"  - or leave out what failed: use = [{rest}] under [models]",
+        f'  - or show it all the same: {names[0]} = "why" under [models.allowed_to_fail]',
+        "What failed (all fits are kept):",
+    ]
+    lines += [f"  - {line}" for found in bad for line in _details(found)]
+    raise DiagnosticsError("\n".join(lines))
+
+
+def _advice(found: dict) -> str:
+    now, wanted = found["sampler"], settings_to_try(found)
+    if not wanted:
+        return GEOMETRY
+    settings = [f"{name} = {value} (now {now[name]})" for name, value in wanted.items()]
+    return f"set {', '.join(settings)} under [sampler]"
+
+
+def _details(found: dict) -> Iterator[str]:
+    for group, check in failures(found):
+        value, limit = found[group][check], found["limits"][check]
+        bound = "at least" if check in ("e_bfmi", "ess_bulk", "ess_tail") else "at most"
+        where = ""
+        if isinstance(value, dict):
+            value, where = value["value"], f" at {value['parameter']}"
+        yield f"{found['model']}, {group}: {check} = {value:.4g}{where} ({bound} {limit:g})"

@@ -1,0 +1,385 @@
+"""How a fit is stored, and the frames that tables and figures are made of.
+
+A fit is a folder with `fit.nc`, an ArviZ DataTree in netCDF, and, once it has
+been checked, `diagnostics.json`, and, once its surveys have been replicated,
+`replications.nc`, and, once its houses have been left out, `loo.csv` and
+`left_out.csv`, and, once it has been sampled under other priors,
+`other_priors.csv`. The groups are ArviZ's: `posterior`, `log_prior`,
+`sample_stats`, `prior`, `sample_stats_prior`, `observed_data`,
+`constant_data`, and of the replications `posterior_predictive` and
+`prior_predictive`; and `adaptation`, the step size and inverse metric that the
+chains ended with.
+Dimensions are `chain`, `draw`, `county` (FIPS code) and `house` (house id).
+"""
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from pooling.build.errors import DataError, NothingToShow, StudyError
+from pooling.fits.convergence import refuse_failed
+from pooling.fits.netcdf import Groups, write_netcdf
+
+BY_HOUSE = ("county", "floor_measure", "log_radon")  # Stan data with a number a house
+ACTION_LEVEL = 4.0  # pCi/L: at or above it the US EPA says to fix the home
+LEFT_OUT = {
+    "loo": "its house",
+    "loco": "its whole county",
+    "kfold_county": "a random tenth of the counties",
+    "kfold_house": "a random tenth of the houses",
+}
+REPLICATIONS = "replications.nc"
+FOLDS = 10  # random tenths
+ZERO = 0.1  # pCi/L that keep the logarithm of an activity of 0 finite
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a fit ended, for chains of the same program to start from.
+
+    Attributes
+    ----------
+    step_size
+        Of the leapfrog integrator.
+    inv_metric
+        Diagonal of the inverse metric, one number a parameter without constraints.
+    inits
+        Parameters of each chain by name, as they are in the program.
+    """
+
+    step_size: float
+    inv_metric: list[float]
+    inits: list[dict[str, float | list]]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One model's fit of one study.
+
+    Attributes
+    ----------
+    tree
+        The groups of the module's docstring: a DataTree, or a file's.
+    diagnostics
+        The gate's findings; empty if the fit has not been checked.
+    loo
+        A row a house in the order of `houses`, as `pooling.scoring.loo` writes it; empty
+        if no house has been left out.
+    left_out_together
+        The same for each scheme of `pooling.scoring.leave_out`, one below the other.
+    other_priors
+        As `pooling.checking.other_priors` writes it; empty if it has not been sampled so.
+    """
+
+    tree: xr.DataTree | Groups
+    diagnostics: dict
+    loo: pd.DataFrame = field(default_factory=pd.DataFrame)
+    left_out_together: pd.DataFrame = field(default_factory=pd.DataFrame)
+    other_priors: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    @property
+    def model(self) -> str:
+        """Stem of the Stan program."""
+        return self.tree.attrs["model"]
+
+    @property
+    def study(self) -> str:
+        """Stem of the study file."""
+        return self.tree.attrs["study"]
+
+    @property
+    def parameters(self) -> list[str]:
+        """Names that the program declares as parameters, in its order."""
+        return self.tree.attrs["parameters"].split()
+
+    @property
+    def converged(self) -> bool:
+        """Whether the fit passed the gate."""
+        return bool(self.diagnostics.get("passed", False))
+
+    @property
+    def label(self) -> str:
+        """Name for legends and tables; says so where the fit failed the gate."""
+        return self.model if self.converged else f"{self.model} (not converged)"
+
+    @cached_property
+    def left_out(self) -> dict[str, pd.DataFrame]:
+        """Scores of left-out houses by what was left out, in the order of `LEFT_OUT`.
+
+        Each has a row a house in the order of `houses` with at least house, elpd
+        (nats), mean, mcse (log pCi/L), pit, converged; what was not scored is missing.
+        """
+        tables = {"loo": self.loo} if len(self.loo) else {}
+        if len(self.left_out_together):
+            tables |= dict(iter(self.left_out_together.groupby("scheme")))
+        return {name: tables[name].reset_index(drop=True) for name in LEFT_OUT if name in tables}
+
+    def effects(self, group: str = "posterior") -> xr.Dataset:
+        """County intercepts and slopes: `alpha`, `beta` (sample, county), log pCi/L.
+
+        Samples are in order of chain, then draw.
+        """
+        # Read as stored: lazy values would be stacked by looking up each of them.
+        names = self.tree[group].to_dataset()[["alpha", "beta"]].compute()
+        return names.stack(sample=("chain", "draw"), create_index=False).transpose(
+            "sample", "county"
+        )
+
+    @cached_property
+    def counties(self) -> pd.DataFrame:
+        """One row a county, in FIPS order.
+
+        Columns: county_fips, county (name), state, houses, basement_houses,
+        first_floor_houses, slope_identified (houses on both floors).
+        """
+        data = self.tree["constant_data"].to_dataset()
+        houses, first = data["houses"].values, data["first_floor_houses"].values
+        return pd.DataFrame(
+            {
+                "county_fips": data["county"].values,
+                "county": data["county_name"].values.astype(str),
+                "state": data["state_name"].values.astype(str),
+                "houses": houses,
+                "basement_houses": houses - first,
+                "first_floor_houses": first,
+                "slope_identified": (first > 0) & (first < houses),
+            }
+        )
+
+    @cached_property
+    def county_labels(self) -> pd.Series:
+        """Visible names of counties, by FIPS code; see `label_counties`."""
+        return label_counties(self.counties).set_axis(self.counties["county_fips"])
+
+    @cached_property
+    def log_uranium(self) -> pd.Series:
+        """Soil uranium of each county, log ppm, by FIPS code; empty if the study uses none."""
+        data = self.tree["constant_data"].to_dataset()
+        if "log_uranium" not in data:
+            return pd.Series(dtype=float)
+        return pd.Series(data["log_uranium"].values, self.counties["county_fips"])
+
+    def population(self, group: str = "posterior") -> dict[str, np.ndarray]:
+        """Draws of every parameter that is one number, in the program's order, each (sample,).
+
+        Samples are in order of chain, then draw. What is no parameter of the model is left
+        out; see `of_the_model`.
+        """
+        return {
+            name: values.transpose("chain", "draw").values.ravel()
+            for name, values in self.tree[group].to_dataset().items()
+            if set(values.dims) == {"chain", "draw"} and of_the_model(name)
+        }
+
+    @cached_property
+    def houses(self) -> pd.DataFrame:
+        """One row a house: house, county_fips, county, floor (0, 1), log_radon (log pCi/L)."""
+        data = self.tree["constant_data"].to_dataset()
+        frame = pd.DataFrame(
+            {
+                "house": data["house"].values,
+                "county_fips": data["house_county"].values,
+                "floor": data["floor_measure"].values.astype(int),
+                "log_radon": self.tree["observed_data"]["log_radon"].values,
+            }
+        )
+        names = self.counties.set_index("county_fips")["county"]
+        frame.insert(2, "county", frame["county_fips"].map(names))
+        return frame
+
+    def start(self) -> Start:
+        """For chains that start where this fit ended: mean adaptation, last draw of each chain."""
+        adapted = self.tree["adaptation"].to_dataset()
+        last = self.tree["posterior"].to_dataset().isel(draw=-1).transpose("chain", ...)
+        values = {name: variable.values.tolist() for name, variable in last.items()}
+        return Start(
+            float(adapted["step_size"].mean()),
+            adapted["inv_metric"].transpose("chain", ...).values.mean(axis=0).tolist(),
+            [
+                {name: value[i] for name, value in values.items()}
+                for i in range(last.sizes["chain"])
+            ],
+        )
+
+    def expected(self) -> xr.DataArray:
+        """Draws of each house's mean, alpha + beta * floor: (sample, house), log pCi/L."""
+        effects = self.effects()
+        data = self.tree["constant_data"].to_dataset()
+        at = effects.sel(county=data["house_county"])
+        return (at["alpha"] + at["beta"] * data["floor_measure"]).drop_vars("county")
+
+    @cached_property
+    def expected_moments(self) -> pd.DataFrame:
+        """Moments over draws of each house's mean, as `expected` but of any number of houses.
+
+        Returns
+        -------
+        DataFrame
+            One row a house in the order of `houses`: mean (log pCi/L), variance.
+        """
+        houses = self.houses[["county_fips", "floor"]]
+        # All houses of a county on one floor have the same mean in every draw.
+        cells = houses.drop_duplicates(ignore_index=True)
+        at = self.effects().sel(county=cells["county_fips"].to_numpy())
+        draws = at["alpha"].values + at["beta"].values * cells["floor"].to_numpy(float)
+        moments = cells.assign(mean=draws.mean(axis=0), variance=draws.var(axis=0, ddof=1))
+        return houses.merge(moments, how="left", on=list(houses))[["mean", "variance"]]
+
+    def replications(self, group: str, count: int) -> np.ndarray:
+        """About `count` evenly spaced data sets of `y_rep`, at least so many if there are.
+
+        Returns
+        -------
+        ndarray
+            (replication, house), log pCi/L, of `posterior_predictive` or
+            `prior_predictive`; nothing else is read.
+
+        Raises
+        ------
+        NothingToShow
+            The study has `pointwise = false`, so none were made.
+        """
+        if group not in self.tree.children:
+            raise NothingToShow(
+                f"the fit of {self.model} to study {self.study} has no y_rep; "
+                "set scores.pointwise = true in the study to have them"
+            )
+        draws = self.tree[group].sizes
+        step = max(1, draws["chain"] * draws["draw"] // count)
+        values = self.tree[group]["y_rep"].isel(draw=slice(None, None, step))
+        return values.transpose("chain", "draw", "house").values.reshape(-1, values.sizes["house"])
+
+
+def of_the_model(name: str) -> bool:
+    """Whether a number of a program is a parameter of the model.
+
+    Not so what the sampler moves in its place, `_free`, and the log density of the priors.
+    """
+    return not (name.endswith("_free") or name.startswith("lprior"))
+
+
+def is_shared(values: np.ndarray) -> bool:
+    """Whether an effect (sample, county) is the same in all counties."""
+    return bool((values == values[:, :1]).all())
+
+
+def log_activity(activity: float, response: str) -> float:
+    """Response of a house with this activity (pCi/L) in a study with this `response`."""
+    return math.log(activity + ZERO if response == "log(x + 0.1)" else activity or ZERO)
+
+
+def in_interval(pit: np.ndarray, probability: float) -> np.ndarray:
+    """Whether the central interval of this probability holds a value, from its `pit`; (house,)."""
+    return np.abs(np.asarray(pit) - 0.5) <= probability / 2
+
+
+def activity(log_radon: np.ndarray, response: str) -> np.ndarray:
+    """Activity (pCi/L, from 0) of these responses; infinite above the largest float."""
+    with np.errstate(over="ignore"):
+        level = np.exp(np.asarray(log_radon, dtype=float))
+    return np.maximum(level - ZERO, 0.0) if response == "log(x + 0.1)" else level
+
+
+def label_counties(counties: pd.DataFrame) -> pd.Series:
+    """Names of counties; with the state if there are several, and the code where two share a name.
+
+    A county and a city of one name are two counties, BALTIMORE for one.
+    """
+    labels = counties["county"]
+    if counties["state"].nunique() > 1:
+        labels = labels + ", " + counties["state"]
+    shared = labels.duplicated(keep=False)
+    return labels.where(~shared, labels + " " + counties["county_fips"].astype(str))
+
+
+def chosen_counties(fit: Fit, fips: Sequence[int], count: int) -> pd.DataFrame:
+    """The counties that a figure singles out, as rows of `Fit.counties` with their `label`.
+
+    Parameters
+    ----------
+    fit
+        Any fit of the study.
+    fips
+        FIPS codes of the counties to show, in this order; if there are none,
+        counties from the fewest houses to the most, evenly spaced in rank.
+    count
+        How many to choose in that case; all of them where there are fewer.
+
+    Raises
+    ------
+    StudyError
+        A code is not one of the study's counties.
+    """
+    table = fit.counties.assign(label=fit.county_labels.to_numpy()).set_index("county_fips")
+    unknown = [code for code in fips if code not in table.index]
+    if unknown:
+        raise StudyError(
+            f"study {fit.study}: figures: county {unknown[0]} is not in the study; "
+            "correct its FIPS code in [figures] or remove it"
+        )
+    if not fips:
+        ranked = table[table["houses"] > 0].sort_values("houses", kind="stable").index
+        steps = np.linspace(0, len(ranked) - 1, min(count, len(ranked)))
+        fips = ranked[steps.round().astype(int)]
+    return table.loc[list(fips)].reset_index()
+
+
+def open_fit(folder: Path, *, even_failed: bool = False) -> Fit:
+    """Open a fit's folder; groups are read when they are first used.
+
+    Parameters
+    ----------
+    even_failed
+        Also a fit whose diagnostics failed although its study does not allow it to:
+        for what looks at the fit itself, and draws no conclusion from it.
+
+    Raises
+    ------
+    DataError
+        `fit.nc` is missing, damaged or not a fit.
+    DiagnosticsError
+        The fit failed its diagnostics; the message is the gate's.
+    """
+    path = Path(folder) / "fit.nc"
+    if not path.is_file():
+        raise DataError(f"{path}: no such fit; make it with `make {path.parent.name}`")
+    tree = Groups(path, path.with_name(REPLICATIONS))
+    checked = path.with_name("diagnostics.json")
+    found = json.loads(checked.read_text(encoding="utf-8")) if checked.is_file() else {}
+    if not even_failed:
+        refuse_failed([found] if found else [])
+    tables = [_read_scores(path.with_name(name), tree) for name in ("loo.csv", "left_out.csv")]
+    others = path.with_name("other_priors.csv")
+    tables.append(pd.read_csv(others) if others.is_file() else pd.DataFrame())
+    return Fit(tree, found, *tables)
+
+
+def _read_scores(path: Path, tree: Groups) -> pd.DataFrame:
+    """Scores of left-out houses; their ids as the fit has them, so that "007" stays text."""
+    if not path.is_file():
+        return pd.DataFrame()
+    ids = int if tree["constant_data"]["house"].dtype.kind == "i" else str
+    return pd.read_csv(path, dtype={"house": ids}, keep_default_na=False, na_values=[""])
+
+
+def write_fit(tree: xr.DataTree, path: Path) -> None:
+    """Store a fit; what is neither a parameter nor a number in single precision.
+
+    Predictions need the parameters' digits; of the rest seven are enough.
+    """
+    encoding = {}
+    for group in ("posterior", "prior"):
+        exact = tree.attrs["parameters"].split() if group == "posterior" else []
+        encoding[f"/{group}"] = {
+            name: {"dtype": "float32"}
+            for name, values in tree[group].data_vars.items()
+            if values.ndim > 2 and name not in exact
+        }
+    write_netcdf(tree, path, encoding)

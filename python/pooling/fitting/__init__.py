@@ -1,0 +1,1 @@
+"""From an executable and data to draws: posterior, prior, generated quantities, refits."""

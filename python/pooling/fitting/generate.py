@@ -1,0 +1,213 @@
+"""Predict houses from draws of a program's parameters: CmdStan's standalone generated quantities.
+
+A fit is sampled without a house to predict. Whatever a stage wants to know of houses, those of
+the survey, new ones or left-out ones, comes from here: the program's own generated quantities,
+run on kept draws. Parameters go through with all their digits. A program that draws county
+effects there draws them anew, so what is computed from a run uses the effects of that run.
+"""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import xarray as xr
+from cmdstanpy import write_stan_json
+from stanio import parse_header
+
+from pooling.build.errors import SamplingError
+from pooling.fits.store import BY_HOUSE, Fit
+
+SCORED = 4000  # draws, at least if there are, that scores are computed from
+REPLICATED = 1000  # draws that replicated surveys are made from
+DIGITS = 9  # significant digits of what CmdStan writes
+# CmdStan looks for parameters behind the columns of its sampler.
+SAMPLER = [
+    "lp__",
+    "accept_stat__",
+    "stepsize__",
+    "treedepth__",
+    "n_leapfrog__",
+    "divergent__",
+    "energy__",
+]
+
+
+def without_houses(data: Mapping) -> dict:
+    """Stan data without a house to fit: the posterior is then the prior."""
+    return {**data, "N": 0, **{name: [] for name in BY_HOUSE}}
+
+
+def to_predict(
+    county: Sequence[int], floor_measure: Sequence[float], log_radon: Sequence[float] | None = None
+) -> dict:
+    """Stan data of the houses to predict.
+
+    Parameters
+    ----------
+    county
+        1 to J.
+    floor_measure
+        0 basement, 1 first floor.
+    log_radon
+        Log pCi/L; where it is not known, `log_lik` means nothing.
+    """
+    known = np.zeros(len(county)) if log_radon is None else np.asarray(log_radon, float)
+    return {
+        "N_new": len(county),
+        "county_new": np.asarray(county, int).tolist(),
+        "floor_measure_new": np.asarray(floor_measure, float).tolist(),
+        "log_radon_new": known.tolist(),
+    }
+
+
+def fitted_houses(data: Mapping) -> dict:
+    """The houses that are fitted, as houses to predict."""
+    return to_predict(*(data[name] for name in BY_HOUSE))
+
+
+def evenly_spaced(draws: xr.Dataset, count: int) -> xr.Dataset:
+    """At least `count` draws of all chains together, evenly spaced, or all if they are fewer."""
+    length = draws.sizes["draw"]
+    wanted = min(length, -(-count // draws.sizes["chain"]))
+    return draws.isel(draw=np.linspace(0, length - 1, wanted).round().astype(int))
+
+
+def generate(
+    executable: Path, data: Mapping, parameters: Mapping[str, np.ndarray], seed: int
+) -> dict[str, np.ndarray]:
+    """Generated quantities of a program for given draws of its parameters.
+
+    Parameters
+    ----------
+    data
+        Stan data with the houses to predict.
+    parameters
+        Every parameter, in the program's order, (chain, draw, ...).
+    seed
+        Of the random numbers; chains have seeds of their own.
+
+    Returns
+    -------
+    dict
+        Each generated quantity that is not empty, (chain, draw, ...).
+
+    Raises
+    ------
+    SamplingError
+        CmdStan stopped; the message ends with its own words.
+    """
+    chains = len(next(iter(parameters.values())))
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(os.cpu_count()) as pool:
+        folder = Path(name)
+        write_stan_json(str(folder / "data.json"), dict(data))
+
+        def run(chain: int) -> dict[str, np.ndarray]:
+            fitted, output = folder / f"fitted_{chain}.csv", folder / f"output_{chain}.csv"
+            _write_draws({n: values[chain] for n, values in parameters.items()}, fitted)
+            command = [executable, "generate_quantities", f"fitted_params={fitted}"]
+            command += ["random", f"seed={(seed + chain) % 2**31}", "data"]
+            command += [f"file={folder / 'data.json'}", "output", f"file={output}"]
+            done = subprocess.run(
+                [*map(str, command), f"sig_figs={DIGITS}"], capture_output=True, text=True
+            )
+            if done.returncode:
+                said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-12:]
+                raise SamplingError(
+                    f"{executable.name}: its generated quantities failed\n" + "\n".join(said)
+                )
+            return _read_draws(output)
+
+        found = list(pool.map(run, range(chains)))
+    return {n: np.stack([values[n] for values in found]) for n in found[0]}
+
+
+def _write_draws(parameters: Mapping[str, np.ndarray], path: Path) -> None:
+    """Write draws of one chain, (draw, ...), as CmdStan writes those of its sampler."""
+    length = len(next(iter(parameters.values())))
+    columns = dict.fromkeys(SAMPLER, np.zeros(length))
+    for name, values in parameters.items():
+        # Stan counts from 1, the first index fastest.
+        for index in map(tuple, np.argwhere(np.ones(values.shape[:0:-1], bool))[:, ::-1]):
+            label = ".".join([name, *(str(i + 1) for i in index)])
+            columns[label] = values[(slice(None), *index)].astype(float)
+    with path.open("wb") as file:
+        file.write(b"# draws\n")
+        pl.DataFrame(columns).write_csv(file)
+
+
+def _read_draws(path: Path) -> dict[str, np.ndarray]:
+    with path.open("rb") as lines:
+        names = next(line for line in lines if not line.startswith(b"#")).decode().strip()
+    header = names.split(",")
+    table = pl.read_csv(path, comment_prefix="#", schema=dict.fromkeys(header, pl.Float64))
+    values = table.to_numpy()
+    return {
+        name: variable.extract_reshape(values) for name, variable in parse_header(names).items()
+    }
+
+
+def predict(
+    fit: Fit,
+    executable: Path,
+    data: Mapping,
+    houses: Mapping,
+    seed: int,
+    count: int = SCORED,
+    group: str = "posterior",
+) -> xr.Dataset:
+    """Draws of a fit with what its program says of the houses to predict.
+
+    Parameters
+    ----------
+    data
+        Stan data of the fit; `N_new` and the like are those of `houses`, and so is whatever
+        else it has.
+    count
+        How many draws, evenly spaced; all if there are fewer.
+    group
+        `posterior` or `prior`.
+
+    Returns
+    -------
+    Dataset
+        `log_lik` and `y_rep` (chain, draw, new); whatever else the program has, as in the
+        fit, those that it generates as it generated them in this run.
+    """
+    every = fit.tree[group].to_dataset()
+    if group == "posterior" and "log_prior" in fit.tree.children:
+        every = every.merge(fit.tree["log_prior"].to_dataset())
+    draws = evenly_spaced(every, count).compute().transpose("chain", "draw", ...)
+    parameters = {name: draws[name].values for name in fit.parameters}
+    given = {**data, **houses} if group == "posterior" else {**without_houses(data), **houses}
+    return with_generated(draws, generate(executable, given, parameters, seed))
+
+
+def with_generated(draws: xr.Dataset, generated: Mapping[str, np.ndarray]) -> xr.Dataset:
+    """Draws with generated quantities in the place of their own."""
+    values = {}
+    for name, drawn in generated.items():
+        if name in ("log_lik", "y_rep"):
+            values[name] = (("chain", "draw", "new"), drawn)
+        elif name in draws and draws[name].shape == drawn.shape:
+            values[name] = (draws[name].dims, drawn)
+        else:
+            extra = [f"{name}_{i}" for i in range(drawn.ndim - 2)]
+            values[name] = (("chain", "draw", *extra), drawn)
+    return draws.drop_vars([n for n in values if n in draws]).assign(values)
+
+
+def expected(draws: Mapping, houses: Mapping) -> np.ndarray:
+    """Draws of alpha + beta * floor of the houses to predict, (sample, new), log pCi/L."""
+    county = np.asarray(houses["county_new"], int) - 1
+    alpha, beta = (flat(np.asarray(draws[name]))[:, county] for name in ("alpha", "beta"))
+    return alpha + beta * np.asarray(houses["floor_measure_new"])
+
+
+def flat(values: np.ndarray) -> np.ndarray:
+    """(chain, draw, ...) as (sample, ...), chain after chain."""
+    return values.reshape(-1, *values.shape[2:])

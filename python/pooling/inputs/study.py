@@ -1,0 +1,410 @@
+"""A study: one TOML file that says which houses, which priors, which models.
+
+Scales are on the response's scale, log pCi/L. The sections are independent, so
+that an edit of one is seen only by the stages that read it.
+"""
+
+import json
+import math
+import re
+import tomllib
+from inspect import isclass
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from pooling.build.errors import StudyError
+
+
+class Section(BaseModel):
+    """Part of a study; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=True)
+
+
+def _fips(value: object) -> object:
+    return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
+def _code(value: object) -> object:
+    # Keys are text in TOML: 0 and 00 would be one code with two meanings.
+    if isinstance(value, str) and re.fullmatch(r"0|-?[1-9]\d{0,8}", value) is None:
+        raise ValueError("write the code as a whole number, like 0")
+    return value
+
+
+def _once(values: list) -> list:
+    twice = [value for place, value in enumerate(values) if value in values[:place]]
+    if twice:
+        raise ValueError(f"{twice[0]} is there twice; remove one")
+    return values
+
+
+def _line(text: str) -> str:
+    if not text.strip() or any(ord(letter) < 32 for letter in text):
+        raise ValueError("give one line of text")
+    return text
+
+
+# Strict: text, true and 1.0 are no whole numbers, text and true are no numbers.
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Flag = Annotated[bool, Strict()]
+Line = Annotated[str, AfterValidator(_line)]
+Fips = Annotated[Whole, BeforeValidator(_fips), Field(ge=1, lt=10**9)]
+# On the log scale e^1000000 and e^0.000001 are beyond any radon, and products stay finite.
+LARGEST, SMALLEST = 1e6, 1e-6
+Location = Annotated[Number, Field(ge=-LARGEST, le=LARGEST)]
+Positive = Annotated[Number, Field(ge=SMALLEST, le=LARGEST)]
+
+Counties = Annotated[list[Fips], AfterValidator(_once)]
+
+
+def _bounded(value: float) -> float:
+    if SMALLEST <= value <= LARGEST or value == math.inf:
+        return value
+    raise ValueError(f"give a number from {SMALLEST:g} to {LARGEST:g}, or leave it out")
+
+
+PositiveOrNone = Annotated[Number, AfterValidator(_bounded)]
+
+
+S = TypeVar("S", bound=Section)
+
+
+class Data(Section):
+    """Which tables, which houses of them, and what is done to them.
+
+    Tables are found relative to the study file. `columns` maps our column names
+    to the table's own. `floors` says what each floor code means; houses with a
+    code in `drop_floors` are dropped and counted, any other code is an error.
+    Houses in `drop_counties` are dropped and counted too: the default is the
+    codes that the survey uses on tribal land where it does not know the county.
+    """
+
+    houses: Path = Path("../households.csv")
+    counties: Path = Path("../counties.csv")
+    columns: dict[Literal["house_id", "state", "county_fips", "floor", "activity"], str] = {}
+    county_columns: dict[
+        Literal["county_fips", "state", "county", "lon", "lat", "uranium"], str
+    ] = {}
+    states: Annotated[list[Line], AfterValidator(_once)] = Field(
+        default=[], description="none: every state of the table"
+    )
+    response: Literal["log(x + 0.1)", "log(x), 0 as 0.1"] = "log(x + 0.1)"
+    floors: dict[Annotated[int, BeforeValidator(_code)], Literal["basement", "first floor"]] = {
+        0: "basement",
+        1: "first floor",
+    }
+    drop_floors: list[Whole] = []
+    drop_counties: list[Whole] = [26999, 27189, 27999, 55999]
+    unmeasured_counties: Flag = False
+    uranium: Flag = Field(default=False, description="use the counties' uranium; all must have it")
+
+    @property
+    def several_states(self) -> bool:
+        """Whether states are a level that programs may use; a study of one state has none."""
+        return len(self.states) != 1
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> "Data":
+        both = sorted(set(self.floors) & set(self.drop_floors))
+        if both:
+            raise ValueError(f"floor {both[0]} is both in floors and in drop_floors")
+        return self
+
+
+class LocationScale(Section):
+    """Normal prior of a coefficient or a population mean."""
+
+    loc: Location = 0.0
+    scale: Positive
+
+
+class Spread(Section):
+    """Half-normal prior of a standard deviation up to `upper`; uniform where `upper` is alone."""
+
+    scale: PositiveOrNone = math.inf
+    upper: PositiveOrNone = math.inf
+
+    @model_validator(mode="after")
+    def _proper(self) -> "Spread":
+        if math.isinf(self.scale) and math.isinf(self.upper):
+            raise ValueError("needs a scale, an upper bound or both")
+        return self
+
+
+class Lkj(Section):
+    """LKJ prior of a correlation; shape 1 is uniform, more draws it to 0."""
+
+    shape: Positive
+
+
+class Gamma(Section):
+    """Gamma prior, of mean shape / rate."""
+
+    shape: Positive
+    rate: Positive
+
+
+class Priors(Section):
+    """Priors by parameter; programs with a parameter that has none do not apply to the study.
+
+    `gamma_alpha`, `gamma_beta` are the effects of log uranium on intercepts and
+    slopes, `delta_alpha` that of a county's share of first-floor houses on
+    intercepts, `sigma_alpha_state` and `sigma_beta_state` the spreads between states
+    of their mean intercepts and slopes, `rho` the correlation of intercepts and
+    slopes, `nu` the degrees of freedom of Student-t errors.
+    """
+
+    alpha: LocationScale | None = None
+    beta: LocationScale | None = None
+    mu_alpha: LocationScale | None = None
+    mu_beta: LocationScale | None = None
+    gamma_alpha: LocationScale | None = None
+    gamma_beta: LocationScale | None = None
+    delta_alpha: LocationScale | None = None
+    sigma: Spread | None = None
+    sigma_alpha: Spread | None = None
+    sigma_beta: Spread | None = None
+    sigma_alpha_state: Spread | None = None
+    sigma_beta_state: Spread | None = None
+    rho: Lkj | None = None
+    nu: Gamma | None = None
+
+    def scales(self) -> dict[str, float]:
+        """The numbers under the names that programs read: `prior_<parameter>_<part>`."""
+        return {
+            f"prior_{parameter}_{part}": value
+            for parameter, prior in self
+            if prior is not None
+            for part, value in prior
+        }
+
+    def beyond(self, others: "Priors") -> list[str]:
+        """Parameters that have a prior here and none in `others`."""
+        return [name for name, prior in self if prior and not getattr(others, name)]
+
+    def replaced_by(self, others: "Priors") -> "Priors":
+        """These priors, with those of `others` in place of the ones that it has."""
+        return self.model_copy(update={name: prior for name, prior in others if prior is not None})
+
+
+OWN_PRIORS = "study"  # what tables call the study's own priors
+
+
+class OtherPriors(Section):
+    """Sets of priors that are compared with the study's own, each complete, by name."""
+
+    sets: dict[str, Priors] = {}
+
+
+# Scales near 0 are rare in a prior, and larger steps diverge there in one run of twenty.
+PRIOR_ADAPT_DELTA = 0.99
+
+
+class Sampler(Section):
+    """Settings of CmdStan's NUTS.
+
+    The prior has a number of draws of its own, and steps that are at least as small as
+    `PRIOR_ADAPT_DELTA` makes them.
+    """
+
+    seed: Annotated[Whole, Field(ge=0, lt=2**31)]
+    chains: Annotated[Whole, Field(ge=2, le=100)] = 4
+    warmup: Annotated[Whole, Field(ge=100, le=1_000_000)] = 1000
+    draws: Annotated[Whole, Field(ge=100, le=1_000_000)] = 1000
+    prior_draws: Annotated[Whole, Field(ge=100, le=1_000_000)] = 1000
+    adapt_delta: Annotated[Number, Field(gt=0, lt=1)] = 0.99
+    max_treedepth: Annotated[Whole, Field(ge=1, le=20)] = 10
+
+    def refits(self) -> tuple["Sampler", "Sampler", "Sampler"]:
+        """Settings of a refit that predicts a few houses: a short run, a long and a careful one.
+
+        The first two are for chains that start where the fit to all houses ended.
+        """
+        warmup = min(self.warmup, 100)
+        short = {"warmup": warmup, "draws": min(self.draws, 500)}
+        long = {"warmup": warmup, "draws": min(self.draws, 2000)}
+        careful = {"draws": min(self.draws, 1000), "adapt_delta": 0.99}
+        return (
+            self.model_copy(update=short),
+            self.model_copy(update=long),
+            self.model_copy(update=careful),
+        )
+
+
+class Scores(Section):
+    """What is left out to score the models: each house, each county, tenths of either."""
+
+    pointwise: Flag = Field(default=True, description="false: no scores and checks by house")
+    leave_out: Annotated[
+        list[Literal["loo", "loco", "kfold_county", "kfold_house"]], AfterValidator(_once)
+    ] = ["loo", "loco"]
+
+
+class Models(Section):
+    """Which programs, and which of them are kept as bad examples, with the reason.
+
+    By default every program that applies to the study, but not the centered one of two that
+    differ in their geometry alone: it runs where `also` or `allowed_to_fail` names it.
+    """
+
+    use: Annotated[list[str], AfterValidator(_once)] = Field(
+        default=[], description="none: every program that applies"
+    )
+    also: Annotated[list[str], AfterValidator(_once)] = Field(
+        default=[], description="beside those of `use`, such as centered programs"
+    )
+    allowed_to_fail: dict[str, str] = {}
+
+
+class Figures(Section):
+    """Counties that figures single out, by FIPS code."""
+
+    lines: Counties = Field(default=[], description="counties of county-lines")
+    panels: Counties = Field(default=[], description="counties of county-panels")
+    funnel: Fips | None = Field(default=None, description="county of funnel")
+
+
+class Study(Section):
+    """A whole study file."""
+
+    title: Line
+    description: str = ""
+    data: Data = Data()
+    priors: Priors
+    other_priors: dict[str, Priors] = Field(
+        default={}, description="sets to compare with; what one leaves out is as in priors"
+    )
+    calibration: Priors = Field(
+        default=Priors(), description="priors of calibration; what it leaves out is as in priors"
+    )
+    sampler: Sampler
+    scores: Scores = Scores()
+    models: Models = Models()
+    figures: Figures = Figures()
+
+    @field_validator("other_priors")
+    @classmethod
+    def _comparable(cls, sets: dict[str, Priors], given: ValidationInfo) -> dict[str, Priors]:
+        if OWN_PRIORS in sets:
+            raise ValueError(f"a set cannot be called {OWN_PRIORS}, as tables call [priors]")
+        for name, others in sets.items():
+            for new in others.beyond(given.data.get("priors", Priors())):
+                raise ValueError(
+                    f"{name}.{new} has no prior in [priors] to be compared with; "
+                    "add one there or remove this one"
+                )
+        return sets
+
+    @field_validator("calibration")
+    @classmethod
+    def _of_the_study(cls, calibration: Priors, given: ValidationInfo) -> Priors:
+        for new in calibration.beyond(given.data.get("priors", Priors())):
+            raise ValueError(
+                f"{new} has no prior in [priors] to be replaced; add one there or remove this one"
+            )
+        return calibration
+
+    def all_other_priors(self) -> OtherPriors:
+        """The other priors, completed by the study's own."""
+        others = self.other_priors.items()
+        return OtherPriors(sets={name: self.priors.replaced_by(some) for name, some in others})
+
+    def calibration_priors(self) -> Priors:
+        """The priors that programs are calibrated under, completed by the study's own."""
+        return self.priors.replaced_by(self.calibration)
+
+    def with_seed(self, seed: int | str) -> "Study":
+        """The same study with another seed.
+
+        Raises
+        ------
+        StudyError
+            It is no seed.
+        """
+        try:
+            sampler = Sampler.model_validate(self.sampler.model_dump() | {"seed": int(seed)})
+        except (ValueError, ValidationError):
+            raise StudyError(f"SEED={seed}: give a whole number from 0 to 2147483647") from None
+        return self.model_copy(update={"sampler": sampler})
+
+
+def study_file(name: str) -> Path:
+    """The file of a study, seen from the top folder, where make runs."""
+    return Path("data/studies") / f"{name}.toml"
+
+
+def read_study(path: Path) -> Study:
+    """Read and validate a study file.
+
+    Raises
+    ------
+    StudyError
+        The file is missing, is not TOML, or has an unknown key or a bad value.
+    """
+    path, text = Path(path), ""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        table = tomllib.loads(text)
+    except FileNotFoundError:
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.toml"))) or "none"
+        raise StudyError(f"{path}: no such study; there are: {known}") from None
+    except RecursionError:
+        raise StudyError(f"{path}: not TOML: brackets are nested too deeply") from None
+    except ValueError as error:  # Not TOML, not UTF-8, or a number of thousands of digits.
+        raise StudyError(f"{path}: not TOML: {error}{_without_quotes(text, error)}") from None
+    return _validated(Study, table, path)
+
+
+def read_section(kind: type[S], path: Path) -> S:
+    """Read one section of a study that `plan` has written as JSON."""
+    return _validated(kind, json.loads(Path(path).read_text(encoding="utf-8")), path)
+
+
+def _validated(kind: type[S], table: dict, path: Path) -> S:
+    try:
+        return kind.model_validate(table)
+    except ValidationError as error:
+        errors = error.errors()
+        # A name that is misspelt is missing, too, under its right name.
+        first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
+        setting = ".".join(map(str, first["loc"])) or "study"
+        message = first["msg"]
+        if first["type"] == "extra_forbidden":
+            names = ", ".join(_section_at(kind, first["loc"][:-1]).model_fields)
+            message = f"unknown setting; remove it or correct its name; there are: {names}"
+        elif first["type"] == "missing":
+            message = "setting is missing; add it"
+        raise StudyError(f"{path}: {setting}: {message}") from None
+
+
+def _section_at(kind: type[Section], place: tuple[int | str, ...]) -> type[Section]:
+    """The section in which a setting stands, by the names on the way to it."""
+    for name in place:
+        # A section, or an optional one; names of sets of priors are the user's own.
+        if field := kind.model_fields.get(str(name)):
+            inner = [field.annotation, *get_args(field.annotation)]
+            kind = next(one for one in inner if isclass(one) and issubclass(one, Section))
+    return kind
+
+
+def _without_quotes(text: str, error: Exception) -> str:
+    """A hint, if TOML cannot be read because a text has no quotes."""
+    place = re.search(r"Invalid value \(at line (\d+), column (\d+)\)", str(error))
+    if place and text.splitlines()[int(place[1]) - 1][int(place[2]) - 1 :][:1].isalpha():
+        return '; text needs quotes, as in title = "Radon in Iowa"'
+    return ""

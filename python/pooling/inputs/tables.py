@@ -1,0 +1,409 @@
+"""Read and check tables: the two of a study, shipped or the user's own, and houses to predict.
+
+What is wrong is said in one error that names file, line, column and value. The
+checks run on whole columns; the line is looked up only after one has failed.
+"""
+
+import csv
+import re
+import warnings
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from pandera.errors import SchemaError
+from pandera.pandas import Check, Column, DataFrameSchema
+
+from pooling.build.errors import DataError
+
+HIGHEST_ACTIVITY = 100_000.0  # pCi/L; the highest ever measured in a house is near 3,500
+
+LOWEST_ACTIVITY = 1e-6  # pCi/L; less than this, but not 0, is a slip and no measurement
+LONGEST_NAME = 100  # characters
+
+# What no name needs and XML or a terminal cannot show; a line end would break a name in two.
+UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+
+WHOLE = Check(
+    lambda x: (x == x.round()) & (x.abs() < 1e9), error="is not a whole number; correct it"
+)
+ONCE = Check(lambda x: ~x.duplicated(), error="is there twice; remove or renumber one of the rows")
+CODE = Check(
+    lambda x: x >= 1,
+    error="is not a county code; give a whole number from 1, such as the FIPS code",
+)
+NAME = [
+    Check(
+        lambda x: ~x.isin([name for name in x.unique() if UNPRINTABLE.search(str(name))]),
+        error="has a line end or another control character; remove it",
+    ),
+    Check(
+        lambda x: ~x.isin([name for name in x.unique() if len(str(name)) > LONGEST_NAME]),
+        error=f"is longer than {LONGEST_NAME} characters; shorten it",
+    ),
+]
+
+ACTIVITY = [
+    Check(lambda x: x >= 0, error="is negative; correct it or remove the house"),
+    Check(
+        lambda x: x <= HIGHEST_ACTIVITY,
+        error=f"is above {HIGHEST_ACTIVITY:,.0f} pCi/L; correct it (the unit is pCi/L)",
+    ),
+    Check(
+        lambda x: (x == 0) | (x >= LOWEST_ACTIVITY),
+        error=f"is below {LOWEST_ACTIVITY:g} pCi/L, but not 0; correct it",
+    ),
+]
+
+HOUSES = DataFrameSchema(
+    {
+        "house_id": Column(None, [*NAME, ONCE]),
+        "state": Column(None, NAME),
+        "county_fips": Column(float, [WHOLE, CODE]),
+        "floor": Column(float, WHOLE),
+        "activity": Column(float, ACTIVITY),
+    }
+)
+
+COUNTIES = DataFrameSchema(
+    {
+        "county_fips": Column(float, [WHOLE, CODE, ONCE]),
+        "state": Column(None, NAME),
+        "county": Column(None, NAME),
+        "lon": Column(
+            float,
+            Check.in_range(-180, 180, error="is no longitude; give degrees, east positive"),
+            nullable=True,
+        ),
+        "lat": Column(
+            float,
+            Check.in_range(-90, 90, error="is no latitude; give degrees, north positive"),
+            nullable=True,
+        ),
+        "uranium": Column(
+            float,
+            [
+                Check(
+                    lambda x: x > 0,
+                    error="is not above 0 ppm; leave it blank where it was not measured",
+                ),
+                Check.in_range(1e-6, 1e6, error="is no share in ppm; correct it or leave it blank"),
+            ],
+            nullable=True,
+        ),
+    }
+)
+
+# As somebody has it who was not told of our codes.
+HOUSES_TO_PREDICT = DataFrameSchema(
+    {
+        "county": Column(None, NAME),
+        "floor": Column(None, NAME),
+        "activity": Column(float, ACTIVITY, nullable=True),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Table:
+    """A checked table that knows where its rows came from.
+
+    Attributes
+    ----------
+    path
+        The CSV file; None for a frame of a notebook.
+    columns
+        Our column names, each with the name that the file has for it.
+    rows
+        Our columns in our order; the index counts the file's rows from 0.
+    """
+
+    path: Path | None
+    columns: Mapping[str, str]
+    rows: pd.DataFrame
+
+    def error(self, column: str, row: int, problem: str) -> DataError:
+        """The error that a row's value in one of our columns has a `problem`."""
+        value = self.rows.at[row, column]
+        if pd.isna(value):
+            shown = "value"
+        elif isinstance(value, float):
+            shown = f"{value:.15g}"
+        else:
+            shown = repr(value) if isinstance(value, str) else str(value)
+        place = f"{self.path}: line {line_number(self.path, row)}" if self.path else f"row {row}"
+        return DataError(f"{place}: column {self.columns[column]}: {shown} {problem}")
+
+
+def read_houses(path: Path, columns: Mapping[str, str] | None = None) -> Table:
+    """Read the table of houses.
+
+    Parameters
+    ----------
+    path
+        CSV file, UTF-8, with a header.
+    columns
+        The file's names of our columns, where they differ: the study's `data.columns`.
+
+    Returns
+    -------
+    Table
+        house_id (integer or text, unique), state (text), county_fips, floor
+        (integers), activity (pCi/L, from 0).
+
+    Raises
+    ------
+    DataError
+        The first thing found to be wrong, with file, line, column and remedy.
+    """
+    return _read(Path(path), HOUSES, columns or {}, "data.columns")[0]
+
+
+def read_counties(path: Path, columns: Mapping[str, str] | None = None) -> Table:
+    """Read the table of counties; as `read_houses`, with the study's `data.county_columns`.
+
+    Returns
+    -------
+    Table
+        county_fips (integer, unique), state, county (text), lon, lat (degrees),
+        uranium (ppm); the last three are NaN where unknown, and need not be there.
+    """
+    return _read(Path(path), COUNTIES, columns or {}, "data.county_columns")[0]
+
+
+def read_houses_to_predict(source: Path | str | pd.DataFrame) -> tuple[Table, pd.DataFrame]:
+    """Read a table of houses to predict.
+
+    Parameters
+    ----------
+    source
+        CSV file as for `read_houses`, with our names of columns, or a frame.
+
+    Returns
+    -------
+    Table
+        county, floor (text, or whole numbers if all are), activity (pCi/L, from 0;
+        NaN where it is blank; the column need not be there).
+    DataFrame
+        The other columns, as they are in a frame, as text from a file.
+
+    Raises
+    ------
+    DataError
+        The first thing found to be wrong, with line, or row of the frame from 0, and column.
+    """
+    if not isinstance(source, pd.DataFrame):
+        return _read(Path(source), HOUSES_TO_PREDICT, {}, None)
+    frame = source.reset_index(drop=True)
+    columns = {name: name for name in HOUSES_TO_PREDICT.columns}
+    for name, column in HOUSES_TO_PREDICT.columns.items():
+        count = list(frame.columns).count(name)
+        if count > 1 or (count == 0 and not column.nullable):
+            raise DataError(f"the frame of houses has {count} columns {name}; it needs one")
+    if frame.empty:
+        raise DataError("the frame of houses has no rows")
+    rows = frame.reindex(columns=list(columns))
+    text = _text_columns(HOUSES_TO_PREDICT)
+    as_text = rows[text].astype(object).map(lambda value: value if pd.isna(value) else str(value))
+    table = _checked(Table(None, columns, rows.assign(**as_text)), HOUSES_TO_PREDICT)
+    return table, frame.drop(columns=list(columns), errors="ignore")
+
+
+def line_number(path: Path, row: int) -> int:
+    """Line of the file, from 1, on which its `row`, from 0 below the header, begins."""
+    for number, (line, _) in enumerate(_records(path), start=-1):
+        if number == row:
+            return line
+    raise IndexError(row)
+
+
+def _read(
+    path: Path, schema: DataFrameSchema, given: Mapping[str, str], setting: str | None
+) -> tuple[Table, pd.DataFrame]:
+    """The checked table, and the file's other columns.
+
+    Parameters
+    ----------
+    setting
+        Of the study, that says which column is which; None where there is none. Then
+        the other columns are for people, and read as text.
+    """
+    columns = {name: given.get(name, name) for name in schema.columns}
+    try:
+        header = _header(path, setting)
+        _refuse_nul(path)
+        blank = {
+            name
+            for name, column in schema.columns.items()
+            if column.nullable and name not in given and name not in header
+        }
+        _require(path, header, {k: v for k, v in columns.items() if k not in blank}, setting)
+        text = [columns[name] for name in _text_columns(schema)]
+        raw = _parse(path, header, dict.fromkeys(text, str) if setting else str)
+    except UnicodeDecodeError:
+        raise _not_utf8(path) from None
+    if raw.empty:
+        raise DataError(f"{path}: the table has a header and no rows; add rows to it")
+    rows = {ours: np.nan if ours in blank else raw[columns[ours]] for ours in columns}
+    table = Table(path, columns, pd.DataFrame(rows, index=raw.index))
+    return _checked(table, schema), raw.loc[:, ~raw.columns.isin(list(columns.values()))]
+
+
+def _text_columns(schema: DataFrameSchema) -> list[str]:
+    return [name for name, column in schema.columns.items() if column.dtype is None]
+
+
+def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield each record that is not blank, the header first, with the line it begins on."""
+    last = deque([""], maxlen=1)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader((last.append(line) or line for line in file), skipinitialspace=True)
+        begins = 1
+        try:
+            for record in reader:
+                # As pandas has it: two quotes alone are a field, and so is a vertical tab.
+                if len(record) > 1 or last[0].strip(" \t\r\n"):
+                    yield begins, record
+                begins = reader.line_num + 1
+        except csv.Error:
+            raise DataError(
+                f"{path}: line {begins}: a quote opens here and is not closed; close or remove it"
+            ) from None
+
+
+def _header(path: Path, setting: str | None) -> list[str]:
+    try:
+        _, header = next(_records(path))
+    except FileNotFoundError:
+        remedy = "data.houses or data.counties of the study" if setting else "its path"
+        raise DataError(f"{path}: no such table; correct {remedy}") from None
+    except IsADirectoryError:
+        raise DataError(f"{path}: is a folder; name the table in it") from None
+    except StopIteration:
+        raise DataError(f"{path}: the file is empty; it needs a header and rows") from None
+    return [name.strip() for name in header]
+
+
+def _refuse_nul(path: Path) -> None:
+    # The readers disagree on what a NUL ends. UTF-16 is full of them.
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            if b"\0" in line:
+                raise DataError(f"{path}: line {number}: a NUL byte; save the table as UTF-8 CSV")
+
+
+def _require(
+    path: Path, header: list[str], columns: Mapping[str, str], setting: str | None
+) -> None:
+    if len(header) == 1 and (mark := re.search(r"[;\t|]", header[0])):
+        raise DataError(
+            f"{path}: line 1: columns are separated by {mark[0]!r}; save the table with commas "
+            "between columns, and points in decimal numbers"
+        )
+    for ours, theirs in columns.items():
+        if header.count(theirs) == 1:
+            continue
+        count = "no column" if theirs not in header else "more than one column"
+        remedy = f"call the one that holds {ours} {ours}, and no other"
+        if setting:
+            remedy = f'set {setting}.{ours} = "..." in the study to the one that holds {ours}'
+        raise DataError(
+            f"{path}: line 1: {count} {theirs}; the columns are {', '.join(header)}; {remedy}"
+        )
+
+
+def _parse(path: Path, header: list[str], types: dict[str, type] | type) -> pd.DataFrame:
+    """Read the file; a row with too many or too few fields is an error.
+
+    The reader fills short rows up, so a row can be short only if the last
+    column has a gap.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            raw = pd.read_csv(
+                path,
+                encoding="utf-8-sig",
+                compression=None,
+                index_col=False,
+                skipinitialspace=True,
+                keep_default_na=False,
+                na_values=[""],
+                dtype=types,
+                low_memory=False,
+            )
+    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
+        _refuse_ragged(path)
+        raise DataError(f"{path}: not a CSV table: {error}") from None
+    raw.columns = pd.Index(header)
+    if raw.iloc[:, -1].isna().any():
+        _refuse_ragged(path)
+    return raw
+
+
+def _refuse_ragged(path: Path) -> None:
+    records = _records(path)
+    _, header = next(records)
+    for line, record in records:
+        if len(record) != len(header):
+            raise DataError(
+                f"{path}: line {line}: {len(record)} fields where the header has {len(header)}; "
+                "give every column a field, and quote a field that holds a comma"
+            )
+
+
+def _not_utf8(path: Path) -> DataError:
+    content = path.read_bytes()
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        return DataError(
+            f"{path}: line {line}: byte {content[error.start]:#04x} is not UTF-8; "
+            "save the table as UTF-8 CSV"
+        )
+    raise AssertionError("decoded as UTF-8 after all")
+
+
+def _checked(table: Table, schema: DataFrameSchema) -> Table:
+    rows = table.rows.copy(deep=False)
+    text = _text_columns(schema)
+    for name in text:
+        rows[name] = _names(rows[name])
+    numbers = [name for name in schema.columns if name not in text]
+    for name in numbers:
+        rows[name] = _numbers(table, name)
+    found = Table(table.path, table.columns, rows)
+    try:
+        schema.validate(rows)
+    except SchemaError as error:
+        row = int(error.failure_cases["index"].iloc[0])
+        problem = getattr(error.check, "error", None) or "is missing; fill it in or remove the row"
+        raise found.error(error.schema.name, row, problem) from None
+    whole = [name for name in ("county_fips", "floor") if name in numbers]
+    return Table(table.path, table.columns, rows.astype(dict.fromkeys(whole, "int64")))
+
+
+def _names(column: pd.Series) -> pd.Series:
+    """Text without blanks at its ends; whole numbers if every one is written as such."""
+    column = column.str.strip().replace("", np.nan)
+    try:
+        numbers = column.astype("int64")
+    except (ValueError, OverflowError):
+        return column
+    # 007 and 7 are two houses, and so are 1 and 1.0.
+    return numbers if (numbers.astype(str) == column).all() else column
+
+
+def _numbers(table: Table, name: str) -> pd.Series:
+    column = table.rows[name]
+    if pd.api.types.is_bool_dtype(column):
+        column = column.astype(str)
+    numbers = pd.to_numeric(column, errors="coerce").astype(float)
+    text = numbers.isna() & column.notna()
+    if text.any():
+        raise table.error(name, int(text.idxmax()), "is not a number; correct it")
+    return numbers

@@ -1,0 +1,1 @@
+"""Stan programs as text, their contract, and their executables."""

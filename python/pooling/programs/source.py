@@ -1,0 +1,106 @@
+"""A Stan program as text: its includes, its meaning without comments, the data it declares."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pooling.build.errors import ProgramError
+
+LEXEME = re.compile(
+    r"""(?P<comment>//[^\n]*|/\*.*?\*/)
+      | (?P<string>"[^"\n]*")
+      | (?P<include>\#include\s+(?:"(?P<quoted>[^"\n]*)"|<(?P<angled>[^>\n]*)>|(?P<bare>\S+)))
+      | (?P<remark>\#[^\n]*)
+      | (?P<space>\s+)
+      | (?P<other>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+BRACKETS = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|<[^<>]*>")
+
+
+def essence(path: Path, include_folder: Path) -> str:
+    """Text of a program with its includes in place, comments dropped and white space folded.
+
+    Two programs with the same essence are the same program. What stanc takes for
+    a comment is one: CmdStan 2.27 has those that start with `#` as well.
+
+    Raises
+    ------
+    ProgramError
+        The program or an included file is missing, is not UTF-8, includes itself
+        or something outside the folder.
+    """
+    folded = []
+    for lexeme in _lexemes(Path(path), Path(include_folder), ()):
+        if lexeme != " " or folded[-1:] != [" "]:
+            folded.append(lexeme)
+    return "".join(folded).strip()
+
+
+def _lexemes(path: Path, include_folder: Path, above: tuple[Path, ...]) -> Iterator[str]:
+    for match in LEXEME.finditer(_text(path, include_folder, above)):
+        if match["include"]:
+            name = match["quoted"] or match["angled"] or match["bare"] or ""
+            yield " "
+            yield from _lexemes(include_folder / name, include_folder, (*above, path))
+            yield " "
+        elif match["comment"] or match["remark"] or match["space"]:
+            yield " "
+        else:
+            yield match[0]
+
+
+def _text(path: Path, include_folder: Path, above: tuple[Path, ...]) -> str:
+    """Text of a file; `above` are the files by way of which it is included."""
+    wanted = f", which {above[-1]} includes" if above else ""
+    if path in above:
+        raise ProgramError(f"{path}: includes itself by way of {above[-1]}")
+    if above:
+        _refuse_outside(path, include_folder, above[-1])
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ProgramError(f"{path}: no such file{wanted}") from None
+    except UnicodeDecodeError as error:
+        raise ProgramError(
+            f"{path}{wanted}: byte {error.object[error.start]:#04x} is not UTF-8; "
+            "save the program as UTF-8"
+        ) from None
+    if text.startswith("\ufeff"):
+        raise ProgramError(
+            f"{path}{wanted}: starts with a byte order mark, which stanc does not read; "
+            "save it without"
+        )
+    return text
+
+
+def _refuse_outside(path: Path, include_folder: Path, by: Path) -> None:
+    # A link may lead outside as well as dots do.
+    try:
+        inside = path.resolve().is_relative_to(include_folder.resolve())
+    except (OSError, RuntimeError, ValueError):
+        inside = False
+    if not inside:
+        raise ProgramError(
+            f"{by}: includes {path}, which is not in {include_folder}; copy what it needs there"
+        )
+
+
+def declared(essence_text: str, block: str = "data") -> list[str]:
+    """Names that a block of a program declares, in its order: `data`, `parameters`, ...
+
+    Of `generated quantities` those before its first loop or inner block; assignments count.
+    """
+    found = re.search(rf"(?<!\w)(?<!transformed ){block} ?\{{(.*?)\}}", essence_text, re.DOTALL)
+    if found is None:
+        return []
+    text, brackets = found[1], 1
+    while brackets:
+        text, brackets = BRACKETS.subn(" ", text)
+    # What is left is `type name` or `type name, name`.
+    return [
+        words[-1]
+        for statement in text.split(";")
+        for words in map(str.split, statement.partition("=")[0].split(","))
+        if words
+    ]

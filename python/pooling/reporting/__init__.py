@@ -1,0 +1,1 @@
+"""From fits, scores and figures to the study's tables, predictions and report."""

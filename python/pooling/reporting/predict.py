@@ -1,0 +1,418 @@
+r"""Predict the radon of houses that somebody has a table of, from a fit.
+
+    python -m pooling.reporting.predict stan FITS DATA.json SECTION.json SAMPLER.json MODELS.json \
+        --houses HOUSES.csv [--model M] --tables TABLES -o PREDICTIONS.csv
+
+The table has the columns `county` and `floor`, perhaps `activity` (pCi/L), where a house was
+measured, and any others, which go through as they are. A house in a county that was not
+measured gets what the program says of it: its predictors' and the population's answer. A house
+in a county that is not in the study gets the answer of a county without houses whose predictors
+are the means over the study's counties; where the study has several states, of such a county
+in each state, all states alike.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from cmdstanpy import disable_logging
+from scipy.special import logsumexp
+
+from pooling.build import cli
+from pooling.build.errors import DataError, DiagnosticsError, SamplingError, StudyError
+from pooling.build.files import replacing
+from pooling.fits.store import (
+    ACTION_LEVEL,
+    Fit,
+    activity,
+    in_interval,
+    label_counties,
+    log_activity,
+    open_fit,
+)
+from pooling.fitting.generate import (
+    SCORED,
+    evenly_spaced,
+    expected,
+    flat,
+    generate,
+    predict,
+    to_predict,
+)
+from pooling.inputs.study import Data, Sampler, read_section
+from pooling.inputs.tables import Table, read_houses_to_predict
+from pooling.reporting.facts import answering_model
+from pooling.reporting.results import FLOORS
+from pooling.scoring.importance import double_counties, sample_extended
+from pooling.scoring.loo import BLOCK
+
+QUANTILES = {"q5": 0.05, "q50": 0.5, "q95": 0.95}
+PREDICTORS = ("log_uranium", "first_floor_share")
+SHOWN = 10  # rows in the terminal
+OUTSIDE = "not in the study"
+COLUMNS = ["county", "floor", "activity", "county_known"]
+COLUMNS += [f"{width}_{q}" for width in ("level", "house") for q in QUANTILES]
+COLUMNS += ["p_action", "log_score", "pit"]
+
+
+def predict_houses(
+    houses: Path | str | pd.DataFrame,
+    fit: Fit,
+    executable: Path,
+    data: Mapping,
+    floors: Mapping[int, str],
+    settings: Sampler,
+) -> pd.DataFrame:
+    """Predict houses from at least 4,000 draws of a fit, or all of its draws if they are fewer.
+
+    Parameters
+    ----------
+    houses
+        CSV file or frame: `county` (name of one of the study's counties in capitals or not,
+        "NAME, ST" where several share a name, or FIPS code), `floor` (code of the study, or
+        "basement" or "first floor"), perhaps `activity` (pCi/L, blank where it is not known).
+    fit, executable, data
+        A fit that passed its diagnostics, its compiled program and its Stan data.
+    floors
+        What the study's floor codes mean: `data.floors` of the study.
+    settings
+        Of the study's sampler. The seed is that of the predictions; all are needed where the
+        program samples effects by county and a house is in a county that is not in the study.
+
+    Returns
+    -------
+    DataFrame
+        One row per house, in the order given: the other columns of `houses`; county (as the
+        report calls it, or as given), floor (in words), activity (only if any is given),
+        county_known ("measured", "not measured" or "not in the study"); level_q5, level_q50,
+        level_q95 (pCi/L; the county's geometric mean level on that floor: median and 90%
+        interval); house_q5, house_q50, house_q95 (pCi/L; a new house there); p_action
+        (probability that it is at or above 4 pCi/L); where activity is given, log_score (log
+        predictive density of log radon) and pit (probability of radon up to what was measured).
+
+    Raises
+    ------
+    DataError
+        The table is not as described: the first thing that is wrong, with its place.
+    DiagnosticsError
+        The fit did not pass its diagnostics.
+    SamplingError
+        CmdStan stopped, or a run that it needed has divergences.
+    """
+    if not fit.converged:
+        raise DiagnosticsError(
+            f"MODEL={fit.model}: its fit to study {fit.study} did not pass the diagnostics, "
+            "so nothing can be predicted from it; name another model"
+        )
+    table, others = read_houses_to_predict(houses)
+    _refuse_own_names(table, others)
+    rows = table.rows.assign(floor=floor_words(table, floors))
+    position = county_positions(table, fit.counties)
+    known = position >= 0
+    labels = label_counties(fit.counties).to_numpy(str)
+    measured = np.where(fit.counties["houses"] > 0, "measured", "not measured")
+    # The last element, at -1, is for counties that the study does not have.
+    rows["county_known"] = np.append(measured, OUTSIDE)[position]
+    rows["county"] = np.where(known, np.append(labels, "")[position], rows["county"].astype(str))
+    floor = (rows["floor"] == "first floor").to_numpy(float)
+    response = fit.tree.attrs["response"]
+    y = rows["activity"].map(lambda level: log_activity(level, response)).to_numpy(float)
+    parts = []
+    for own in _blocks(np.flatnonzero(known), BLOCK):
+        asked = to_predict(position[own] + 1, floor[own], np.nan_to_num(y[own]))
+        drawn = inside(fit, executable, data, asked, settings.seed)
+        parts.append(_summary(*drawn, y[own], response).set_index(own))
+    if not known.all():
+        extended = with_unknown_counties(data)
+        parameters = extended_draws(fit, executable, extended, settings)
+        for own in _blocks(np.flatnonzero(~known), BLOCK // extended.get("S", 1)):
+            asked = to_predict(position[own], floor[own], np.nan_to_num(y[own]))
+            drawn = outside(fit, executable, extended, parameters, asked, settings.seed)
+            parts.append(_summary(*drawn, y[own], response).set_index(own))
+    found = pd.concat([rows, pd.concat(parts).sort_index()], axis=1)[COLUMNS]
+    if found["activity"].isna().all():
+        found = found.drop(columns=["activity", "log_score", "pit"])
+    return pd.concat([others, found], axis=1)
+
+
+def _blocks(places: np.ndarray, size: int) -> list[np.ndarray]:
+    return [places[start : start + size] for start in range(0, places.size, size)]
+
+
+def _refuse_own_names(table: Table, others: pd.DataFrame) -> None:
+    for name in others.columns:
+        if name in COLUMNS:
+            place = f"{table.path}: line 1: " if table.path else ""
+            raise DataError(
+                f"{place}column {name} has the name of a prediction; rename or remove it"
+            )
+
+
+def floor_words(table: Table, floors: Mapping[int, str]) -> list[str]:
+    """Floor of each house, "basement" or "first floor".
+
+    Raises
+    ------
+    DataError
+        A floor is neither of these nor a code of the study.
+    """
+    meanings = {str(code): word for code, word in floors.items()}
+    meanings |= {word: word for word in FLOORS}
+    written = table.rows["floor"].map(_plain)
+    unknown = ~written.isin(list(meanings))
+    if unknown.any():
+        codes = "".join(f"{code} ({word}), " for code, word in floors.items())
+        problem = f"is no floor of the study; give {codes}or the word"
+        raise table.error("floor", int(unknown.idxmax()), problem)
+    return written.map(meanings).tolist()
+
+
+def county_positions(table: Table, counties: pd.DataFrame) -> np.ndarray:
+    """Position of each house's county among the study's, from 0; -1 if it is not there.
+
+    Parameters
+    ----------
+    counties
+        `Fit.counties`.
+
+    Raises
+    ------
+    DataError
+        Several counties of the study have the name that is given.
+    """
+    labels = label_counties(counties).tolist()
+    places: dict[str, set[int]] = {}
+    columns = (counties[name] for name in ("county_fips", "county", "state"))
+    for place, (fips, name, state) in enumerate(zip(*columns, strict=True)):
+        for written in (fips, name, f"{name}, {state}", labels[place]):
+            places.setdefault(_plain(written), set()).add(place)
+    found = table.rows["county"].map(lambda written: places.get(_plain(written), set()))
+    several = found.map(len) > 1
+    if several.any():
+        row = int(several.idxmax())
+        choice = " or ".join(
+            f"{labels[i]} ({counties['county_fips'][i]})" for i in sorted(found[row])
+        )
+        raise table.error(
+            "county",
+            row,
+            f"is the name of several counties; give the full name or the code: {choice}",
+        )
+    return np.array([min(places, default=-1) for places in found])
+
+
+def _plain(written: object) -> str:
+    """A name or a code, however it is written: 01001 and 1001.0 are 1001."""
+    text = re.sub(r"\s*,\s*", ", ", " ".join(str(written).split())).casefold()
+    number = re.fullmatch(r"0*(\d+?)(\.0*)?", text)
+    return number[1] if number else text
+
+
+def inside(
+    fit: Fit, executable: Path, data: Mapping, asked: Mapping, seed: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Draws of houses in counties of the study.
+
+    Parameters
+    ----------
+    asked
+        The houses, as Stan data.
+
+    Returns
+    -------
+    ndarray
+        alpha + beta * floor, (sample, house), log pCi/L.
+    dict
+        `log_lik` and `y_rep`, (sample, house).
+    """
+    draws = predict(fit, executable, data, asked, seed)
+    names = ("log_lik", "y_rep")
+    return expected(draws, asked), {name: flat(draws[name].values) for name in names}
+
+
+def outside(
+    fit: Fit,
+    executable: Path,
+    extended: Mapping,
+    drawn: Mapping[str, np.ndarray],
+    asked: Mapping,
+    seed: int,
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Draws of houses in a county that the study does not have; as `inside`.
+
+    With several states each draw is that of a county in one of them, by turns.
+
+    Parameters
+    ----------
+    extended
+        As from `with_unknown_counties`.
+    drawn
+        As from `extended_draws`.
+    asked
+        The houses, as Stan data; whatever county it has is not read.
+    """
+    states = extended.get("S", 1)
+    copies = to_predict(
+        np.repeat(extended["J"] + 1 - states + np.arange(states), asked["N_new"]),
+        np.tile(asked["floor_measure_new"], states),
+        np.tile(asked["log_radon_new"], states),
+    )
+    parameters = {name: drawn[name] for name in fit.parameters}
+    drawn = {**drawn, **generate(executable, {**extended, **copies}, parameters, seed)}
+    every = {"level": expected(drawn, copies)}
+    every |= {name: flat(drawn[name]) for name in ("log_lik", "y_rep")}
+    sample = np.arange(len(every["level"]))
+    own = {
+        name: values.reshape(sample.size, states, -1)[sample, sample % states]
+        for name, values in every.items()
+    }
+    return own.pop("level"), own
+
+
+def with_unknown_counties(data: Mapping) -> dict:
+    """Stan data with a county without houses, the last one, or one in each of several states.
+
+    Its predictors are the means over the study's counties.
+    """
+    states = data.get("S", 1)
+    extended = double_counties(data, [1] * states)
+    for name in PREDICTORS:
+        if name in data:
+            extended[name] = [*data[name], *[float(np.mean(data[name]))] * states]
+    if "S" in data:
+        extended["state"] = [*data["state"], *range(1, states + 1)]
+    return extended
+
+
+def extended_draws(
+    fit: Fit, executable: Path, extended: Mapping, settings: Sampler
+) -> dict[str, np.ndarray]:
+    """Draws of the program's parameters, (chain, draw, ...), that hold for further counties.
+
+    They are the fit's own, unless the program samples by county, or has `alpha` among its
+    transformed parameters, which CmdStan does not give again.
+
+    Raises
+    ------
+    SamplingError
+        They had to be sampled once more and diverge.
+    """
+    posterior = fit.tree["posterior"].to_dataset()
+    if not any("county" in posterior[name].dims for name in fit.parameters):
+        kept = evenly_spaced(posterior[fit.parameters], SCORED).compute()
+        kept = kept.transpose("chain", "draw", ...)
+        drawn = {name: kept[name].values for name in fit.parameters}
+        first = {name: values[:, :1] for name, values in drawn.items()}
+        if "alpha" in generate(executable, extended, first, settings.seed):
+            return drawn
+    sampled = sample_extended(executable, extended, settings)
+    if sampled is None:
+        raise SamplingError(
+            f"{fit.model}: sampling it with a county that is not in study {fit.study} has "
+            "divergences; name a model that does not sample county effects, such as "
+            "hierarchical_marginal, or remove the houses of such counties"
+        )
+    return sampled
+
+
+def _summary(
+    level: np.ndarray, draws: Mapping[str, np.ndarray], y: np.ndarray, response: str
+) -> pd.DataFrame:
+    """Columns of predictions from draws (sample, house), a row a house; NaN where `y` is."""
+    table = {}
+    for width, values in (("level", level), ("house", draws["y_rep"])):
+        for name, q in zip(QUANTILES, np.quantile(values, [*QUANTILES.values()], 0), strict=True):
+            table[f"{width}_{name}"] = activity(q, response)
+    table["p_action"] = (draws["y_rep"] >= log_activity(ACTION_LEVEL, response)).mean(axis=0)
+    score = logsumexp(draws["log_lik"], axis=0) - np.log(len(level))
+    pit = (draws["y_rep"] <= y).mean(axis=0)
+    table["log_score"], table["pit"] = (np.where(np.isnan(y), np.nan, v) for v in (score, pit))
+    return pd.DataFrame(table)
+
+
+def overview(predictions: pd.DataFrame, model: str) -> str:
+    """The first rows for a terminal, and what to know of all of them."""
+    first = predictions.head(SHOWN)
+    ids = predictions.columns[: predictions.columns.get_loc("county")]
+    shown = first[[*ids[:1], "county", "floor"]].assign(**{"county is": first["county_known"]})
+    for width, title in (("level", "level of the county"), ("house", "new house there")):
+        middle, low, high = (first[f"{width}_{q}"] for q in ("q50", "q5", "q95"))
+        cells = zip(middle, low, high, strict=True)
+        shown[title] = [f"{m:.3g} ({a:.3g} to {b:.3g})" for m, a, b in cells]
+    shown[f"{ACTION_LEVEL:g} or more"] = [f"{p:.0%}" for p in first["p_action"]]
+    lines = [f"radon in pCi/L by {model}: median (5% to 95%)", "", shown.to_string(index=False)]
+    if len(predictions) > SHOWN:
+        lines.append(f"... and {len(predictions) - SHOWN} more")
+    unknown = predictions.loc[predictions["county_known"] == OUTSIDE, "county"].unique()
+    if unknown.size:
+        names = ", ".join(unknown[:SHOWN]) + (", ..." if unknown.size > SHOWN else "")
+        lines += ["", f"{OUTSIDE}, so predicted from the population of counties: {names}"]
+    if "pit" in predictions:
+        scored = predictions.dropna(subset="pit")
+        inside = ", ".join(
+            f"{in_interval(scored['pit'], share).mean():.0%} in their {share:.0%} interval"
+            for share in (0.5, 0.9)
+        )
+        score = f"mean log score {scored['log_score'].mean():.3f}"
+        lines += ["", f"{len(scored)} measured: {score}; {inside}"]
+    return "\n".join(lines)
+
+
+def chosen_model(model: str, models: list[str], study: str, tables: Path) -> str:
+    """The model that is asked for, or, if none is, the one that answers in the study's report.
+
+    Raises
+    ------
+    StudyError
+        It is no model of the study.
+    """
+    if not model:
+        names = ("models", "scores")
+        return answering_model(
+            {
+                name: pd.read_csv(tables / f"{name}.csv", keep_default_na=False, na_values=[""])
+                for name in names
+            }
+        )
+    if model not in models:
+        raise StudyError(
+            f"MODEL={model}: no model of study {study}; its models are {', '.join(models)}"
+        )
+    return model
+
+
+def main(arguments: list[str] | None) -> None:
+    """Predict the houses of one table and print the first of them."""
+    names = ("programs", "fits", "data", "section", "sampler", "models")
+    parser = cli.stage(__doc__, *names)
+    parser.add_argument("--houses", required=True, help="table of houses to predict")
+    parser.add_argument("--model", default="", help="none: the one of the report")
+    parser.add_argument("--tables", type=Path, required=True, help="of the report")
+    given = parser.parse_args(arguments)
+    disable_logging()
+    if not given.houses:
+        raise DataError(
+            "HOUSES names no table: `make predict HOUSES=new.csv [MODEL=...]`, a CSV file with the "
+            "columns county and floor, and activity where a house was measured"
+        )
+    models = json.loads(given.models.read_text(encoding="utf-8"))
+    model = chosen_model(given.model, models, given.fits.name, given.tables)
+    predictions = predict_houses(
+        Path(given.houses).expanduser(),
+        open_fit(given.fits / model),
+        (given.programs / model).resolve(),
+        json.loads(given.data.read_text(encoding="utf-8")),
+        read_section(Data, given.section).floors,
+        read_section(Sampler, given.sampler),
+    )
+    # Not sealed: people edit it.
+    with replacing(given.output, sealed=False) as draft:
+        predictions.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+    print(f"{overview(predictions, model)}\n\n{given.output}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

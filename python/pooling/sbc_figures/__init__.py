@@ -1,1 +1,0 @@
-"""Figures, one file each: `frame` makes the data of a figure and `plot` draws it."""

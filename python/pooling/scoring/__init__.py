@@ -1,0 +1,1 @@
+"""From fits to scores, in the sample and out of it."""

@@ -1,0 +1,128 @@
+"""Scores of houses that draws have seen, as if they had not: importance sampling with PSIS.
+
+A draw counts the more, the less dense it makes what is left out. The weights are smoothed, and
+their Pareto k says whether they can be trusted (Vehtari, Simpson, Gelman, Yao and Gabry 2024,
+Journal of Machine Learning Research 25(72)).
+
+Of a program that gives `log_lik_county`, the density of a county's houses with the county's
+effects integrated out, draws are weighted by that density, so that effects, which cling to the
+houses that they have seen, play no part. Predicted are then houses of a county's double, which
+has the predictors of the county and none of the houses that are left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import arviz_stats  # noqa: F401 - what is below `azstats` of an array
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.special import logsumexp
+
+from pooling.fitting import sampling
+from pooling.fitting.chains import Chains, read_chains
+from pooling.fitting.generate import SCORED, expected, flat
+from pooling.inputs.study import Sampler
+
+ROUNDING = 1e-9  # nats: the density of a county without a house is 1 up to it
+BY_COUNTY = ("log_uranium", "first_floor_share", "state")  # Stan data with a number per county
+
+
+def double_counties(data: Mapping, counties: Sequence[int]) -> dict:
+    """Stan data with a double, without houses, of each of these counties, 1 to J.
+
+    The doubles are the counties J + 1, J + 2, ..., in the order given.
+    """
+    copied = {
+        name: [*data[name], *(data[name][j - 1] for j in counties)]
+        for name in BY_COUNTY
+        if name in data
+    }
+    return {**data, **copied, "J": data["J"] + len(counties)}
+
+
+def sample_extended(
+    executable: Path, extended: Mapping, settings: Sampler
+) -> dict[str, np.ndarray] | None:
+    """Sample a program's posterior once more, with counties that have no house beside the others.
+
+    For programs that sample effects by county: a fit's draws have none of the new counties.
+
+    Parameters
+    ----------
+    extended
+        Stan data with the further counties, as from `double_counties`.
+
+    Returns
+    -------
+    dict or None
+        Draws of each variable, (chain, draw, ...); None if they diverge even with small steps.
+    """
+    draws = max(settings.draws, -(-SCORED // settings.chains))
+    for care in ({}, {"adapt_delta": max(0.99, settings.adapt_delta)}):
+        effort = settings.model_copy(update={"draws": min(draws, 2000), **care})
+        chains: Chains = sampling.sample(executable, dict(extended), effort, take=read_chains)
+        if not chains.statistics["diverging"].any():
+            step = max(1, chains.statistics["lp"].size // SCORED)
+            return {name: values[:, ::step] for name, values in chains.variables.items()}
+    return None
+
+
+def weights_of(log_ratios: np.ndarray, chains: int) -> tuple[np.ndarray, np.ndarray]:
+    """Smoothed, normalised weights (sample, fold), and Pareto k (fold,).
+
+    Parameters
+    ----------
+    log_ratios
+        (sample, fold), chain after chain: logarithm of what each draw is worth. Where all are
+        equal, up to rounding, nothing is weighted, and k is 0.
+    """
+    constant = np.ptp(log_ratios, axis=0) < ROUNDING
+    weights = np.full(log_ratios.shape, 1 / len(log_ratios))
+    k = np.zeros(log_ratios.shape[1])
+    if not constant.all():
+        values = log_ratios[:, ~constant].reshape(chains, -1, (~constant).sum())
+        # psislw takes the log density that is divided by.
+        density = xr.DataArray(-values, dims=("chain", "draw", "fold"))
+        smoothed, found = density.azstats.psislw(dim=["chain", "draw"])
+        raw = np.exp(flat(smoothed.transpose("chain", "draw", "fold").values))
+        weights[:, ~constant], k[~constant] = raw / raw.sum(axis=0), found.values
+    return weights, k
+
+
+def weighted_scores(
+    weights: np.ndarray, draws: Mapping, houses: Mapping, measured: Sequence[float]
+) -> pd.DataFrame:
+    """Scores of the houses to predict.
+
+    Parameters
+    ----------
+    weights
+        (sample, house), each column sums to 1.
+    draws
+        `alpha`, `beta`, `log_lik` and `y_rep` of these houses, (chain, draw, ...).
+    houses
+        The houses to predict, as Stan data.
+    measured
+        Their log radon, log pCi/L.
+
+    Returns
+    -------
+    DataFrame
+        elpd (log predictive density), mean (expectation of alpha + beta * floor, log pCi/L),
+        mcse (its Monte Carlo error, of independent draws), pit (probability of replications
+        up to what was measured).
+    """
+    means = expected(draws, houses)
+    with np.errstate(divide="ignore"):
+        elpd = logsumexp(np.log(weights) + flat(np.asarray(draws["log_lik"])), axis=0)
+    mean = (weights * means).sum(axis=0)
+    below = flat(np.asarray(draws["y_rep"])) <= np.asarray(measured)
+    return pd.DataFrame(
+        {
+            "elpd": elpd,
+            "mean": mean,
+            "mcse": np.sqrt((weights**2 * (means - mean) ** 2).sum(axis=0)),
+            "pit": (weights * below).sum(axis=0),
+        }
+    )

@@ -1,0 +1,251 @@
+"""Leave out houses together: whole counties, one at a time or by tenths, or tenths of the houses.
+
+    python -m pooling.scoring.leave_out stan/M ESSENCE FIT/fit.nc DATA.json SAMPLER.json \\
+        SCORES.json TOOLCHAIN.json -o FIT/left_out.csv
+
+Schemes: `loco` leaves out one county at a time, `kfold_county` a tenth of the counties,
+`kfold_house` a tenth of the houses. Tenths are left out by refits. So is a county, unless the
+program gives `log_lik_county`: then the draws of the fit itself are weighted by the inverse
+density of the county's houses, smoothed by PSIS, and predict the houses of the county's double,
+which has no house. Only a county whose Pareto k exceeds 0.7 is left out by a refit.
+
+A double's effects are generated, where the program generates county effects. Where it samples
+them, or where its draws would mean something else beside doubles, one further run has them, with
+every county doubled. A model that failed its diagnostics
+is neither weighted nor refitted: its houses are listed without scores.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from cmdstanpy import disable_logging
+
+from pooling.build import cli
+from pooling.build.errors import ProgramError
+from pooling.build.files import replacing
+from pooling.fits.convergence import MAX_PARETO_K
+from pooling.fits.store import BY_HOUSE, FOLDS, Fit, open_fit
+from pooling.fitting.generate import SCORED, evenly_spaced, flat, generate, to_predict
+from pooling.fitting.refits import SCORES, Program, read_program, run_refits, score_predicted
+from pooling.inputs.study import Sampler, Scores, read_section
+from pooling.programs.source import declared
+from pooling.scoring.importance import double_counties, sample_extended, weighted_scores, weights_of
+from pooling.scoring.loo import BLOCK, means_the_same
+
+FEW_HOUSES = 5  # of a county whose density is compared: of more, few draws have a say
+LARGEST_GAP = 2.0  # root mean square of standard normal numbers that says they are not
+COLUMNS = ["scheme", "house", "fold", *SCORES, "pareto_k", "refitted", "converged"]
+
+
+def one_county_each(data: dict, seed: int) -> dict[str, list[int]]:
+    """Positions of the houses of each county that has any, by its number."""
+    county = np.asarray(data["county"])
+    return {f"county {j}": np.flatnonzero(county == j).tolist() for j in np.unique(county)}
+
+
+def tenths_of_counties(data: dict, seed: int) -> dict[str, list[int]]:
+    """Positions of the houses of a random tenth of the counties, for each tenth."""
+    county = np.asarray(data["county"])
+    present = np.unique(county)
+    fold = dict(zip(present, _balanced(present.size, seed), strict=True))
+    return _grouped(np.array([fold[j] for j in county]))
+
+
+def tenths_of_houses(data: dict, seed: int) -> dict[str, list[int]]:
+    """Positions of a random tenth of the houses, for each tenth."""
+    return _grouped(_balanced(data["N"], seed))
+
+
+def _balanced(size: int, seed: int) -> np.ndarray:
+    """Fold of each of `size` things, in random order, sizes as even as can be."""
+    return np.random.default_rng(seed).permutation(np.arange(size) % min(FOLDS, size))
+
+
+def _grouped(fold: np.ndarray) -> dict[str, list[int]]:
+    return {f"tenth {k + 1}": np.flatnonzero(fold == k).tolist() for k in np.unique(fold)}
+
+
+SCHEMES: dict[str, Callable[[dict, int], dict[str, list[int]]]] = {
+    "loco": one_county_each,
+    "kfold_county": tenths_of_counties,
+    "kfold_house": tenths_of_houses,
+}
+
+
+def table(scores: dict[str, dict], folds: dict[str, list[int]], house: list) -> pd.DataFrame:
+    """Scores of every house, in the order of `house`; missing where a refit did not converge."""
+    parts = [
+        pd.DataFrame({name: scores[fold][name] for name in (*SCORES, "converged")}).assign(
+            position=positions, fold=fold
+        )
+        for fold, positions in folds.items()
+    ]
+    rows = pd.concat(parts).sort_values("position", ignore_index=True)
+    rows["house"] = [house[position] for position in rows["position"]]
+    rows.loc[~rows["converged"], list(SCORES)] = np.nan
+    return rows.assign(pareto_k=np.nan, refitted=True)
+
+
+def weighted_counties(
+    fit: Fit, program: Program, data: dict, settings: Sampler
+) -> pd.DataFrame | None:
+    """Scores of every house without its county, from weighted draws.
+
+    Returns
+    -------
+    DataFrame
+        One row per house in the order of the data: house, fold, elpd, mean, mcse, pit, pareto_k
+        (of its county), refitted (False), converged. None for a program without
+        `log_lik_county`, or if a run with doubles did not converge.
+    """
+    generated = declared(program.essence, "generated quantities")
+    if "log_lik_county" not in generated:
+        return None
+    posterior = fit.tree["posterior"].to_dataset()
+    by_county = [name for name in fit.parameters if "county" in posterior[name].dims]
+    doubled = double_counties(data, range(1, data["J"] + 1))
+    sampled: dict[str, np.ndarray] | None = None
+    if not by_county and "alpha" in generated:
+        kept = evenly_spaced(posterior, SCORED).compute().transpose("chain", "draw", ...)
+        sampled = {name: kept[name].values for name in fit.parameters}
+        none = doubled | to_predict([], [])
+        beside = generate(program.executable, none, sampled, settings.seed)["log_lik_county"]
+        if not means_the_same(program, data, sampled, beside):
+            sampled = None
+    if sampled is None:
+        sampled = sample_extended(program.executable, doubled, settings)
+    if sampled is None:
+        return None
+    parameters = {name: sampled[name] for name in fit.parameters}
+    # Of a program that shares nothing, no draw of a double's effects has seen the county.
+    shares_nothing = len(by_county) == len(parameters)
+    parts: list[pd.DataFrame] = []
+    for start in range(0, data["N"], BLOCK):
+        own = {name: data[name][start : start + BLOCK] for name in BY_HOUSE}
+        county = np.asarray(own["county"])
+        houses = to_predict(county + data["J"], own["floor_measure"], own["log_radon"])
+        found = sampled | generate(program.executable, doubled | houses, parameters, settings.seed)
+        density = flat(found["log_lik_county"])[:, : data["J"]]
+        if not shares_nothing:
+            refuse_other_densities(program.name, flat(found["log_lik"]), density, data, county)
+        if not parts:  # the densities of counties are the same beside any houses to predict
+            weights, k = weights_of(-density * (not shares_nothing), len(found["log_lik"]))
+        scores = weighted_scores(weights[:, county - 1], found, houses, own["log_radon"])
+        sound = score_predicted(found, houses, 0)["converged"]
+        names = [f"county {j}" for j in county]
+        parts.append(scores.assign(fold=names, pareto_k=k[county - 1], converged=sound))
+    return pd.concat(parts, ignore_index=True).assign(house=fit.houses["house"], refitted=False)
+
+
+def refuse_other_densities(
+    name: str, log_lik: np.ndarray, by_county: np.ndarray, data: dict, county: np.ndarray
+) -> None:
+    """Refuse a program whose `log_lik_county` is not its `log_lik`, effects integrated out.
+
+    Given the parameters of the population, the density of a county's houses under its double's
+    effects has the density with these integrated out as its mean.
+
+    Parameters
+    ----------
+    log_lik, by_county
+        (sample, house) of some houses, in their counties' doubles, and (sample, county).
+    county
+        Of these houses, 1 to J; counties are compared that have few houses and all of them here.
+
+    Raises
+    ------
+    ProgramError
+        Over counties, the root mean square of the difference in standard errors exceeds 2.
+    """
+    sizes = np.bincount(data["county"], minlength=data["J"] + 1)
+    here = np.bincount(county, minlength=data["J"] + 1)
+    z = []
+    for j in np.flatnonzero((sizes == here) & (sizes > 0) & (sizes <= FEW_HOUSES)):
+        ratio = np.exp(log_lik[:, county == j].sum(axis=1) - by_county[:, j - 1]) - 1
+        weight = np.exp(by_county[:, j - 1] - by_county[:, j - 1].max())
+        gap = weight * ratio
+        # Without effects of its own a county has no error but that of rounding.
+        z.append(gap.mean() / (gap.std() / np.sqrt(gap.size) + 1e-6 * weight.mean()))
+    if z and not np.sqrt(np.mean(np.square(z))) <= LARGEST_GAP:
+        raise ProgramError(
+            f"stan/{name}.stan: its `log_lik_county` is not the density of a county's houses by "
+            "its `log_lik`, with the county's effects integrated out; correct it, or remove it "
+            "(then counties are left out by refits)"
+        )
+
+
+def leave_out(
+    fit: Fit,
+    program: Program,
+    data: dict,
+    schemes: list[str],
+    settings: Sampler,
+    kept: Path,
+    scheduler: str | None = None,
+) -> pd.DataFrame:
+    """Scores of every house under each scheme, columns `COLUMNS`; see `pooling.fitting.refits`."""
+    folds = {scheme: SCHEMES[scheme](data, settings.seed) for scheme in schemes}
+    house = fit.houses["house"].tolist()
+    weighted = weighted_counties(fit, program, data, settings) if "loco" in folds else None
+    if weighted is not None:
+        sound = (weighted["pareto_k"] <= MAX_PARETO_K) & weighted["converged"]
+        failing = set(weighted.loc[~sound, "fold"])
+        pareto_k = weighted.groupby("fold")["pareto_k"].first()
+        folds["loco"] = {name: at for name, at in folds["loco"].items() if name in failing}
+        weighted = weighted[~weighted["fold"].isin(failing)]
+    # All at once, so that no core waits for the end of a scheme.
+    every = {
+        f"{fold} ({scheme})": houses
+        for scheme, parts in folds.items()
+        for fold, houses in parts.items()
+    }
+    scores = run_refits(program, data, every, settings, kept, scheduler)
+    tables = []
+    for scheme, parts in folds.items():
+        own = {fold: scores[f"{fold} ({scheme})"] for fold in parts}
+        rows = [table(own, parts, house)] if parts else []
+        if scheme == "loco" and weighted is not None:
+            rows = [each.assign(pareto_k=each["fold"].map(pareto_k)) for each in rows]
+            rows.append(weighted)
+        order = {name: position for position, name in enumerate(house)}
+        whole = pd.concat(rows).sort_values("house", key=lambda names: names.map(order))
+        tables.append(whole.assign(scheme=scheme))
+    return pd.concat(tables)[COLUMNS] if tables else pd.DataFrame(columns=COLUMNS)
+
+
+def without_scores(house: list, schemes: list[str]) -> pd.DataFrame:
+    """The same rows for a model that is not scored: no fold, no score, not converged."""
+    lost = dict.fromkeys((*SCORES, "pareto_k"), np.nan)
+    lost |= {"house": house, "fold": "", "refitted": False, "converged": False}
+    tables = [pd.DataFrame(lost).assign(scheme=scheme) for scheme in schemes]
+    return pd.concat([pd.DataFrame(columns=COLUMNS), *tables])[COLUMNS]
+
+
+def main(arguments: list[str] | None) -> None:
+    """Score one model; the table is empty if the study leaves nothing out together."""
+    names = ("executable", "essence", "fit", "data", "sampler", "scores", "toolchain")
+    parser = cli.stage(__doc__, *names)
+    parser.add_argument("--scheduler", help="address of a dask scheduler; none: this machine")
+    given = parser.parse_args(arguments)
+    disable_logging()
+    asked = read_section(Scores, given.scores)
+    schemes = [scheme for scheme in asked.leave_out if scheme in SCHEMES]
+    rows = pd.DataFrame(columns=COLUMNS)
+    if asked.pointwise and schemes:
+        fit, settings = open_fit(given.fit.parent), read_section(Sampler, given.sampler)
+        if fit.converged:
+            data = json.loads(given.data.read_text(encoding="utf-8"))
+            program = read_program(given.executable, given.essence, given.toolchain, fit)
+            kept = given.output.with_name("refits")
+            rows = leave_out(fit, program, data, schemes, settings, kept, given.scheduler)
+        else:
+            rows = without_scores(fit.houses["house"].tolist(), schemes)
+    with replacing(given.output) as draft:
+        rows.to_csv(draft, index=False, float_format="%.8g", lineterminator="\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,250 @@
+"""Leave one house out: PSIS, and where PSIS fails the exact density, or an exact refit.
+
+    python -m pooling.scoring.loo \\
+        stan/M ESSENCE FIT/fit.nc DATA.json SAMPLER.json SCORES.json TOOLCHAIN.json -o FIT/loo.csv
+
+PSIS-LOO and its Pareto k are those of Vehtari, Gelman and Gabry (2017), Statistics and Computing
+27(5). A house with k above 0.7 is left out again by the density of the house given its county's
+other houses, where the program integrates county effects out and so knows it exactly. If k is
+still above 0.7, or the program does not, the house is left out in earnest: the program is fitted
+to the other houses and predicts it. The same goes for a house that alone informs an effect.
+"""
+
+import json
+import warnings
+from pathlib import Path
+
+import arviz_stats
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.special import logsumexp
+
+from pooling.build import cli
+from pooling.build.files import replacing
+from pooling.fits.convergence import MAX_PARETO_K
+from pooling.fits.store import Fit, is_shared, open_fit
+from pooling.fitting.generate import (
+    SCORED,
+    evenly_spaced,
+    flat,
+    generate,
+    predict,
+    to_predict,
+)
+from pooling.fitting.refits import SCORES, Program, read_program, run_refits
+from pooling.inputs.study import Sampler, Scores, read_section
+from pooling.programs.source import declared
+from pooling.scoring.importance import double_counties, weighted_scores, weights_of
+
+COLUMNS = ["house", *SCORES, "lpd", "pareto_k", "refitted", "converged"]
+BLOCK = 2000  # houses that are predicted at once: draws of more need not fit in memory
+
+
+def psis(fit: Fit, program: Program, data: dict, seed: int) -> pd.DataFrame:
+    """PSIS leave-one-out of every house.
+
+    Returns
+    -------
+    DataFrame
+        house, elpd (log density of its left-out log radon), mean (left-out
+        expectation of alpha + beta * floor, log pCi/L), mcse (its Monte Carlo
+        error, of independent draws), pit (left-out probability of replications
+        up to what was measured), lpd (log density by the fit that has seen it),
+        pareto_k, refitted (False), converged (as the fit).
+    """
+    parts = []
+    for start in range(0, data["N"], BLOCK):
+        own = {n: data[n][start : start + BLOCK] for n in ("county", "floor_measure", "log_radon")}
+        houses = to_predict(*own.values())
+        draws = predict(fit, program.executable, data, houses, seed)
+        weights, k = _loo_weights(draws)
+        lpd = logsumexp(flat(draws["log_lik"].values), axis=0) - np.log(len(weights))
+        scores = weighted_scores(weights, draws, houses, own["log_radon"])
+        parts.append(scores.assign(lpd=lpd, pareto_k=k))
+    scores = pd.concat(parts, ignore_index=True)
+    return scores.assign(house=fit.houses["house"], refitted=False, converged=fit.converged)
+
+
+def _loo_weights(draws: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+    posterior = draws.drop_vars(["log_lik", "y_rep", "log_lik_county"], errors="ignore")
+    groups = {"posterior": posterior, "log_likelihood": draws[["log_lik"]]}
+    with warnings.catch_warnings():
+        # What it warns of, a high Pareto k, is what the refits are for.
+        warnings.simplefilter("ignore", UserWarning)
+        found = arviz_stats.loo(xr.DataTree.from_dict(groups), pointwise=True, var_name="log_lik")
+    weights = np.exp(flat(found.log_weights.transpose("chain", "draw", "new").values))
+    return weights / weights.sum(axis=0), found.pareto_k.values
+
+
+def knows_the_rest(program: Program) -> bool:
+    """Whether a program gives the density of a county's houses and draws its effects after it."""
+    generated = declared(program.essence, "generated quantities")
+    return {"alpha", "beta", "log_lik_county"} <= {*generated}
+
+
+def means_the_same(
+    program: Program, data: dict, parameters: dict[str, np.ndarray], density: np.ndarray
+) -> bool:
+    """Whether draws of parameters mean the same where counties or houses were added to the data.
+
+    Not so where a program's sampler moves in numbers that depend on the data.
+
+    Parameters
+    ----------
+    data, parameters
+        Of the fit, without what was added.
+    density
+        `log_lik_county` with it, (chain, draw, county), whose first counties are those of the fit.
+    """
+    own = generate(program.executable, data | to_predict([], []), parameters, seed=1)
+    return np.allclose(own["log_lik_county"], density[..., : data["J"]], rtol=1e-6, atol=1e-6)
+
+
+def given_the_rest(
+    fit: Fit, program: Program, data: dict, positions: list[int], seed: int
+) -> pd.DataFrame | None:
+    """Scores of houses by their density given the parameters and their county's other houses.
+
+    Each house gets a double of its county with the county's other houses. The difference of
+    the two counties' `log_lik_county` is the density of the house given the others, whose
+    inverse weights the draws; the double's own effects predict it.
+
+    Returns
+    -------
+    DataFrame
+        One row per house of `positions`: elpd, mean, mcse, pit, pareto_k. None where the
+        draws mean something else beside the doubles.
+    """
+    county = np.asarray(data["county"])
+    own = county[positions]
+    added: dict[str, list] = {"county": [], "floor_measure": [], "log_radon": []}
+    for k, (house, j) in enumerate(zip(positions, own, strict=True)):
+        others = [i for i in np.flatnonzero(county == j) if i != house]
+        added["county"] += [data["J"] + k + 1] * len(others)
+        for name in ("floor_measure", "log_radon"):
+            added[name] += [data[name][i] for i in others]
+    measured = [data["log_radon"][i] for i in positions]
+    houses = to_predict(
+        [data["J"] + k + 1 for k in range(len(positions))],
+        [data["floor_measure"][i] for i in positions],
+        measured,
+    )
+    doubled = double_counties(data, own.tolist()) | houses
+    doubled |= {name: [*data[name], *more] for name, more in added.items()}
+    doubled["N"] = len(doubled["county"])
+    draws = evenly_spaced(fit.tree["posterior"].to_dataset(), SCORED).compute()
+    draws = draws.transpose("chain", "draw", ...)
+    # A parameter by county is the same for the double: it is conditioned on.
+    parameters = {n: with_doubles(draws[n], own) for n in fit.parameters}
+    found = generate(program.executable, doubled, parameters, seed)
+    own_parameters = {n: draws[n].values for n in fit.parameters}
+    if not means_the_same(program, data, own_parameters, found["log_lik_county"]):
+        return None
+    whole = flat(found["log_lik_county"])
+    ratios = whole[:, data["J"] :] - whole[:, own - 1]
+    weights, k = weights_of(ratios, len(found["alpha"]))
+    return weighted_scores(weights, found, houses, measured).assign(pareto_k=k)
+
+
+def with_doubles(values: xr.DataArray, counties: np.ndarray) -> np.ndarray:
+    """Draws of a parameter, (chain, draw, ...), with copies for the doubles of counties, 1 to J."""
+    if "county" not in values.dims:
+        return values.values
+    return np.concatenate([values.values, values.values[..., counties - 1]], axis=-1)
+
+
+def only_informant(fit: Fit) -> pd.Series:
+    """Whether each house is the only one to inform an intercept or a slope.
+
+    Without it the effect has its prior, many times as wide as the posterior. The weights
+    of PSIS then have no mean, but the draws reach too little of the prior for k to tell:
+    0.68 for one of the two houses of a county, whose left-out mean was wrong by 2.2.
+    Where effects have a population, that takes the prior's place and is not wide.
+    """
+    houses = fit.houses
+    if {"sigma_alpha", "sigma_beta"} & set(fit.tree["posterior"].data_vars):
+        return pd.Series(False, houses.index)
+    effects = fit.effects()
+    # An effect that all counties share is informed by the houses of all.
+    own = {name: not is_shared(effects[name].values) for name in ("alpha", "beta")}
+    by = {name: houses["county_fips"] * own[name] for name in own}
+    on_floor = houses.groupby([by["beta"], houses["floor"]])["house"].transform("size")
+    return (on_floor == 1) | (houses.groupby(by["alpha"])["house"].transform("size") == 1)
+
+
+def leave_out(
+    fit: Fit,
+    program: Program,
+    data: dict,
+    settings: Sampler,
+    kept: Path,
+    scheduler: str | None = None,
+) -> pd.DataFrame:
+    """Scores of every house, columns `COLUMNS`: by weights where they hold, else by refits.
+
+    A fit that failed its diagnostics is not refitted: where PSIS fails, the house has no
+    score. Nor has a house whose refits stop or do not converge.
+
+    Raises
+    ------
+    SamplingError
+        Every refit stopped; the message names the first house.
+    """
+    scores = psis(fit, program, data, settings.seed)
+    failing = ~(scores["pareto_k"] <= MAX_PARETO_K).to_numpy() | only_informant(fit).to_numpy()
+    if not fit.converged:
+        scores.loc[failing, list(SCORES)] = np.nan
+        return scores[COLUMNS]
+    rows = np.flatnonzero(failing)
+    if rows.size and knows_the_rest(program):
+        better = given_the_rest(fit, program, data, rows.tolist(), settings.seed)
+        if better is not None:
+            for name in better:
+                scores.loc[rows, name] = better[name].to_numpy()
+            failing[rows] = ~(better["pareto_k"] <= MAX_PARETO_K).to_numpy()
+    return refit(program, data, settings, scores, failing, kept, scheduler)[COLUMNS]
+
+
+def refit(
+    program: Program,
+    data: dict,
+    settings: Sampler,
+    scores: pd.DataFrame,
+    failing: np.ndarray,
+    kept: Path,
+    scheduler: str | None,
+) -> pd.DataFrame:
+    """Replace the rows of `scores` that are `failing` by exact refits."""
+    scores = scores.copy()
+    rows = scores.index[failing]
+    folds = {f"house {scores.at[row, 'house']}": [int(row)] for row in rows}
+    found = run_refits(program, data, folds, settings, kept, scheduler)
+    scores.loc[rows, "refitted"] = True
+    for name in (*SCORES, "converged"):
+        scores.loc[rows, name] = [found[fold][name][0] for fold in folds]
+    scores.loc[scores["refitted"] & ~scores["converged"], list(SCORES)] = np.nan
+    return scores
+
+
+def main(arguments: list[str] | None) -> None:
+    """Score one fit house by house; the table is empty if the study leaves no house out."""
+    names = ("executable", "essence", "fit", "data", "sampler", "scores", "toolchain")
+    parser = cli.stage(__doc__, *names)
+    parser.add_argument("--scheduler", help="address of a dask scheduler; none: this machine")
+    given = parser.parse_args(arguments)
+    asked = read_section(Scores, given.scores)
+    scores = pd.DataFrame(columns=COLUMNS)
+    if asked.pointwise and "loo" in asked.leave_out:
+        fit = open_fit(given.fit.parent)
+        settings = read_section(Sampler, given.sampler)
+        data = json.loads(given.data.read_text(encoding="utf-8"))
+        program = read_program(given.executable, given.essence, given.toolchain, fit)
+        kept = given.output.with_name("refits")
+        scores = leave_out(fit, program, data, settings, kept, given.scheduler)
+    with replacing(given.output) as draft:
+        scores.to_csv(draft, index=False, float_format="%.8g", lineterminator="\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)

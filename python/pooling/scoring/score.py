@@ -1,0 +1,211 @@
+"""Score a fit, in the sample and out of it.
+
+    python -m pooling.scoring.score FIT/fit.nc FIT/loo.csv FIT/left_out.csv FIT/replications.nc \\
+        -o FIT/scores.csv
+
+Out of the sample means: from a fit that has not seen the house. The standard error
+of a score is taken over what was left out together: over counties where whole
+counties are, over houses where houses are.
+"""
+
+import numpy as np
+import pandas as pd
+
+from pooling.build import cli
+from pooling.build.errors import DataError
+from pooling.build.files import replacing
+from pooling.fits.convergence import MAX_PARETO_K
+from pooling.fits.store import LEFT_OUT, Fit, in_interval, open_fit
+from pooling.fitting.generate import REPLICATED
+from pooling.scoring.standard_errors import (
+    WHOLE_COUNTIES,
+    drawn_together,
+    mean,
+    root_mean_square,
+    total,
+)
+
+COLUMNS = ["model", "score", "value", "se", "n", "note"]
+COVERAGE = (50, 90)  # per cent
+TOLERATED_NOISE = 0.01  # share of a mean square that may be Monte Carlo error without a word
+
+IN_SAMPLE = {
+    "rmse_in_sample": "root mean square of log radon minus its posterior mean; "
+    "the houses scored are those fitted",
+    "rmsd_replications": "root mean square of log radon minus its replications, over houses and "
+    "draws; the houses scored are those fitted",
+}
+OF_LOO = {
+    "p_loo": "log density in the sample minus elpd_loo: the effective number of parameters",
+    "pareto_k": "houses whose Pareto k exceeds 0.7, where the importance sampling behind the "
+    "leave-one-out scores fails; each was left out by an exact refit",
+}
+OF_LOCO = {
+    "pareto_k_loco": "counties whose Pareto k exceeds 0.7, or that have none, where no "
+    "importance sampling can leave them out; each was left out by an exact refit",
+}
+OF_COUNTIES = {
+    f"rmse_county_means_{scheme}": "root mean square, over counties, of the mean log radon of a "
+    f"county's houses minus its mean predicted with {LEFT_OUT[scheme]} left out"
+    for scheme in WHOLE_COUNTIES
+}
+OF_HOUSES = {
+    "elpd": "sum over houses of the log predictive density of log radon",
+    "rmse": "root mean square of log radon minus its predicted mean",
+    **{f"coverage_{share}": f"share of houses in their {share}% predictive" for share in COVERAGE},
+}
+DEFINITIONS = IN_SAMPLE | OF_LOO | OF_LOCO | OF_COUNTIES
+DEFINITIONS |= {
+    f"{name}_{scheme}": f"{what}{' interval' * name.startswith('coverage')}, with {left} left out"
+    for scheme, left in LEFT_OUT.items()
+    for name, what in OF_HOUSES.items()
+}
+
+Score = tuple[float, float, int]
+
+
+def in_sample(fit: Fit) -> dict[str, Score]:
+    """Scores of the houses that the fit has seen, log pCi/L."""
+    y = fit.houses["log_radon"].to_numpy()
+    each = np.arange(y.size)
+    gaps = y - fit.expected_moments["mean"].to_numpy()
+    scores = {"rmse_in_sample": (*root_mean_square(gaps**2, each), y.size)}
+    if "posterior_predictive" in fit.tree.children:
+        gaps = fit.replications("posterior_predictive", REPLICATED) - y
+        scores["rmsd_replications"] = (*root_mean_square((gaps**2).mean(axis=0), each), y.size)
+    return scores
+
+
+def out_of_sample(fit: Fit, scheme: str, rows: pd.DataFrame) -> dict[str, Score]:
+    """Scores of the houses that could be left out; errors in log pCi/L, elpd in nats.
+
+    Parameters
+    ----------
+    rows
+        One of `Fit.left_out`.
+    """
+    known = rows["elpd"].notna().to_numpy()
+    houses, rows = fit.houses[known], rows[known]
+    n = len(rows)
+    gaps = houses["log_radon"].to_numpy() - rows["mean"].to_numpy()
+    group = drawn_together(fit, scheme)[known]
+    scores: dict[str, Score] = {
+        f"elpd_{scheme}": (*total(rows["elpd"].to_numpy(), group), n),
+        f"rmse_{scheme}": (*root_mean_square(gaps**2, group), n),
+    }
+    if scheme in WHOLE_COUNTIES:
+        means = pd.Series(gaps).groupby(group).mean().to_numpy()
+        each = np.arange(means.size)
+        scores[f"rmse_county_means_{scheme}"] = (*root_mean_square(means**2, each), means.size)
+    for share in COVERAGE:
+        inside = in_interval(rows["pit"], share / 100)
+        scores[f"coverage_{share}_{scheme}"] = (*mean(inside.astype(float), group), n)
+    return scores
+
+
+def of_loo(fit: Fit) -> dict[str, Score]:
+    """What leave-one-out says beside its scores: p_loo (nats) and houses with a high Pareto k."""
+    known = fit.loo[fit.loo["elpd"].notna()]
+    surplus = (known["lpd"] - known["elpd"]).to_numpy()
+    failing = int((~(fit.loo["pareto_k"] <= MAX_PARETO_K)).sum())
+    n = len(known)
+    return {
+        "p_loo": (*total(surplus, np.arange(n)), n),
+        "pareto_k": (failing, float("nan"), len(fit.loo)),
+    }
+
+
+def of_loco(fit: Fit) -> dict[str, Score]:
+    """Counties that were left out by a refit because importance sampling does not serve."""
+    folds = fit.left_out["loco"].drop_duplicates("fold")
+    failing = int((~(folds["pareto_k"] <= MAX_PARETO_K)).sum())
+    return {"pareto_k_loco": (failing, float("nan"), len(folds))}
+
+
+def without_score(scheme: str) -> dict[str, Score]:
+    """The scores of `out_of_sample` where no house has any."""
+    names = [name for name in DEFINITIONS if name.endswith(f"_{scheme}") and name not in OF_LOO]
+    return dict.fromkeys(names, (float("nan"), float("nan"), 0))
+
+
+def score(fit: Fit) -> pd.DataFrame:
+    """All scores of a fit, one row each; `note` says what to mistrust.
+
+    Raises
+    ------
+    DataError
+        Houses were left out that are not those of the fit.
+    """
+    parts = [_rows(fit, in_sample(fit), _noise_in_sample(fit))]
+    for scheme, rows in fit.left_out.items():
+        if rows["house"].tolist() != fit.houses["house"].tolist():
+            raise DataError(
+                f"the houses left out of {fit.model} ({scheme}) are not those of its fit; "
+                "delete loo.csv and left_out.csv beside it and run make again"
+            )
+        if rows["elpd"].isna().all():
+            parts.append(_rows(fit, without_score(scheme), "no refit to score it by"))
+            continue
+        scores = out_of_sample(fit, scheme, rows)
+        scores |= {"loo": of_loo, "loco": of_loco}.get(scheme, lambda fit: {})(fit)
+        parts.append(_rows(fit, scores, *_lost(fit, rows), _noise(fit, rows)))
+    return pd.concat(parts, ignore_index=True)[COLUMNS]
+
+
+def _rows(fit: Fit, scores: dict[str, Score], *notes: str) -> pd.DataFrame:
+    table = pd.DataFrame(
+        [
+            {"model": fit.model, "score": name, "value": value, "se": se, "n": n}
+            for name, (value, se, n) in scores.items()
+        ]
+    )
+    failed = "" if fit.converged else "the fit did not converge"
+    table["note"] = "; ".join(filter(None, (failed, *notes)))
+    return table
+
+
+def _noise_in_sample(fit: Fit) -> str:
+    expected, draws = fit.expected_moments, fit.tree["posterior"].sizes
+    noise = expected["variance"].to_numpy() / (draws["chain"] * draws["draw"])
+    gaps = fit.houses["log_radon"].to_numpy() - expected["mean"].to_numpy()
+    return _share_of_noise(noise, gaps)
+
+
+def _noise(fit: Fit, rows: pd.DataFrame) -> str:
+    gaps = fit.houses["log_radon"].to_numpy() - rows["mean"].to_numpy()
+    return _share_of_noise(rows["mcse"].to_numpy() ** 2, gaps)
+
+
+def _share_of_noise(noise: np.ndarray, gaps: np.ndarray) -> str:
+    """What the Monte Carlo error of predicted means adds to their mean square, if it matters."""
+    share = np.nanmean(noise) / np.nanmean(gaps**2)
+    if not share >= TOLERATED_NOISE:
+        return ""
+    return f"about {share:.0%} of the mean square error is Monte Carlo error of wide means"
+
+
+def _lost(fit: Fit, rows: pd.DataFrame) -> tuple[str, ...]:
+    """How many houses were refitted one by one, and how many have no score."""
+    why = "refits did not converge" if fit.converged else "Pareto k is too high"
+    lost = int(rows["elpd"].isna().sum())
+    exact = int((rows["refitted"] & rows["elpd"].notna()).sum()) if "refitted" in rows else 0
+    return (
+        f"{_houses(exact)} by exact refit" if exact else "",
+        f"without {_houses(lost)} whose {why}, so compare by house" if lost else "",
+    )
+
+
+def _houses(count: int) -> str:
+    return f"{count} house" if count == 1 else f"{count} houses"
+
+
+def main(arguments: list[str] | None) -> None:
+    """Write the scores of one fit; what was left out is read from beside it."""
+    given = cli.stage(__doc__, "fit", "loo", "left_out", "replications").parse_args(arguments)
+    table = score(open_fit(given.fit.parent))
+    with replacing(given.output) as draft:
+        table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+
+
+if __name__ == "__main__":
+    cli.run(main)

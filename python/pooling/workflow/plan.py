@@ -1,0 +1,225 @@
+"""Tell make what times cannot: which models a study has, and whether contents changed.
+
+`python -m pooling.workflow.plan STUDY.toml stan -o .build/<study>/plan.mk`
+
+Beside `plan.mk`, which names the models and tables, this writes each section of
+the study, and in `.build` the essence of each program, the meaning of each module
+of this package, the toolchain and the versions of the packages. Every file is
+rewritten only when its content changes, so make sees an edit that matters and no
+other.
+"""
+
+import json
+import os
+import re
+from importlib.metadata import version
+from pathlib import Path
+
+from pooling.build import cli
+from pooling.build.cmdstan import is_built, locate, toolchain
+from pooling.build.digest import meaning
+from pooling.build.errors import ProgramError, StudyError
+from pooling.build.files import write_if_changed
+from pooling.build.manifest import heal, read_seen
+from pooling.inputs.study import Study, read_study
+from pooling.programs.contract import INPUTS, OPTIONAL, PRIORS
+from pooling.programs.source import declared, essence
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
+RESERVED = {"all", "bench", "clean", "diagnostics", "figures", "fits", "help", "lint"}
+RESERVED |= {
+    "predict",
+    "report",
+    "setup",
+    "tables",
+    "test",
+    "verify",
+    "data",
+    "scores",
+    "stress",
+    "sbc",
+}
+RESERVED |= {"FORCE", "draft", "functions"}  # the last two are folders where executables would be
+PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
+
+
+def programs(folder: Path) -> dict[str, str]:
+    """Essence of every program in a folder by stem, in alphabetical order.
+
+    Raises
+    ------
+    ProgramError
+        A stem is not a name, or is one that make uses itself.
+    """
+    found = {}
+    for path in sorted(folder.glob("*.stan")):
+        if not NAME.fullmatch(path.stem) or path.stem in RESERVED:
+            raise ProgramError(
+                f"{path}: a program's name is a letter followed by at most 99 letters, digits and "
+                f"underscores, and none of: {', '.join(sorted(RESERVED))}; rename the file"
+            )
+        found[path.stem] = essence(path, folder)
+    for path in folder.glob("functions/*.stanfunctions"):
+        if not NAME.fullmatch(path.stem):
+            raise ProgramError(
+                f"{path}: give it a name of letters, digits and underscores; rename the file"
+            )
+    return found
+
+
+def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
+    """Models of a study: those it names, or all whose data it provides.
+
+    Of programs that differ in their geometry alone, `<x>_centered` and `<x>_noncentered`,
+    the centered one is a lesson, and bound to fail where counties have few houses: it is a
+    model of studies that name it.
+
+    Raises
+    ------
+    StudyError
+        It names a model that has no program, or one whose data it does not provide.
+    """
+    wanted, allowed = study.models, list(study.models.allowed_to_fail)
+    for model in (*wanted.use, *wanted.also, *allowed):
+        if model not in available:
+            raise StudyError(
+                f"{path}: models: no program stan/{model}.stan; there are: {', '.join(available)}"
+            )
+    applying = [model for model, text in available.items() if not lacking(study, text)]
+    for setting, model in [(key, m) for key in ("use", "also") for m in getattr(wanted, key)]:
+        if model not in applying:
+            raise StudyError(
+                f"{path}: models.{setting}: {model} needs {lacking(study, available[model])}, "
+                "which the study's data and priors do not provide; add them or leave the model out"
+            )
+    if not applying:
+        raise StudyError(f"{path}: no program applies; give it the priors of at least one")
+    twins = [m.removesuffix("_noncentered") for m in available if m.endswith("_noncentered")]
+    lessons = {f"{twin}_centered" for twin in twins}
+    default = [m for m in applying if m not in lessons or m in (*wanted.also, *allowed)]
+    return list(dict.fromkeys([*(wanted.use or default), *wanted.also]))
+
+
+def lacking(study: Study, text: str) -> str:
+    """Data that a program needs and a study does not provide, such as `S, state`; mostly ""."""
+    return ", ".join(sorted((INPUTS & {*declared(text)}) - provided_data(study)))
+
+
+def provided_data(study: Study) -> set[str]:
+    """Names of the Stan data that a study provides."""
+    provided = INPUTS - PRIORS - OPTIONAL | set(study.priors.scales())
+    if study.data.uranium:
+        provided.add("log_uranium")
+    if study.data.several_states:
+        provided |= {"S", "state"}
+    return provided
+
+
+def table_path(study: Path, table: Path) -> str:
+    """Path of a study's table as make reads it, from the top folder.
+
+    Raises
+    ------
+    StudyError
+        The table is missing, or make could not name it.
+    """
+    path = os.path.relpath(study.parent / table)
+    if not Path(path).is_file():
+        raise StudyError(f"{study}: no table {path}; paths are relative to the study file")
+    # What is not allowed here make or its shell might run.
+    if not re.fullmatch(r"[\w./+,@][\w./+,@-]*", path):
+        raise StudyError(
+            f"{study}: {path!r}: make cannot read this path; in the names of tables and their "
+            "folders use letters, digits and any of ._+,@-"
+        )
+    return path
+
+
+def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path) -> None:
+    """Write the plan and everything that it stands for."""
+    available = programs(folder)
+    models = models_of(study, path, available)
+    _refuse_arrows(arrows.split(), study, path.stem, available)
+    tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
+    # What a study can have wrong is refused before anything is written.
+    section, build = output.parent, output.parent.parent
+    for name in ("data", "priors", "sampler", "scores", "figures", "models"):
+        _write_json(section / f"{name}.json", getattr(study, name).model_dump())
+    _write_json(section / "other_priors.json", study.all_other_priors().model_dump())
+    _write_json(section / "calibration.json", study.calibration_priors().model_dump())
+    about = {"study": path.stem} | study.model_dump(include={"title", "description"})
+    _write_json(section / "about.json", about)
+    _write_json(section / "chosen.json", models)
+    write_if_changed(section / "arrows", arrows.strip() + "\n")
+    for program, text in available.items():
+        write_if_changed(build / "programs" / f"{program}.essence", text + "\n")
+    _write_json(build / "packages.json", {name: version(name) for name in PACKAGES})
+    cmdstan, recorded = locate(), build / "toolchain.json"
+    if cmdstan is None or not is_built(cmdstan):
+        recorded.unlink(missing_ok=True)
+    elif recorded.is_file():
+        write_if_changed(recorded, toolchain(cmdstan))
+    lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
+    lines += [f"HOUSE_TABLE := {tables['houses']}", f"COUNTY_TABLE := {tables['counties']}"]
+    # make makes this file before it looks at the times of any other.
+    write_if_changed(output, "\n".join(lines) + "\n", sealed=False)
+
+
+def write_meanings(package: Path, folder: Path) -> None:
+    """Write the meaning of each module of a package to a file of the same name in `folder`.
+
+    Only modules whose time or size is not that of the last call are read, since parsing
+    all of them takes longer than the rest of a plan.
+    """
+    seen = folder / "seen.json"
+    before = read_seen(seen)
+    now = {}
+    for path in sorted(package.glob("**/*.py")):
+        name = path.relative_to(package).as_posix()
+        about = path.stat()
+        now[name] = [about.st_mtime_ns, about.st_size]
+        if now[name] != before.get(name) or not (folder / name).is_file():
+            write_if_changed(folder / name, meaning(path) + "\n")
+    for name in before.keys() - now.keys():
+        (folder / name).unlink(missing_ok=True)
+    _write_json(seen, now)
+
+
+def _refuse_arrows(models: list[str], study: Study, name: str, available: dict[str, str]) -> None:
+    # FROM has a default that a study need not have; with TO, both were meant.
+    for model in models if len(models) > 1 else ():
+        applying = ", ".join(m for m, text in available.items() if not lacking(study, text))
+        if model not in available:
+            raise StudyError(f"FROM, TO: no program stan/{model}.stan; there are: {applying}")
+        if needed := lacking(study, available[model]):
+            raise StudyError(
+                f"FROM, TO: {model} needs {needed}, which study {name} does not provide; "
+                f"there are: {applying}"
+            )
+
+
+def _write_json(path: Path, content: object) -> None:
+    # Not pydantic's own writer: it turns infinity into null.
+    write_if_changed(path, json.dumps(content, indent=1, default=str) + "\n")
+
+
+def main(arguments: list[str] | None) -> None:
+    """Plan one study; `--seed` replaces the study's own, `--arrows` is for the shrinkage figure."""
+    parser = cli.stage(__doc__, "study", "programs")
+    parser.add_argument("--seed")
+    parser.add_argument("--arrows", default="")
+    parser.add_argument("--sources", type=Path, nargs="*", default=[], help="what make compares")
+    given = parser.parse_args(arguments)
+    if seals := os.environ.get("SEALS"):
+        for message in heal(Path(seals), given.sources):
+            print(f"damaged  {message}", flush=True)
+    study = read_study(given.study)
+    if given.seed is not None:
+        study = study.with_seed(given.seed)
+        study = study.model_copy(update={"title": f"{study.title} (seed {study.sampler.seed})"})
+    write_plan(study, given.study, given.arrows, given.programs, given.output)
+    write_meanings(Path(__file__).parents[1], given.output.parent.parent / "code")
+
+
+if __name__ == "__main__":
+    cli.run(main)

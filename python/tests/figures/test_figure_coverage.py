@@ -1,0 +1,70 @@
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pooling.build.errors import NothingToShow
+from pooling.figures._drawing import save
+from pooling.figures.coverage import frame, plot
+from pooling.inputs.study import Figures
+from pooling.scoring.standard_errors import mean
+
+COLUMNS = ["study", "model", "label", "score", "nominal", "share", "se", "houses"]
+# Seven of ten are within a quarter of a half, nine within 45%.
+PIT = [0.3, 0.4, 0.5, 0.6, 0.7, 0.25, 0.75, 0.1, 0.9, 0.99]
+
+
+def left_out(fit, pit, scheme="loo"):
+    rows = pd.DataFrame({"scheme": scheme, "house": fit.houses["house"], "pit": pit})
+    return replace(fit, **{"loo" if scheme == "loo" else "left_out_together": rows})
+
+
+def test_shares_are_of_houses_within_the_central_interval(example_fit):
+    rows = frame([left_out(example_fit("pooled"), PIT)], Figures())
+    assert list(rows.columns) == COLUMNS
+    assert rows["nominal"].tolist() == [0.5, 0.9]
+    assert rows["share"].tolist() == pytest.approx([0.7, 0.9])
+    # Standard deviation with n - 1, over the root of n: sqrt(0.7 * 0.3 / 9) and so on.
+    assert rows["se"].tolist() == pytest.approx([(0.21 / 9) ** 0.5, 0.1])
+
+
+def test_a_house_without_a_score_does_not_count(example_fit):
+    rows = frame([left_out(example_fit("pooled"), [*PIT[:9], np.nan])], Figures())
+    assert rows["share"].tolist() == pytest.approx([7 / 9, 1])
+    assert rows["houses"].tolist() == [9, 9]
+
+
+def test_errors_of_whole_counties_are_over_counties(example_fit):
+    # Both houses of the second county are missed: m 0.6, sums less m n are 1.2 and -1.2.
+    share, se = mean(np.array([1.0, 1, 1, 0, 0]), np.array([7, 7, 7, 9, 9]))
+    assert (share, se) == pytest.approx((0.6, (2 * 2 * 1.2**2) ** 0.5 / 5))
+    # ANOKA, houses 5 to 7, is missed and all others are not; sums less m n are
+    # 4 - 2.8, 0 - 2.1, 2 - 1.4 and 1 - 0.7, and their squares add up to 6.3.
+    pit = [0.5, 0.5, 0.5, 0.5, 0.0, 0.0, 0.0, 0.5, 0.5, 0.5]
+    rows = frame([left_out(example_fit(), pit, "loco")], Figures())
+    assert rows["score"].unique().tolist() == ["leave one county out"]
+    assert rows["share"].tolist() == pytest.approx([0.7, 0.7])
+    assert rows["se"].tolist() == pytest.approx(2 * [(4 / 3 * 6.3) ** 0.5 / 10])
+
+
+def test_a_model_that_was_not_refitted_has_no_share(example_fit):
+    fits = [
+        left_out(example_fit("pooled"), PIT, "loco"),
+        left_out(example_fit(converged=False), np.nan, "loco"),
+    ]
+    rows = frame(fits, Figures())
+    assert rows["share"].isna().tolist() == [False, False, True, True]
+    assert "No score: the model was not refitted" in plot(rows).labels.caption.replace("\n", " ")
+    with pytest.raises(NothingToShow, match=r"scores\.pointwise = true"):
+        frame(fits[1:], Figures())
+
+
+@pytest.mark.parametrize("counties", [1, 4])
+def test_draws_schemes_side_by_side(example_fit, tmp_path, counties):
+    fits = [example_fit(name, converged=False, counties=counties) for name in ("pooled", "foo")]
+    fits = [left_out(fit, np.linspace(0, 1, len(fit.houses))) for fit in fits]
+    fits[1] = left_out(fits[1], 0.5, "kfold_county")
+    target = tmp_path / "coverage.png"
+    save(plot(frame(fits, Figures())), [target], "Title\n\nText.")
+    assert target.stat().st_size > 5000

@@ -1,0 +1,245 @@
+import pandas as pd
+import pytest
+
+from pooling.reporting import facts
+
+# Name, houses, of them on the first floor.
+COUNTIES = {27001: ("AITKIN", 1, 0), 27003: ("ANOKA", 2, 1), 27005: ("BECKER", 4, 2)}
+COUNTIES |= {27007: ("CASS", 8, 2), 27009: ("CLAY", 16, 0)}
+ALONE = {27001: 3.0, 27003: 1.0, 27005: 2.0, 27007: 2.5, 27009: 1.5}
+POOLED = {27001: 2.0, 27003: 1.6, 27005: 2.0, 27007: 2.3, 27009: 1.6}
+STRUCTURES = {"pooled": "complete pooling", "per_county": "no pooling"}
+
+
+def county_table(model: str, state: str = "MN") -> pd.DataFrame:
+    rows = []
+    for code, (name, houses, first) in COUNTIES.items():
+        about = {"model": model, "converged": True, "county_fips": code, "county": name}
+        about |= {"state": state, "houses": houses, "first_floor_houses": first}
+        for floor, typical, p, known in (
+            ("basement", ALONE[code], 0.2 * ALONE[code], houses > first),
+            ("first floor", 0.5 * ALONE[code], 0.1, first > 0),
+        ):
+            rows.append(
+                about | {"floor": floor, "typical": typical, "p_action": p, "identified": known}
+            )
+    return pd.DataFrame(rows)
+
+
+def estimates(model: str) -> pd.DataFrame:
+    alpha = ALONE if model == "per_county" else POOLED
+    rows = [{"parameter": "sigma", "mean": 0.7}]
+    for code, (_, houses, first) in COUNTIES.items():
+        own = {"county_fips": code, "houses": houses}
+        rows.append(own | {"parameter": "alpha", "mean": alpha[code], "identified": True})
+        rows.append(own | {"parameter": "beta", "mean": -alpha[code], "identified": first > 0})
+    return pd.DataFrame(rows).assign(model=model)
+
+
+def tables(elpd: dict[str, float], failed: tuple[str, ...] = (), state: str = "MN") -> dict:
+    """Tables of the models that `elpd` names, in its order."""
+    models = [(m, STRUCTURES.get(m, "partial pooling"), m not in failed) for m in elpd]
+    errors = {"per_county": (0.65, 0.82), "pooled": (0.79, 0.80)}
+    rows = []
+    for model, value in elpd.items():
+        inside, outside = errors.get(model, (0.7, 0.75))
+        scores = {"rmse_in_sample": inside, "rmse_loo": outside, "elpd_loo": value}
+        rows += [{"model": model, "score": s, "value": v, "note": None} for s, v in scores.items()]
+    floors = pd.DataFrame({"floor": ["all", "basement", "first floor"], "houses": [31, 26, 5]})
+    return {
+        "models": pd.DataFrame(models, columns=["model", "structure", "converged"]),
+        "scores": pd.DataFrame(rows),
+        "counties": pd.concat([county_table(m, state) for m in elpd]),
+        "estimates": pd.concat([estimates(m) for m in elpd]),
+        "data_summary": floors,
+    }
+
+
+FOUR = {"pooled": -20.0, "per_county": -30.0, "hierarchical_centered": -9.0, "foo": -12.0}
+
+
+def test_survey_counts_counties():
+    found = facts.survey(tables(FOUR))
+    assert (found["counties"], found["measured"], found["no_first_floor"]) == (5, 5, 2)
+    assert (found["smallest"]["label"], found["as_small"]) == ("AITKIN", 1)
+    assert (found["largest"]["label"], found["largest"]["houses"]) == ("CLAY", 16)
+    assert found["floors"]["basement"]["houses"] == 26
+
+
+def test_labels_name_the_state_where_there_are_several():
+    data = tables({"pooled": -1.0})
+    data["counties"].loc[data["counties"]["county_fips"] == 27009, "state"] = "ND"
+    labels = facts.county_rows(data, "pooled")["label"].tolist()
+    assert labels == ["AITKIN, MN", "ANOKA, MN", "BECKER, MN", "CASS, MN", "CLAY, ND"]
+
+
+@pytest.mark.parametrize(
+    ("elpd", "failed", "model"),
+    [
+        (FOUR, (), "hierarchical_centered"),
+        (FOUR, ("hierarchical_centered",), "foo"),
+        (FOUR, ("hierarchical_centered", "foo"), "per_county"),
+        (FOUR, ("hierarchical_centered", "foo", "per_county"), "pooled"),
+        ({"pooled": -1.0, "foo": -2.0}, ("pooled", "foo"), "foo"),
+    ],
+)
+def test_the_answering_model_converged_and_pools_partially_if_one_does(elpd, failed, model):
+    assert facts.answering_model(tables(elpd, failed)) == model
+
+
+def test_without_scores_the_first_that_pools_partially_answers():
+    data = tables(FOUR)
+    data["scores"] = data["scores"].query("score == 'rmse_in_sample'")
+    assert facts.answering_model(data) == "hierarchical_centered"
+
+
+def test_the_best_model_has_the_least_error_or_the_greatest_elpd():
+    scores = facts.score_rows(tables(FOUR))
+    assert facts.best(scores, "rmse_in_sample", list(FOUR)) == "per_county"
+    assert facts.best(scores, "elpd_loo", ["pooled", "per_county"]) == "pooled"
+    assert facts.best(scores, "p_loo", list(FOUR)) is None
+
+
+def test_a_model_that_was_not_refitted_is_not_the_best():
+    rows = {"a": {"elpd_loco": {"value": float("nan")}}, "b": {"elpd_loco": {"value": -9.0}}}
+    assert facts.best(rows, "elpd_loco", ["a", "b"]) == "b"
+
+
+def test_left_out_names_the_scores_that_there_are():
+    rows = {"a": {"elpd_loco": {}}, "b": {"elpd_loo": {}, "rmse_loco": {}}}
+    found = facts.left_out(rows, ("elpd", "rmse"), ("loo", "loco", "kfold_house"))
+    assert found == [
+        ("House left out", ["elpd_loo"]),
+        ("Whole county left out", ["elpd_loco", "rmse_loco"]),
+    ]
+
+
+def test_tenths_of_ten_counties_are_single_counties():
+    known = tables(FOUR)
+    assert facts.repeated_schemes(known) == set(), "not left out together"
+    scores = [{"score": score, "model": "foo"} for score in ("elpd_loco", "elpd_kfold_county")]
+    known["scores"] = pd.DataFrame(scores)
+    assert facts.repeated_schemes(known) == {"kfold_county"}
+    rows = known["counties"]
+    more = [rows.assign(county_fips=rows["county_fips"] + 100 * i) for i in range(3)]
+    assert facts.repeated_schemes(known | {"counties": pd.concat(more)}) == set()
+
+
+def test_shrinkage_by_hand():
+    found = facts.shrinkage(tables(FOUR), "per_county", "foo")
+    # Alone 3, 1, 2, 2.5, 1.5 about 2: squares sum to 2.5; pooled about 1.9 to 0.36; over 4.
+    assert found["alpha"] == pytest.approx({"counties": 5, "alone": 0.625**0.5, "pooled": 0.3})
+    # Slopes of ANOKA, BECKER and CASS alone: 1, 2, 2.5 with mean 11/6.
+    assert found["beta"]["counties"] == 3
+    assert found["beta"]["alone"] == pytest.approx((7 / 12) ** 0.5)
+    # Quartiles of 1, 2, 4, 8, 16 houses; moves 1, .6 below and .2, .1 above.
+    assert found["moves"] == pytest.approx({"few": 2, "many": 8, "small": 0.8, "large": 0.15})
+
+
+def test_shrinkage_needs_two_models_and_four_counties():
+    data = tables(FOUR)
+    assert facts.shrinkage(data, None, "foo") is None
+    assert facts.shrinkage(data, "foo", "foo") is None
+    few = data["estimates"]["county_fips"].isin([27001, 27003, 27005])
+    assert (
+        facts.shrinkage(data | {"estimates": data["estimates"][few]}, "per_county", "foo") is None
+    )
+
+
+def test_population_is_without_what_stands_for_effects_while_sampling():
+    names = ["mu_alpha", "beta_state_tilde[MN]", "alpha_free", "mu_alpha_state[MN]", "tilde_free_x"]
+    rows = pd.DataFrame({"model": "a", "parameter": names, "county_fips": pd.NA})
+    data = {"estimates": rows, "models": pd.DataFrame({"model": ["a"]})}
+    shown, hidden = facts.population(data, most=2)
+    assert shown["parameter"].tolist() == ["mu_alpha", "mu_alpha_state[MN]"]
+    assert hidden == 1
+
+
+def test_answer_by_hand():
+    found = facts.answer(tables(FOUR), "foo")
+    assert (found["lowest"]["label"], found["highest"]["label"]) == ("ANOKA", "AITKIN")
+    # p is .6, .2, .4, .5, .3 in basements and .1 on first floors.
+    assert found["likely"] == {"basement": 2, "first": 0}
+    assert found["unidentified"] == {"basement": 0, "first": 2}
+
+
+def test_the_tutorials_numbers_are_quoted_beside_ours():
+    alone, pooled = facts.tutorial(tables(FOUR))
+    assert (alone["model"], alone["reported"]) == ("per_county", "0.13")
+    assert alone["times"] == pytest.approx(5.0)
+    assert (pooled["model"], pooled["reported"]) == ("hierarchical_centered", "0.08")
+    assert pooled["times"] == pytest.approx(8.75)
+    assert (alone["rmse_loo"], pooled["rmse_loo"]) == (0.82, 0.75)
+
+
+def test_the_tutorial_is_about_minnesota_and_two_models():
+    assert facts.tutorial(tables(FOUR, state="IN")) is None
+    assert facts.tutorial(tables({"pooled": -1.0, "foo": -1.0})) is None
+
+
+def test_highlighted_counties_are_those_asked_for_in_their_order():
+    found = facts.highlighted(tables({"pooled": -1.0, "foo": -2.0}), [27007, 27001, 99999])
+    assert [row["label"] for row in found] == ["CASS", "AITKIN"]
+    assert [row["model"] for row in found[0]["models"]] == ["pooled", "foo"]
+    assert found[0]["models"][1]["alpha"]["mean"] == 2.3
+    assert found[1]["models"][1]["beta"]["identified"] is False
+
+
+def test_without_a_wish_counties_go_from_few_houses_to_many():
+    found = facts.highlighted(tables({"pooled": -1.0}), [])
+    assert [row["houses"] for row in found] == [1, 4, 16]
+
+
+def test_population_parameters_are_those_without_a_county():
+    shown, hidden = facts.population(tables(FOUR))
+    assert shown["model"].tolist() == list(FOUR)
+    assert (set(shown["parameter"]), hidden) == ({"sigma"}, 0)
+    assert facts.population(tables(FOUR), most=0)[1] == 4
+
+
+def test_a_note_is_said_once():
+    data = tables({"pooled": -1.0, "foo": -2.0})
+    data["scores"]["note"] = ["a", None, "a", "b", "b", None]
+    assert facts.score_notes(data) == [
+        {"mark": "1", "model": "pooled", "note": "a"},
+        {"mark": "2", "model": "foo", "note": "b"},
+    ]
+    marks = [row["mark"] for scores in facts.score_rows(data).values() for row in scores.values()]
+    assert marks == ["1", "", "1", "2", "2", ""]
+
+
+def test_sensitivities_are_read_of_models_that_converged():
+    given = tables(FOUR, failed=("hierarchical_centered",))
+    rows = [
+        ("pooled", "sigma", 0.01, "-"),
+        ("hierarchical_centered", "sigma_beta", 0.30, "prior-data conflict"),
+        ("foo", "sigma", 0.02, "-"),
+        ("foo", "rho", 0.06, "strong prior / weak likelihood"),
+    ]
+    columns = ["model", "parameter", "prior", "diagnosis"]
+    given["sensitivity"] = pd.DataFrame(rows, columns=columns)
+    found = facts.sensitivity(given)
+    assert len(found["rows"]) == 4
+    assert [(row["model"], row["parameter"]) for row in found["moved"]] == [("foo", "rho")]
+    assert found["strongest"]["prior"] == 0.06
+
+
+def test_without_sensitivities_there_is_nothing_to_say():
+    assert facts.sensitivity(tables(FOUR)) is None
+    assert facts.sensitivity(tables(FOUR) | {"sensitivity": pd.DataFrame()}) is None
+
+
+def test_other_priors_stand_beside_the_studys():
+    columns = ["model", "priors", "parameter", "mean", "sd", "mcse_mean", "shift", "passed"]
+    rows = [
+        ("foo", "study", "mu", 1.0, 0.5, 0.03, 0.0, True),
+        ("foo", "wide", "mu", 1.5, 0.6, 0.04, 1.0, True),
+        ("foo", "narrow", "mu", 0.0, 0.1, 0.01, -2.0, False),
+    ]
+    found = facts.other_priors({"other_priors": pd.DataFrame(rows, columns=columns)})
+    assert found["names"] == ["wide", "narrow"]
+    assert [row["own_mean"] for row in found["rows"]] == [1.0, 1.0]
+    # sqrt(0.03^2 + 0.04^2) / 0.5; the set that fails the gate moves further, but is not believed.
+    assert found["furthest"]["priors"] == "wide"
+    assert found["furthest"]["error"] == pytest.approx(0.1)
+    assert facts.other_priors({}) is None

@@ -1,0 +1,352 @@
+"""From tables and a study to Stan data: known counts, and numbers worked by hand."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pooling.build.errors import DataError, StudyError
+from pooling.inputs.prepare import Rules, log_radon, main, prepare
+from pooling.inputs.study import Data, LocationScale, Priors, Spread
+from pooling.inputs.tables import read_counties, read_houses
+
+ROOT = Path(__file__).parents[3]
+
+WIDE, HALF = LocationScale(loc=0, scale=10), Spread(scale=1)
+PRIORS = Priors(
+    alpha=LocationScale(loc=1, scale=2),
+    beta=WIDE,
+    mu_alpha=WIDE,
+    mu_beta=WIDE,
+    sigma=Spread(upper=100),
+    sigma_alpha=HALF,
+    sigma_beta=Spread(scale=0.5, upper=3),
+)
+
+HOUSES = """\
+house_id,state,county_fips,floor,activity
+b,MN,27003,0,0.9
+a,MN,27001,1,0
+c,MN,27003,1,1.9
+d,R5,55003,0,9.9
+e,R5,26999,0,1.0
+f,MN,27001,9,1.0
+g,IN,18001,0,3.0
+"""
+COUNTIES = """\
+county_fips,state,county,lon,lat,uranium
+27125,MN,RED LAKE,-96.095,47.872,1.03105
+27003,MN,ANOKA,-93.246,45.273,0.5
+27001,MN,AITKIN,-93.415,46.608,2
+26999,MI,GRAND TRAVERSE,,,
+18001,IN,ADAMS,,,
+55003,WI,ASHLAND,-90.663,46.383,1
+"""
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    """Prepare the seven houses above, after replacements in them, under `settings`."""
+
+    def run(*replacements, counties=COUNTIES, **settings):
+        houses = HOUSES
+        for old, new in replacements:
+            assert old in houses
+            houses = houses.replace(old, new)
+        (tmp_path / "houses.csv").write_text(houses, encoding="utf-8")
+        (tmp_path / "counties.csv").write_text(counties, encoding="utf-8")
+        tables = read_houses(tmp_path / "houses.csv"), read_counties(tmp_path / "counties.csv")
+        return prepare("trial", Data(**settings), PRIORS, *tables)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def survey():
+    tables = (
+        read_houses(ROOT / "data" / "households.csv"),
+        read_counties(ROOT / "data" / "counties.csv"),
+    )
+    return lambda **settings: prepare("survey", Data(**settings), PRIORS, *tables)
+
+
+@pytest.fixture(scope="module")
+def minnesota(survey):
+    return survey(states=["MN"], uranium=True)
+
+
+def rule(names, name, reason=""):
+    """Rows that a rule touched."""
+    (rows,) = (
+        entry["rows"]
+        for entry in names["rules"]
+        if entry["rule"] == name and reason in entry["reason"]
+    )
+    return rows
+
+
+def test_three_states_by_hand(prepared):
+    values, names = prepared(states=["MN", "R5"], drop_floors=[9], uranium=True)
+    scales = {name: values.pop(name) for name in list(values) if name.startswith("prior_")}
+    assert values.pop("log_radon") == pytest.approx(
+        [0, math.log(0.1), math.log(2), math.log(10)], abs=1e-15
+    )
+    assert values.pop("log_uranium") == pytest.approx([math.log(2), -math.log(2), 0])
+    assert values == {
+        "N": 4,
+        "J": 3,
+        "county": [2, 1, 2, 3],
+        "floor_measure": [0.0, 1.0, 1.0, 0.0],
+        "first_floor_share": [1.0, 0.5, 0.0],
+        "S": 2,
+        "state": [1, 1, 2],
+        "N_new": 0,
+        "county_new": [],
+        "floor_measure_new": [],
+        "log_radon_new": [],
+    }
+    assert scales == {
+        "prior_alpha_loc": 1,
+        "prior_alpha_scale": 2,
+        "prior_beta_loc": 0,
+        "prior_beta_scale": 10,
+        "prior_mu_alpha_loc": 0,
+        "prior_mu_alpha_scale": 10,
+        "prior_mu_beta_loc": 0,
+        "prior_mu_beta_scale": 10,
+        "prior_sigma_scale": math.inf,
+        "prior_sigma_upper": 100,
+        "prior_sigma_alpha_scale": 1,
+        "prior_sigma_alpha_upper": math.inf,
+        "prior_sigma_beta_scale": 0.5,
+        "prior_sigma_beta_upper": 3,
+    }
+    assert names == {
+        "study": "trial",
+        "response": "log(x + 0.1)",
+        "house_id": ["b", "a", "c", "d"],
+        "house_county": [27003, 27001, 27003, 55003],
+        "county_fips": [27001, 27003, 55003],
+        "county": ["AITKIN", "ANOKA", "ASHLAND"],
+        "state": ["MN", "MN", "WI"],
+        "houses": [1, 2, 1],
+        "first_floor_houses": [1, 1, 0],
+        "rules": [
+            {"rule": "houses read", "rows": 7, "reason": "rows of houses.csv"},
+            {"rule": "houses dropped", "rows": 1, "reason": "state not in data.states"},
+            {"rule": "houses dropped", "rows": 1, "reason": "floor 9 is in data.drop_floors"},
+            {
+                "rule": "houses dropped",
+                "rows": 1,
+                "reason": "county_fips 26999 is in data.drop_counties",
+            },
+            {"rule": "counties with houses", "rows": 3, "reason": "rows of counties.csv"},
+            {
+                "rule": "counties left out",
+                "rows": 1,
+                "reason": "no house; data.unmeasured_counties is false",
+            },
+            {"rule": "houses moved", "rows": 1, "reason": "to the state that their county is in"},
+            {
+                "rule": "zero activities kept",
+                "rows": 1,
+                "reason": "0.1 pCi/L is added to every activity",
+            },
+            {"rule": "houses kept", "rows": 4, "reason": "floor 0 basement, 1 first floor"},
+        ],
+    }
+
+
+def test_unmeasured_counties_come_with_their_uranium_and_no_house(prepared):
+    values, names = prepared(states=["MN"], drop_floors=[9], unmeasured_counties=True, uranium=True)
+    assert values["county"] == [2, 1, 2]
+    # (1 + 1/2) / 2 stands for the share of the county without a house.
+    assert values["first_floor_share"] == [1.0, 0.5, 0.75]
+    assert rule(names, "first-floor shares unknown") == 1
+    [reason] = [r["reason"] for r in names["rules"] if r["rule"] == "first-floor shares unknown"]
+    assert reason == "no house; 0.750, the mean of the counties with houses, stands for it"
+    assert values["log_uranium"][2] == pytest.approx(math.log(1.03105))
+    assert (names["county_fips"][2], names["houses"][2]) == (27125, 0)
+    assert rule(names, "counties added") == 1
+
+
+def test_uranium_is_left_out_unless_the_study_uses_it(prepared):
+    values, _ = prepared(states=["IN", "MN"], drop_floors=[9])
+    assert "log_uranium" not in values
+    assert values["S"] == 2
+
+
+def test_states_are_no_level_where_the_study_names_one(prepared):
+    alone, _ = prepared(states=["MN"], drop_floors=[9])
+    assert not {"S", "state"} & set(alone)
+
+
+def test_uranium_that_a_county_lacks_is_an_error(prepared):
+    with pytest.raises(
+        StudyError, match=r"data\.uranium is true, but .* 1 of the study's counties"
+    ):
+        prepared(states=["IN", "MN"], drop_floors=[9], uranium=True)
+
+
+def test_codes_of_a_survey_of_ones_own(prepared):
+    values, _ = prepared(states=["MN"], floors={0: "first floor", 1: "basement", 9: "basement"})
+    assert values["floor_measure"] == [1.0, 0.0, 0.0, 0.0]
+
+
+def test_codes_for_no_county_are_kept_if_the_study_says_so(prepared):
+    values, names = prepared(states=["R5"], drop_counties=[])
+    assert names["county_fips"] == [26999, 55003]
+    assert values["N"] == 2
+
+
+def test_a_floor_code_that_the_study_does_not_mention(prepared):
+    with pytest.raises(DataError) as caught:
+        prepared(states=["MN"])
+    assert str(caught.value).endswith(
+        "houses.csv: line 7: column floor: 9 has no meaning in the study; say what it is in "
+        "data.floors, or set data.drop_floors = [9] to leave such houses out (1 of 4)"
+    )
+
+
+def test_all_floor_codes_that_are_missing_are_in_one_remedy(prepared):
+    with pytest.raises(DataError, match=r"line 2: .*drop_floors = \[3, 8, 9\] .*\(2 of 4\)"):
+        prepared((",0,0.9", ",3,0.9"), (",9,", ",8,"), states=["MN"], drop_floors=[9])
+
+
+def test_a_floor_code_cannot_be_kept_and_dropped():
+    with pytest.raises(ValueError, match="floor 1 is both in floors and in drop_floors"):
+        Data(drop_floors=[1])
+
+
+def test_a_county_that_the_table_does_not_have(prepared):
+    with pytest.raises(DataError, match=r"line 4: column county_fips: 27005 is not in .*counties"):
+        prepared(("c,MN,27003", "c,MN,27005"), states=["MN"], drop_floors=[9])
+
+
+def test_an_unknown_county_of_another_state_does_not_matter(prepared):
+    values, _ = prepared(("g,IN,18001", "g,IN,18003"), states=["MN"], drop_floors=[9])
+    assert values["N"] == 3
+
+
+def test_a_state_without_houses(prepared):
+    with pytest.raises(StudyError, match=r"data\.states: no house of WI in .*are IN, MN, R5"):
+        prepared(states=["MN", "WI"])
+
+
+def test_no_house_left(prepared):
+    with pytest.raises(StudyError, match=r"no house of .*houses\.csv is left"):
+        prepared(states=["MN"], drop_floors=[9], drop_counties=[27001, 27003])
+
+
+@given(st.floats(0, 1e5))
+def test_transforms_are_the_logarithms_they_are_called(activity):
+    x = np.array([activity])
+    assert log_radon(x, "log(x + 0.1)", Rules()) == pytest.approx(
+        math.log(activity + 0.1), rel=1e-14, abs=1e-15
+    )
+    assert log_radon(x, "log(x), 0 as 0.1", Rules()) == pytest.approx(
+        math.log(activity or 0.1), rel=1e-14, abs=1e-15
+    )
+
+
+# Published: Elbers and Wiecki's table, Gelman and Hill's data, counts of srrs2.dat.
+
+
+def test_minnesota_has_the_published_counts(minnesota):
+    values, names = minnesota
+    assert (values["N"], values["J"]) == (919, 85)
+    assert values["floor_measure"].count(0.0) == 766
+    assert values["floor_measure"].count(1.0) == 153
+    assert "S" not in values
+    assert rule(names, "houses read") == 12777
+    assert rule(names, "houses dropped") == 12777 - 919
+    assert rule(names, "zero activities kept") == 3
+    assert rule(names, "counties left out") == 2
+    single = [c for c, n in zip(names["county"], names["houses"], strict=True) if n == 1]
+    assert single == ["MAHNOMEN", "MURRAY", "WILKIN"]
+    assert names["houses"].count(2) == 8
+    assert max(names["houses"]) == 116 == names["houses"][names["county"].index("ST LOUIS")]
+    assert names["first_floor_houses"].count(0) == 25
+    assert names["county_fips"] == sorted(names["county_fips"])
+
+
+def test_minnesota_opens_as_published(minnesota):
+    values, names = minnesota
+    opening = [names["county"][c - 1] for c in values["county"][:5]]
+    assert opening == ["AITKIN"] * 4 + ["ANOKA"]
+    assert values["floor_measure"][:5] == [1, 0, 0, 0, 0]
+    assert values["log_radon"][:5] == pytest.approx(
+        [0.832909, 0.832909, 1.098612, 0.095310, 1.163151], abs=5e-7
+    )
+    assert values["log_uranium"][0] == pytest.approx(-0.689048, abs=5e-7)
+
+
+@pytest.mark.parametrize(
+    ("response", "mean", "deviation"),
+    [("log(x + 0.1)", 1.264779, 0.819355), ("log(x), 0 as 0.1", 1.224623, 0.853327)],
+)
+def test_minnesota_has_the_published_moments(survey, response, mean, deviation):
+    values, _ = survey(states=["MN"], response=response)
+    assert np.mean(values["log_radon"]) == pytest.approx(mean, abs=5e-7)
+    assert np.std(values["log_radon"], ddof=1) == pytest.approx(deviation, abs=5e-7)
+
+
+def test_minnesota_has_the_published_share_above_the_action_level(minnesota):
+    """EPA's action level is 4 pCi/L."""
+    values, _ = minnesota
+    above = np.exp(values["log_radon"]) - 0.1 > 4 - 1e-9
+    first = np.array(values["floor_measure"]) == 1
+    shares = above.mean(), above[~first].mean(), above[first].mean()
+    assert shares == pytest.approx((0.4516, 0.4922, 0.2484), abs=5e-5)
+
+
+def test_minnesota_with_its_counties_without_a_house(survey):
+    values, names = survey(states=["MN"], unmeasured_counties=True, uranium=True)
+    added = [i for i, n in enumerate(names["houses"]) if n == 0]
+    assert [names["county"][i] for i in added] == ["GRANT", "RED LAKE"]
+    assert np.exp([values["log_uranium"][i] for i in added]) == pytest.approx([1.47959, 1.03105])
+    assert values["J"] == 87
+    assert {c - 1 for c in values["county"]}.isdisjoint(added)
+
+
+def test_whole_survey(survey):
+    values, names = survey(drop_floors=[2, 3, 9])
+    # The sum of the survey's clean houses, AZ 1400 to R5 725.
+    assert values["N"] == 12248
+    assert values["S"] == 9
+    assert "log_uranium" not in values
+    assert [rule(names, "houses dropped", f"floor {code} ") for code in (9, 2, 3)] == [287, 23, 19]
+    assert sum(e["rows"] for e in names["rules"] if "drop_counties" in e["reason"]) == 200
+    assert rule(names, "houses moved") == 725
+    assert rule(names, "counties with houses") == values["J"] == len(set(values["county"]))
+
+
+def test_houses_of_tribal_land(survey):
+    values, names = survey(states=["R5"], drop_floors=[2, 3, 9])
+    assert (values["N"], values["J"]) == (725, 45)
+    assert sorted(set(names["state"])) == ["MI", "MN", "WI"]
+
+
+def test_command_line_writes_both_files_or_none(tmp_path):
+    data, priors = tmp_path / "data.json", tmp_path / "priors.json"
+    data.write_text('{"states": ["MN"]}', encoding="utf-8")
+    priors.write_text(json.dumps(PRIORS.model_dump()), encoding="utf-8")
+    output, coords = tmp_path / "out" / "mine.json", tmp_path / "out" / "mine.coords.json"
+    tables = ROOT / "data" / "households.csv", ROOT / "data" / "counties.csv"
+    command = [*map(str, (data, priors, *tables)), "-o", str(output), "--coords", str(coords)]
+    main(command)
+    values = json.loads(output.read_text(encoding="utf-8"))
+    assert values["N"] == 919
+    assert values["prior_sigma_scale"] == math.inf
+    assert json.loads(coords.read_text(encoding="utf-8"))["study"] == "mine"
+
+    before = output.read_bytes(), coords.read_bytes()
+    data.write_text('{"states": ["XX"]}', encoding="utf-8")
+    with pytest.raises(StudyError, match=r"^data/studies/.*no house of XX"):
+        main(command)
+    assert (output.read_bytes(), coords.read_bytes()) == before
+    assert sorted(file.name for file in output.parent.iterdir()) == [coords.name, output.name]

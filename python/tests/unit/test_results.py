@@ -1,0 +1,371 @@
+import json
+import math
+from functools import partial
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from conftest import build_fit
+from scipy.special import stdtr, stdtrit
+from written import write_coords, write_results
+
+from pooling.build.errors import DataError
+from pooling.fits.store import Fit
+from pooling.inputs.study import Priors
+from pooling.reporting import results
+from pooling.reporting.results import Result
+
+Z95 = 1.6448536269514722  # 95% quantile of the standard normal
+POINT = 4.1  # pCi/L + 0.1: the action level on the scale of log(x + 0.1)
+
+
+def steady(alpha: float, beta: float, sigma: float, model: str = "hierarchical_noncentered") -> Fit:
+    """A fit whose draws are all the same."""
+    fit = build_fit(model)
+    posterior = fit.tree["posterior"].to_dataset()
+    values = {"alpha": alpha, "beta": beta, "sigma": sigma}
+    for name, value in values.items():
+        posterior[name] = posterior[name] * 0 + value
+    fit.tree["posterior"] = posterior
+    return fit
+
+
+def county(table: pd.DataFrame, name: str, floor: str) -> pd.Series:
+    return table[(table["county"] == name) & (table["floor"] == floor)].iloc[0]
+
+
+def opened(folder, *models, **options) -> list[Result]:
+    paths = [write_results(folder, model, **options) for model in models]
+    return results.open_results(paths, json.loads(write_coords(folder).read_text()))
+
+
+def test_quantile_of_one_normal_is_its_own():
+    mean, spread = np.full((5, 2), [1.0, -3.0]), np.full((5, 1), 2.0)
+    found = results.predictive_quantile(mean, spread, 0.95)
+    assert found == pytest.approx([1 + 2 * Z95, -3 + 2 * Z95], abs=1e-6)
+
+
+def test_quantile_of_a_mixture_takes_each_countys_own_spread():
+    # Symmetric about 2: the median; in the second county half lies at 0 and half at 10.
+    mean = np.array([[0.0, 0.0], [4.0, 10.0]])
+    spread = np.array([[1.0, 0.001], [1.0, 0.001]])
+    assert results.predictive_quantile(mean, spread, 0.5)[0] == pytest.approx(2.0, abs=1e-6)
+    # The quarter quantile of the second is the median of its lower half.
+    assert results.predictive_quantile(mean, spread, 0.25)[1] == pytest.approx(0.0, abs=1e-5)
+
+
+def test_quantile_of_student_errors():
+    # The 95% quantile of Student-t with 1 degree of freedom, Cauchy, is tan(0.45 pi) = 6.3138.
+    cauchy = results.Errors(*(partial(f, np.ones((3, 1))) for f in (stdtr, stdtrit)))
+    mean, spread = np.full((3, 2), 1.0), np.full((3, 1), 2.0)
+    found = results.predictive_quantile(mean, spread, 0.95, cauchy)
+    assert found == pytest.approx([1 + 2 * math.tan(0.45 * math.pi)] * 2, abs=1e-6)
+
+
+def test_errors_are_student_where_the_program_has_degrees_of_freedom(example_fit):
+    fit = example_fit("foo")
+    assert results.errors_of(fit) is results.NORMAL
+    draws = fit.tree["posterior"].to_dataset()
+    fit.tree["posterior"] = draws.assign(nu=xr.ones_like(draws["mu_alpha"]))
+    # Cauchy: a quarter lies above 1.
+    assert results.errors_of(fit).cdf(np.array([[-1.0]])) == pytest.approx(0.25)
+
+
+def test_quantile_of_a_prior_as_wide_as_the_tutorials():
+    mean = np.linspace(-20000, 20000, 4001)[:, None]
+    found = results.predictive_quantile(mean, np.ones((4001, 1)), 0.05)
+    assert found[0] == pytest.approx(-18000, abs=10)
+
+
+def test_a_county_at_the_action_level_reaches_it_every_other_time():
+    table = results.county_levels(steady(math.log(POINT), -1.0, 0.5))
+    basement = county(table, "AITKIN", "basement")
+    assert basement["typical"] == pytest.approx(4.0)
+    assert basement["typical_q5"] == basement["typical_q95"] == pytest.approx(4.0)
+    assert basement["p_action"] == pytest.approx(0.5)
+    assert basement["house_q95"] == pytest.approx(POINT * math.exp(0.5 * Z95) - 0.1)
+    assert basement["house_q5"] == pytest.approx(POINT * math.exp(-0.5 * Z95) - 0.1)
+    # A floor effect of two standard deviations: the upper tail of the normal beyond 2.
+    first = county(table, "AITKIN", "first floor")
+    assert first["p_action"] == pytest.approx(0.022750131948179)
+    assert first["typical"] == pytest.approx(POINT / math.e - 0.1)
+
+
+def test_the_other_response_has_no_offset():
+    fit = steady(math.log(4.0), 0.0, 1.0)
+    fit.tree.attrs["response"] = "log(x), 0 as 0.1"
+    basement = county(results.county_levels(fit), "CASS", "basement")
+    assert basement["typical"] == pytest.approx(4.0)
+    assert basement["p_action"] == pytest.approx(0.5)
+
+
+def test_a_spread_by_county_is_used_by_county():
+    fit = steady(math.log(POINT), 0.0, 1.0, "per_county")
+    sigma = fit.tree["posterior"]["sigma"]
+    fit.tree["posterior"]["sigma"] = sigma * np.array([1.0, 2.0, 3.0, 4.0])
+    table = results.county_levels(fit)
+    upper = [county(table, name, "basement")["house_q95"] for name in ("AITKIN", "MAHNOMEN")]
+    assert upper == pytest.approx([POINT * math.exp(Z95 * s) - 0.1 for s in (1, 4)])
+
+
+def test_a_level_is_identified_by_houses_on_its_floor():
+    own = results.county_levels(build_fit("per_county")).query("county == 'CASS'")
+    assert own["identified"].tolist() == [True, False]
+    everyones = results.county_levels(build_fit("pooled")).query("county == 'CASS'")
+    assert everyones["identified"].tolist() == [True, True]
+
+
+def test_county_levels_are_a_row_for_each_county_and_floor():
+    table = results.county_levels(build_fit(converged=False))
+    expected = ["model", "converged", "county_fips", "county", "state", "houses"]
+    expected += ["first_floor_houses", "floor", "identified", "typical", "typical_q5"]
+    expected += ["typical_q95", "house_q5", "house_q95", "p_action"]
+    assert table.columns.tolist() == expected
+    assert table["floor"].tolist() == ["basement", "first floor"] * 4
+    assert not table["converged"].any()
+
+
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [
+        ("pooled", "complete pooling"),
+        ("per_county", "no pooling"),
+        ("hierarchical_centered", "partial pooling"),
+        ("foo", "partial pooling"),
+    ],
+)
+def test_structure_of_the_programs(model, kind):
+    assert results.structure(build_fit(model)) == kind
+
+
+def test_draws_outweigh_the_name():
+    fit = build_fit("per_county_shared")
+    assert results.structure(fit) == "partial pooling"
+    assert results.structure(steady(1.0, 0.0, 1.0, "per_county")) == "complete pooling"
+
+
+def with_prior(alpha: np.ndarray, beta: float) -> Result:
+    """A result whose prior has these draws (sample, county) of alpha, and one beta."""
+    fit = build_fit("pooled")
+    prior = fit.tree["prior"].to_dataset()
+    prior["alpha"] = prior["alpha"] * 0 + alpha.reshape(prior["alpha"].shape)
+    prior["beta"] = prior["beta"] * 0 + beta
+    fit.tree["prior"] = prior
+    return Result(None, fit)
+
+
+def test_prior_predictive_by_hand():
+    # 200 draws over counties: typical houses of 0.9, 1.9, ..., 199.9 pCi/L, 10 of them raised.
+    levels = np.arange(1.0, 201.0)
+    levels[-10:] *= 100
+    table = results.prior_predictive([with_prior(np.log(levels), np.log(0.5))]).set_index("floor")
+    basement, first = table.loc["basement"], table.loc["first floor"]
+    assert basement["share_implausible"] == pytest.approx(0.05)
+    assert first["share_implausible"] == pytest.approx(0.05)
+    # The median lies between the logarithms of 100 and 101.
+    assert basement["prior_q50"] == pytest.approx(math.sqrt(100 * 101) - 0.1)
+    assert first["prior_q50"] == pytest.approx(math.sqrt(50 * 50.5) - 0.1)
+    # The 5% quantile is at position 0.05 * 199 = 9.95, between 10 and 11.
+    assert basement["prior_q5"] == pytest.approx(10**0.05 * 11**0.95 - 0.1)
+    assert basement["model"] == "pooled"
+
+
+def test_prior_predictive_of_the_tutorials_priors_overflows_without_a_word():
+    alpha = np.repeat([-20_000.0, 20_000.0], 100)
+    table = results.prior_predictive([with_prior(alpha, 0.0)])
+    assert table["prior_q5"].tolist() == [0, 0]
+    assert np.isinf(table["prior_q95"]).all()
+    assert table["share_implausible"].tolist() == [0.5, 0.5]
+
+
+def test_data_summary_by_hand():
+    table = results.data_summary(build_fit()).set_index("floor")
+    assert table["houses"].tolist() == [10, 7, 3]
+    assert table["counties"].tolist() == [4, 4, 2]
+    assert table.loc["basement", "mean"] == pytest.approx(9.4 / 7)
+    assert table.loc["first floor", "median"] == pytest.approx(math.exp(0.9) - 0.1)
+    # log(4.1) is 1.411: 2.0, 1.6 and 1.5 reach it in basements, 2.1 on the first floor.
+    assert table["share_action"].tolist() == pytest.approx([0.4, 3 / 7, 1 / 3])
+
+
+def test_a_house_exactly_at_the_action_level_counts():
+    fit = build_fit()
+    fit.tree["observed_data"]["log_radon"][:] = np.log(4.0 + 0.1)
+    assert results.data_summary(fit)["share_action"].tolist() == [1, 1, 1]
+
+
+class Scored(Result):
+    """A result with log scores of its own."""
+
+    def __init__(self, model: str, elpd: list[float], converged: bool = True):
+        super().__init__(None, build_fit(model, converged=converged))
+        self.__dict__["loo"] = pd.DataFrame({"house": range(len(elpd)), "elpd": elpd})
+
+
+def test_comparison_by_hand():
+    pair = [Scored("pooled", [-1.0, -2.0, -3.0]), Scored("foo", [-1.5, -1.0, -4.0])]
+    table = results.comparison(pair).set_index("model")
+    assert (table["reference"] == "pooled").all()
+    assert table.loc["pooled", ["elpd_difference", "se"]].tolist() == [0, 0]
+    # Differences -0.5, 1, -1: variance 13/12, standard error sqrt(3 * 13/12).
+    assert table.loc["foo", "elpd_difference"] == pytest.approx(-0.5)
+    assert table.loc["foo", "se"] == pytest.approx(math.sqrt(3.25))
+
+
+def test_comparison_is_over_houses_that_both_models_score():
+    pair = [Scored("pooled", [-1.0, -2.0, -3.0]), Scored("foo", [-9.0, -9.0, np.nan])]
+    table = results.comparison(pair).set_index("model")
+    assert table.loc["foo", ["elpd_difference", "n"]].tolist() == [-15.0, 2]
+
+
+def test_a_model_that_did_not_converge_is_no_reference():
+    pair = [Scored("pooled", [-1.0, -1.0]), Scored("foo", [0.0, 0.0], converged=False)]
+    assert set(results.comparison(pair)["reference"]) == {"pooled"}
+    assert results.comparison(pair[1:]).empty
+
+
+def test_elpd_of_a_row_is_over_its_houses():
+    pair = [Scored("pooled", [-1.0, -2.0, -3.0]), Scored("foo", [-9.0, -9.0, np.nan])]
+    table = results.comparison(pair).set_index("model")
+    assert table["elpd_loo"].to_dict() == {"pooled": -6.0, "foo": -18.0}
+
+
+def weights(*elpd: list[float]) -> list[float]:
+    return results.stacking_weights(pd.DataFrame(dict(enumerate(elpd)))).sort_index().tolist()
+
+
+def test_identical_models_share_and_a_dominated_one_gets_nothing():
+    assert weights([-1.0, -2.0, -3.0], [-1.0, -2.0, -3.0]) == pytest.approx([0.5, 0.5])
+    assert weights([-1.0, -2.0, -3.0], [-1.5, -2.5, -3.5]) == pytest.approx([1, 0], abs=1e-6)
+    assert weights([-1.0, -2.0]) == [1.0]
+
+
+def test_stacking_weights_by_hand():
+    # Densities (3, 1, 1) and (1, 2, 2): w maximizes log(1 + 2w) + 2 log(2 - w), whose
+    # derivative 2 / (1 + 2w) - 2 / (2 - w) is 0 at w = 1/3.
+    found = weights(np.log([3.0, 1.0, 1.0]), np.log([1.0, 2.0, 2.0]))
+    assert found == pytest.approx([1 / 3, 2 / 3], abs=1e-3)
+
+
+def test_stacking_weights_are_at_the_maximum_over_a_grid():
+    elpd = np.random.default_rng(20061).normal(-1, 0.5, (200, 3))
+    found = np.array(weights(*elpd.T))
+    grid = np.linspace(0, 1, 51)
+    tried = np.array([(a, b, 1 - a - b) for a in grid for b in grid if a + b <= 1])
+    score = np.log(np.exp(elpd) @ np.vstack([found, tried]).T).sum(axis=0)
+    assert found.sum() == pytest.approx(1)
+    assert score[0] >= score[1:].max() - 1e-3
+
+
+def test_weights_are_of_converged_models_over_houses_that_all_predict():
+    # The third house, where foo is far better, has no score under pooled.
+    models = [
+        Scored("pooled", [-1.0, -1.0, np.nan]),
+        Scored("foo", [-2.0, -2.0, 0.0]),
+        Scored("bad", [0.0, 0.0, 0.0], converged=False),
+    ]
+    table = results.comparison(models).set_index("model")
+    assert table.loc[["pooled", "foo"], "weight"].tolist() == pytest.approx([1, 0], abs=1e-6)
+    assert math.isnan(table.loc["bad", "weight"])
+    assert list(table.index) == ["pooled", "foo", "bad"]
+
+
+def test_without_densities_there_is_nothing_to_compare():
+    table = results.comparison([Scored("pooled", [])])
+    assert table.empty
+    assert "elpd_difference" in table
+
+
+def test_diagnostics_name_the_failed_checks(tmp_path):
+    write_results(tmp_path, "pooled")
+    write_results(tmp_path, "hierarchical_centered", converged=False)
+    coords = json.loads(write_coords(tmp_path).read_text())
+    table = results.diagnostics(results.open_results(list((tmp_path / "fits").iterdir()), coords))
+    row = table.query("model == 'hierarchical_centered' and group == 'posterior'").iloc[0]
+    assert (row["divergences"], row["failed"], bool(row["passed"])) == (7, "divergences", False)
+    assert row["allowed_to_fail"] == "kept as a lesson"
+    assert row["r_hat_parameter"] == "sigma"
+    assert table["passed"].tolist() == [True, True, False, True]
+
+
+def test_priors_say_what_is_infinite_by_saying_nothing():
+    normal, uniform = {"loc": 0, "scale": 10}, {"upper": 100}
+    locations = dict.fromkeys(("alpha", "beta", "mu_alpha", "mu_beta"), normal)
+    spreads = {
+        "sigma": uniform,
+        "sigma_alpha": {"scale": 1},
+        "sigma_beta": {"scale": 1, "upper": 5},
+    }
+    others = {"rho": {"shape": 2}, "nu": {"shape": 2, "rate": 0.1}}
+    priors = Priors.model_validate(locations | spreads | others)
+    table = results.priors_table(priors).set_index("parameter")
+    assert "gamma_alpha" not in table.index
+    assert table.loc["rho", ["prior", "shape"]].tolist() == ["LKJ", 2]
+    assert table.loc["nu", ["prior", "shape", "rate"]].tolist() == ["gamma", 2, 0.1]
+    assert table.loc["mu_beta", ["prior", "loc", "scale"]].tolist() == ["normal", 0, 10]
+    assert table.loc["sigma", ["prior", "upper"]].tolist() == ["uniform", 100]
+    assert math.isnan(table.loc["sigma", "scale"])
+    assert table.loc["sigma_beta", ["prior", "scale", "upper"]].tolist() == ["half-normal", 1, 5]
+
+
+def test_models_stand_in_the_order_of_the_story(tmp_path):
+    found = opened(tmp_path, "hierarchical_noncentered", "foo", "per_county", "pooled")
+    names = [result.fit.model for result in found]
+    assert names == ["pooled", "per_county", "foo", "hierarchical_noncentered"]
+
+
+def test_a_fit_of_another_study_is_refused(tmp_path):
+    path = write_results(tmp_path, "pooled", study="other")
+    coords = json.loads(write_coords(tmp_path).read_text())
+    with pytest.raises(DataError, match=r"pooled/fit\.nc: a fit to study other, not to example"):
+        results.open_results([path], coords)
+
+
+@pytest.mark.parametrize("key", ["house_id", "county_fips"])
+def test_a_fit_to_other_data_is_refused(tmp_path, key):
+    path = write_results(tmp_path, "pooled")
+    coords = json.loads(write_coords(tmp_path).read_text())
+    coords[key] = coords[key][:-1]
+    with pytest.raises(DataError, match="fitted to other houses, counties or another response"):
+        results.open_results([path], coords)
+
+
+def test_a_fit_that_was_not_checked_is_refused(tmp_path):
+    path = write_results(tmp_path, "pooled")
+    (path / "diagnostics.json").unlink()
+    with pytest.raises(DataError, match=r"diagnostics\.json: the fit has not been checked"):
+        results.open_results([path], json.loads(write_coords(tmp_path).read_text()))
+
+
+def test_a_missing_table_names_the_target_that_makes_it(tmp_path):
+    (result,) = opened(tmp_path, "pooled")
+    (result.folder / "scores.csv").unlink()
+    with pytest.raises(DataError, match=r"scores\.csv: no such file; make it with `make pooled`"):
+        _ = result.scores
+
+
+def test_no_fit_is_an_error():
+    with pytest.raises(DataError, match="study example has no fit"):
+        results.open_results([], {"study": "example"})
+
+
+def test_a_county_called_na_keeps_its_name(tmp_path):
+    (result,) = opened(tmp_path, "pooled")
+    path = result.folder / "estimates.csv"
+    path.write_text(path.read_text().replace("CASS", "NA"))
+    assert "NA" in result.estimates["county"].dropna().tolist()
+
+
+def test_the_same_fits_give_the_same_bytes(tmp_path):
+    coords = write_coords(tmp_path)
+    fits = [write_results(tmp_path, model) for model in ("pooled", "per_county")]
+    for name in ("first", "second"):
+        results.main([*map(str, (coords, *fits)), "-o", str(tmp_path / name)])
+    tables = sorted(path.name for path in (tmp_path / "first").iterdir())
+    elsewhere = {"priors", "frequentist", "published"}
+    assert tables == sorted(f"{name}.csv" for name in set(results.TABLE_NOTES) - elsewhere)
+    for name in tables:
+        first = (tmp_path / "first" / name).read_bytes()
+        assert first == (tmp_path / "second" / name).read_bytes()
+        assert b"\r" not in first
