@@ -23,7 +23,8 @@ from pooling.build import cli
 from pooling.build.errors import DataError
 from pooling.build.files import replacing
 from pooling.checking.sensitivity import DIAGNOSES, SENSITIVE
-from pooling.fits.convergence import GROUPS, MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
+from pooling.fits.convergence import GROUPS
+from pooling.fits.limits import MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
 from pooling.fits.store import ACTION_LEVEL, Fit, activity, is_shared, log_activity, open_fit
 from pooling.inputs.study import Gamma, Lkj, LocationScale, Priors, Spread, read_section
 from pooling.scoring.score import DEFINITIONS

@@ -14,7 +14,7 @@ import pandas as pd
 from pooling.build import cli
 from pooling.build.errors import DataError
 from pooling.build.files import replacing
-from pooling.fits.convergence import MAX_PARETO_K
+from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import LEFT_OUT, Fit, in_interval, open_fit
 from pooling.fitting.generate import REPLICATED
 from pooling.scoring.standard_errors import (
