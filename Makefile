@@ -282,6 +282,9 @@ $(reports)/index.html: $(code)/reporting/pages.py reports/report.html.jinja repo
 	$(say)
 	$(run) reports/report.html.jinja reports/report.css $(plan)/about.json $(reports)/tables --highlight $(plan)/figures.json --figures $(figure_files) --programs $(listings) -o $@
 
+ifneq ($(and $(filter predict,$(MAKECMDGOALS)),$(HOUSES),$(if $(wildcard $(HOUSES)),,missing)),)
+$(error error: HOUSES=$(HOUSES): no such file)
+endif
 # What is needed depends on who predicts; nothing is, if no table or no model of the study is named.
 asked := $(and $(HOUSES),$(if $(MODEL),$(patsubst %,$(fits)/%/diagnostics.json,$(filter $(MODEL),$(MODELS))),$(reports)/tables/scores.csv))
 ## predict: radon of the houses in HOUSES, by the report's model or MODEL; reports/<study>/predictions.csv

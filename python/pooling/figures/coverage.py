@@ -131,7 +131,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
 
 
 def _about(frame: pd.DataFrame) -> str:
-    none = " No score: the model was not refitted." * bool(frame["share"].isna().any())
+    none = " No score: the model failed its diagnostics." * bool(frame["share"].isna().any())
     return caption(
         f"""Study {frame["study"].iloc[0]}; {frame["houses"].max():,} houses. Dashed: nominal
         shares. Dot: share of houses; thick line: one standard error, thin line: two; where whole

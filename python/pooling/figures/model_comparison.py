@@ -204,7 +204,7 @@ def _about(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
         for count, label, score in zip(lost["missing"], lost["label"], lost["score"], strict=True)
     )
     left = f" Left out everywhere, without a score under a model: {without}." if without else ""
-    none = " No score: the model was not refitted, or no refit converged." * bool(
+    none = " No score: the model failed its diagnostics, or no refit converged." * bool(
         frame["elpd"].isna().any()
     )
     beyond = " Triangle: further behind than the panel, which cuts lines." * bool(

@@ -80,11 +80,13 @@ def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
         It names a model that has no program, or one whose data it does not provide.
     """
     wanted, allowed = study.models, list(study.models.allowed_to_fail)
-    for model in (*wanted.use, *wanted.also, *allowed):
-        if model not in available:
-            raise StudyError(
-                f"{path}: models: no program stan/{model}.stan; there are: {', '.join(available)}"
-            )
+    for setting in ("use", "also", "allowed_to_fail"):
+        for model in getattr(wanted, setting):
+            if model not in available:
+                raise StudyError(
+                    f"{path}: models.{setting}: no program stan/{model}.stan; there are: "
+                    f"{', '.join(available)}"
+                )
     applying = [model for model, text in available.items() if not lacking(study, text)]
     for setting, model in [(key, m) for key in ("use", "also") for m in getattr(wanted, key)]:
         if model not in applying:

@@ -108,7 +108,7 @@ def test_corrected_table_is_taken_up(project):
     ("old", "new", "wanted"),
     [
         ("[sampler]", "[sampler]\nthin = 2", "sampler.thin: unknown setting; remove it"),
-        ("also =", 'use = ["poled"]\nalso =', "models: no program stan/poled.stan;"),
+        ("also =", 'use = ["poled"]\nalso =', "models.use: no program stan/poled.stan;"),
         ('states = ["MN"]', 'houses = "gone.csv"', "no table data/studies/gone.csv; paths are"),
     ],
 )

@@ -495,7 +495,9 @@ def test_what_passed_is_not_made_again_when_the_gate_is(project):
 
 def test_predicting_needs_the_fit_of_one_model_alone(project):
     shutil.rmtree(project.folder / "data/fits")
-    stages = project.stages("predict", "HOUSES=~/new.csv", "MODEL=pooled")
+    (project.folder / "new.csv").touch()
+    asked = ("HOUSES=~/new.csv", "MODEL=pooled")
+    stages = project.stages("predict", *asked, HOME=str(project.folder))
     assert {label(words) for words in stages} == of(["pooled"], "fit", "check") | {"predict"}
     words = stages[-1]
     assert words[1:3] == ["stan", "data/fits/minnesota"]
@@ -508,6 +510,7 @@ def test_predicting_needs_the_fit_of_one_model_alone(project):
 
 
 def test_predicting_without_a_model_needs_the_tables_that_choose_one(project):
+    (project.folder / "new.csv").touch()
     assert project.built("predict", "HOUSES=new.csv") == {"predict"}
     (project.folder / "reports/minnesota/tables/scores.csv").unlink()
     (project.folder / "reports/minnesota/index.html").unlink()
@@ -516,9 +519,20 @@ def test_predicting_without_a_model_needs_the_tables_that_choose_one(project):
 
 @pytest.mark.parametrize("arguments", [(), ("MODEL=pooled",), ("HOUSES=new.csv", "MODEL=foo")])
 def test_nothing_is_fitted_where_predicting_will_be_refused(project, arguments):
+    (project.folder / "new.csv").touch()
     for path in project.folder.glob("data/fits/*/*/fit.nc"):
         path.unlink()
     assert project.built("predict", *arguments) == {"predict"}
+
+
+@pytest.mark.parametrize("model", [(), ("MODEL=pooled",)])
+def test_a_table_of_houses_that_is_not_there_is_one_error_before_anything_is_made(project, model):
+    (project.folder / "reports/minnesota/tables/scores.csv").unlink()
+    run = project.run("predict", "HOUSES=nwe.csv", *model)
+    assert run.returncode
+    (line,) = [line for line in run.stderr.splitlines() if "error:" in line]
+    assert "HOUSES=nwe.csv: no such file" in line
+    assert not project.log.exists()
 
 
 def test_tables_of_the_study_are_not_the_users_to_name(project):

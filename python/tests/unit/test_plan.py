@@ -158,11 +158,11 @@ def test_new_version_of_a_package_is_seen(folder, monkeypatch):
 
 def test_model_without_program_lists_those_there_are(folder):
     edit(folder, "[models]", '[models]\nuse = ["poled"]')
-    message = r"trial\.toml: models: no program stan/poled\.stan; there are: nested, pooled"
-    with pytest.raises(StudyError, match=message):
+    message = r"trial\.toml: models\.{}: no program stan/poled\.stan; there are: nested, pooled"
+    with pytest.raises(StudyError, match=message.format("use")):
         run()
     edit(folder, 'use = ["poled"]', 'allowed_to_fail = { poled = "why" }')
-    with pytest.raises(StudyError, match=message):
+    with pytest.raises(StudyError, match=message.format("allowed_to_fail")):
         run()
 
 
