@@ -23,7 +23,8 @@ from scipy.special import logsumexp
 from pooling.build import cli
 from pooling.build.files import replacing
 from pooling.fits.convergence import MAX_PARETO_K
-from pooling.fits.store import Fit, is_shared, open_fit
+from pooling.fits.identified import is_shared
+from pooling.fits.store import Fit, open_fit
 from pooling.fitting.generate import (
     SCORED,
     evenly_spaced,
