@@ -17,8 +17,9 @@ from cmdstanpy import disable_logging
 from pooling.build import cli
 from pooling.build.files import replacing
 from pooling.checking.likelihood import check_likelihood
-from pooling.fits.convergence import GROUPS, MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN, diagnose
+from pooling.fits.convergence import GROUPS, diagnose
 from pooling.fits.identified import identified_rows
+from pooling.fits.limits import MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
 from pooling.fits.store import Fit, open_fit
 from pooling.fits.summaries import label_parameters, summarize_all
 from pooling.inputs.study import Models, Sampler, read_section

@@ -26,7 +26,7 @@ from cmdstanpy import CmdStanMCMC, disable_logging
 
 from pooling.build import cli
 from pooling.build.errors import DiagnosticsError, SamplingError, StudyError
-from pooling.fits.convergence import MIN_E_BFMI
+from pooling.fits.limits import MIN_E_BFMI
 from pooling.fits.netcdf import write_netcdf
 from pooling.fits.store import of_the_model
 from pooling.fitting import sampling

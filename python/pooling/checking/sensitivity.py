@@ -1,18 +1,15 @@
 """How much the posterior depends on prior and likelihood: power-scaling sensitivity.
 
-    python -m pooling.checking.sensitivity stan/M ESSENCE PRIORS.json FIT/fit.nc DATA.json \\
-        SAMPLER.json SCORES.json -o FIT/sensitivity.csv
-
 The method is that of Kallioinen, Paananen, Buerkner and Vehtari (2024), Statistics and
 Computing 34:57: the prior, or the likelihood, is raised to a power near 1, draws are
 reweighted instead of sampled anew, and the sensitivity is how fast each parameter's
 posterior moves. What is scaled are the priors on the parameters at the top: the program's own
 `lprior` if it gives one, else the priors of the study, taken for what the study calls them. The
 population distribution of county effects is left alone, as the paper advises for
-hierarchical models: it is part of the model, and the data inform it.
+hierarchical models: it is part of the model, and the data inform it. `pooling.scoring.loo`, which
+predicts the houses, writes the table.
 """
 
-import json
 from collections.abc import Mapping
 
 import arviz_stats
@@ -20,13 +17,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from pooling.build import cli
-from pooling.build.files import replacing
-from pooling.fits.convergence import MAX_PARETO_K
-from pooling.fits.store import Fit, open_fit
-from pooling.fitting.generate import fitted_houses, predict
+from pooling.fits.limits import MAX_PARETO_K
+from pooling.fits.store import Fit
 from pooling.inputs.priors import Prior, Priors
-from pooling.inputs.study import Sampler, Scores, read_section
 from pooling.programs.source import declared
 
 POWERS = (0.99, 1.01)
@@ -151,26 +144,3 @@ def sensitivity(
         for row in table.itertuples()
     ]
     return table[COLUMNS]
-
-
-def main(arguments: list[str] | None) -> None:
-    """Write the sensitivities of one fit; without checks by house the table is empty."""
-    names = ("executable", "essence", "priors", "fit", "data", "sampler", "scores")
-    given = cli.stage(__doc__, *names).parse_args(arguments)
-    table = pd.DataFrame(columns=COLUMNS)
-    fit = open_fit(given.fit.parent)
-    if read_section(Scores, given.scores).pointwise and fit.population():
-        priors = read_section(Priors, given.priors)
-        data = json.loads(given.data.read_text(encoding="utf-8"))
-        seed = read_section(Sampler, given.sampler).seed
-        # All houses at once: a program that generates county effects draws them once a run.
-        draws = predict(fit, given.executable.resolve(), data, fitted_houses(data), seed)
-        total = draws["log_lik"].sum("new")
-        essence = given.essence.read_text(encoding="utf-8")
-        table = sensitivity(fit, draws, total, scaled_priors(essence, priors, draws))
-    with replacing(given.output) as draft:
-        table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -23,8 +23,9 @@ from pooling.build import cli
 from pooling.build.errors import DataError
 from pooling.build.files import replacing
 from pooling.checking.sensitivity import DIAGNOSES, SENSITIVE
-from pooling.fits.convergence import GROUPS, MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
+from pooling.fits.convergence import GROUPS
 from pooling.fits.identified import FIRST_FLOOR, identified, is_shared, shared_effects
+from pooling.fits.limits import MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
 from pooling.fits.store import Fit, open_fit
 from pooling.inputs.priors import PARTS, Priors
 from pooling.inputs.response import ACTION_LEVEL, activity, log_activity

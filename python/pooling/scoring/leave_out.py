@@ -25,7 +25,7 @@ from cmdstanpy import disable_logging
 from pooling.build import cli
 from pooling.build.errors import ProgramError
 from pooling.build.files import replacing
-from pooling.fits.convergence import MAX_PARETO_K
+from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import BY_HOUSE, Fit, open_fit
 from pooling.fitting.generate import SCORED, evenly_spaced, flat, generate, to_predict
 from pooling.fitting.refits import SCORES, Program, read_program, run_refits, score_predicted
@@ -80,6 +80,7 @@ def weighted_counties(
         beside = generate(program.executable, none, sampled, settings.seed)["log_lik_county"]
         if not means_the_same(program, data, sampled, beside):
             sampled = None
+    own_draws = sampled is not None  # which the gate has passed
     if sampled is None:
         sampled = sample_extended(program.executable, doubled, settings)
     if sampled is None:
@@ -99,7 +100,7 @@ def weighted_counties(
         if not parts:  # the densities of counties are the same beside any houses to predict
             weights, k = weights_of(-density * (not shares_nothing), len(found["log_lik"]))
         scores = weighted_scores(weights[:, county - 1], found, houses, own["log_radon"])
-        sound = score_predicted(found, houses, 0)["converged"]
+        sound = own_draws or score_predicted(found, houses, 0)["converged"]
         names = [f"county {j}" for j in county]
         parts.append(scores.assign(fold=names, pareto_k=k[county - 1], converged=sound))
     return pd.concat(parts, ignore_index=True).assign(house=fit.houses["house"], refitted=False)

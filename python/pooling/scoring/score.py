@@ -14,7 +14,7 @@ import pandas as pd
 from pooling.build import cli
 from pooling.build.errors import DataError
 from pooling.build.files import replacing
-from pooling.fits.convergence import MAX_PARETO_K
+from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import Fit, in_interval, open_fit
 from pooling.fitting.generate import REPLICATED
 from pooling.inputs.schemes import SCHEMES

@@ -8,7 +8,7 @@ import pytest
 from conftest import build_fit
 from programs import WEAK, executable, quick, small_fit, text_of, tiny_coords, tiny_data
 
-from pooling.fits.convergence import MAX_PARETO_K
+from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import Fit, write_fit
 from pooling.fitting.generate import flat, to_predict
 from pooling.fitting.refits import SCORES, Program, refit

@@ -13,6 +13,7 @@ from scipy import integrate, stats
 from pooling.checking import sensitivity
 from pooling.fits.store import Fit, write_fit
 from pooling.inputs.priors import Gamma, Lkj, Normal, Prior, Priors, Spread
+from pooling.scoring import loo
 
 Y = np.array([0.3, -0.4, 1.1, 0.8, 2.4, -0.9, 0.1, 1.6, 0.5, -0.2])
 DRAWS = 4000
@@ -181,7 +182,7 @@ def test_parameters_by_county_alone_are_an_empty_table(example_fit):
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory):
-    """Run the stage on a real fit of `pooled` to the tiny data; the rows of its table."""
+    """Run `loo` on a real fit of `pooled` to the tiny data; the rows of its sensitivities."""
     folder = tmp_path_factory.mktemp("pooled")
     fit = small_fit("pooled", tiny_data(), tiny_coords(), quick(draws=500))
     write_fit(fit.tree, folder / "fit.nc")
@@ -192,13 +193,15 @@ def stage(tmp_path_factory):
             "data": tiny_data(),
             "sampler": quick().model_dump(),
             "scores": scores,
+            "toolchain": {},
         }
         for name, content in contents.items():
             (folder / f"{name}.json").write_text(json.dumps(content))
         (folder / "pooled.essence").write_text(text_of("pooled"))
-        names = ("pooled.essence", "priors.json", "fit.nc", "data.json", "sampler.json")
-        inputs = [executable("pooled"), *(folder / n for n in (*names, "scores.json"))]
-        sensitivity.main([*map(str, inputs), "-o", str(folder / "sensitivity.csv")])
+        names = ["pooled.essence", "fit.nc", "data.json", "sampler.json", "scores.json"]
+        inputs = [folder / name for name in (*names, "toolchain.json", "priors.json")]
+        outputs = ["-o", folder / "loo.csv", "--sensitivity", folder / "sensitivity.csv"]
+        loo.main([*map(str, [executable("pooled"), *inputs, *outputs])])
         with (folder / "sensitivity.csv").open(newline="") as file:
             reader = csv.DictReader(file)
             assert reader.fieldnames == sensitivity.COLUMNS
@@ -208,7 +211,7 @@ def stage(tmp_path_factory):
 
 
 def test_the_stage_scales_the_priors_of_the_program(stage):
-    rows = stage()
+    rows = stage(leave_out=[])
     assert [row["parameter"] for row in rows] == ["mu_alpha", "mu_beta", "sigma"]
     assert {row["prior_from"] for row in rows} == {"program"}
     # Priors of standard deviation 10 hardly matter to ten houses, these do.
