@@ -16,18 +16,10 @@ import arviz_stats
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
 
 from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import Fit
-from pooling.inputs.study import (
-    Gamma,
-    Lkj,
-    LocationScale,
-    Priors,
-    Section,
-    Spread,
-)
+from pooling.inputs.priors import Prior, Priors
 from pooling.programs.source import declared
 
 POWERS = (0.99, 1.01)
@@ -42,30 +34,7 @@ DIAGNOSES = {
 }
 
 
-def log_density(prior: Section, values: np.ndarray) -> np.ndarray:
-    """Log density of a prior, up to a constant, which power-scaling does not see.
-
-    Parameters
-    ----------
-    prior
-        One of the kinds of `pooling.inputs.study.Priors`.
-    values
-        Draws of its parameter, any shape, within its bounds.
-    """
-    match prior:
-        case LocationScale():
-            return stats.norm.logpdf(values, prior.loc, prior.scale)
-        case Spread():
-            return -0.5 * (values / prior.scale) ** 2  # 0, so uniform, where the scale is infinite
-        case Lkj():
-            # The determinant of a 2x2 correlation matrix, to the power shape - 1.
-            return (prior.shape - 1) * np.log1p(-(values**2))
-        case Gamma():
-            return stats.gamma.logpdf(values, prior.shape, scale=1 / prior.rate)
-    raise TypeError(f"no density for {type(prior).__name__}")
-
-
-def scaled_priors(essence: str, priors: Priors, posterior: xr.Dataset) -> dict[str, Section]:
+def scaled_priors(essence: str, priors: Priors, posterior: xr.Dataset) -> dict[str, Prior]:
     """Priors of the study that a program reads, of parameters that it puts out, by parameter.
 
     Parameters
@@ -77,13 +46,11 @@ def scaled_priors(essence: str, priors: Priors, posterior: xr.Dataset) -> dict[s
     return {
         parameter: prior
         for parameter, prior in priors
-        if prior is not None
-        and parameter in posterior
-        and any(f"prior_{parameter}_{part}" in read for part, _ in prior)
+        if parameter in posterior and any(f"prior_{parameter}_{part}" in read for part, _ in prior)
     }
 
 
-def log_prior(posterior: xr.Dataset, priors: Mapping[str, Section]) -> xr.DataArray:
+def log_prior(posterior: xr.Dataset, priors: Mapping[str, Prior]) -> xr.DataArray:
     """Log density of all priors together, summed over counties where a parameter is by county.
 
     Returns
@@ -93,7 +60,7 @@ def log_prior(posterior: xr.Dataset, priors: Mapping[str, Section]) -> xr.DataAr
     """
     total = xr.zeros_like(posterior["alpha"].isel(county=0, drop=True), dtype=float)
     for parameter, prior in priors.items():
-        density = xr.apply_ufunc(lambda draws, p=prior: log_density(p, draws), posterior[parameter])
+        density = xr.apply_ufunc(prior.log_density, posterior[parameter])
         total = total + density.sum([dim for dim in density.dims if dim not in ("chain", "draw")])
     return total.transpose("chain", "draw")
 
@@ -136,7 +103,7 @@ def diagnosis(prior: float, likelihood: float, worst_k: float) -> str:
 
 
 def sensitivity(
-    fit: Fit, draws: xr.Dataset, log_lik: xr.DataArray, priors: Mapping[str, Section]
+    fit: Fit, draws: xr.Dataset, log_lik: xr.DataArray, priors: Mapping[str, Prior]
 ) -> pd.DataFrame:
     """Sensitivities of every parameter that is one number.
 

@@ -28,8 +28,9 @@ from pooling.build import cli
 from pooling.build.files import replacing
 from pooling.checking.sensitivity import COLUMNS as OF_SENSITIVITY
 from pooling.checking.sensitivity import scaled_priors, sensitivity
+from pooling.fits.identified import is_shared
 from pooling.fits.limits import MAX_PARETO_K
-from pooling.fits.store import Fit, is_shared, open_fit
+from pooling.fits.store import Fit, open_fit
 from pooling.fitting.generate import (
     SCORED,
     evenly_spaced,
@@ -39,7 +40,8 @@ from pooling.fitting.generate import (
     to_predict,
 )
 from pooling.fitting.refits import SCORES, Program, read_program, run_refits
-from pooling.inputs.study import Priors, Sampler, Scores, read_section
+from pooling.inputs.priors import Priors
+from pooling.inputs.study import Sampler, Scores, read_section
 from pooling.programs.source import declared
 from pooling.scoring.importance import double_counties, weighted_scores, weights_of
 

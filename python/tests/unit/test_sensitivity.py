@@ -12,7 +12,7 @@ from scipy import integrate, stats
 
 from pooling.checking import sensitivity
 from pooling.fits.store import Fit, write_fit
-from pooling.inputs.study import Gamma, Lkj, LocationScale, Priors, Section, Spread
+from pooling.inputs.priors import Gamma, Lkj, Normal, Prior, Priors, Spread
 from pooling.scoring import loo
 
 Y = np.array([0.3, -0.4, 1.1, 0.8, 2.4, -0.9, 0.1, 1.6, 0.5, -0.2])
@@ -44,7 +44,7 @@ def conjugate(scale: float) -> tuple[Fit, xr.Dataset, xr.DataArray]:
     return Fit(tree, {"passed": True}), draws, xr.DataArray(log_lik, dims=("chain", "draw"))
 
 
-def of_conjugate(scale: float, prior: Section) -> pd.DataFrame:
+def of_conjugate(scale: float, prior: Prior) -> pd.DataFrame:
     """Table of the conjugate model under a prior of the study."""
     return sensitivity.sensitivity(*conjugate(scale), {"mu_alpha": prior})
 
@@ -67,7 +67,7 @@ def exact_distance(one: tuple[float, float], other: tuple[float, float], reach: 
 
 @pytest.mark.parametrize("scale", [0.2, 1.0, 3.0])
 def test_a_conjugate_normal_model(scale):
-    found = of_conjugate(scale, LocationScale(scale=scale))
+    found = of_conjugate(scale, Normal(loc=0, scale=scale))
     (row,) = found.to_dict("records")
     one, reach = posterior_of(1, 1, scale), stats.norm.ppf(1 - 0.5 / DRAWS)
     for group in ("prior", "likelihood"):
@@ -86,7 +86,7 @@ def test_a_conjugate_normal_model(scale):
 def test_priors_of_the_program_go_before_those_of_the_study():
     """The same family gives the same table; another one, edited in the program alone, its own."""
     scale, (fit, draws, log_lik) = 0.5, conjugate(0.5)
-    study = {"mu_alpha": LocationScale(scale=scale)}
+    study = {"mu_alpha": Normal(loc=0, scale=scale)}
     (known,) = sensitivity.sensitivity(fit, draws, log_lik, study).to_dict("records")
     for family, same in ((stats.norm, True), (stats.laplace, False)):
         lprior = draws["mu_alpha"].copy(data=family.logpdf(draws["mu_alpha"], 0, scale))
@@ -99,8 +99,8 @@ def test_priors_of_the_program_go_before_those_of_the_study():
 
 
 def test_a_prior_against_the_data_is_a_conflict_and_a_wide_one_is_not():
-    tight = of_conjugate(0.2, LocationScale(scale=0.2))
-    wide = of_conjugate(100.0, LocationScale(scale=100))
+    tight = of_conjugate(0.2, Normal(loc=0, scale=0.2))
+    wide = of_conjugate(100.0, Normal(loc=0, scale=100))
     assert tight["diagnosis"].tolist() == ["prior-data conflict"]
     assert wide["diagnosis"].tolist() == ["-"]
 
@@ -124,8 +124,8 @@ def test_diagnoses(prior, likelihood, worst, text):
     ("prior", "low", "high", "difference"),
     [
         # -(2 - 1)^2 / (2 * 4) + (0 - 1)^2 / (2 * 4) = 0.
-        (LocationScale(loc=1, scale=2), 0.0, 2.0, 0.0),
-        (LocationScale(loc=1, scale=2), 1.0, 3.0, -0.5),
+        (Normal(loc=1, scale=2), 0.0, 2.0, 0.0),
+        (Normal(loc=1, scale=2), 1.0, 3.0, -0.5),
         (Spread(scale=2), 0.0, 2.0, -0.5),
         (Spread(scale=2, upper=5), 0.0, 2.0, -0.5),
         (Spread(upper=100), 0.0, 50.0, 0.0),
@@ -136,13 +136,13 @@ def test_diagnoses(prior, likelihood, worst, text):
     ],
 )
 def test_densities_by_hand(prior, low, high, difference):
-    found = sensitivity.log_density(prior, np.array([low, high]))
+    found = prior.log_density(np.array([low, high]))
     assert found[1] - found[0] == pytest.approx(difference)
 
 
 def test_log_prior_sums_over_parameters_and_counties(example_fit):
     posterior = example_fit("per_county").tree["posterior"].to_dataset()
-    priors = {"beta": LocationScale(scale=10), "sigma": Spread(scale=1)}
+    priors = {"beta": Normal(loc=0, scale=10), "sigma": Spread(scale=1)}
     found = sensitivity.log_prior(posterior, priors)
     assert found.dims == ("chain", "draw")
     at = posterior.isel(chain=1, draw=3)
