@@ -47,6 +47,10 @@ from pooling.figures._theme import model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
+KIND = "model"
+CHAPTER = "estimates"
+ORDER = 2
+
 PARAMETERS = {"alpha": "basement level", "beta": "floor effect"}
 QUANTILES = {"q5": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 LINES = 340  # of counties, in one column of panels

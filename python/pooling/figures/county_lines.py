@@ -45,6 +45,10 @@ from pooling.fits.store import Fit, chosen_counties
 from pooling.inputs.study import Figures
 from pooling.programs.order import story_order
 
+KIND = "story"
+CHAPTER = "estimates"
+ORDER = 3
+
 ALONE = "per_county"
 LINES = 150
 BEYOND = 0.15

@@ -30,6 +30,10 @@ from pooling.figures._theme import BLACK, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
+KIND = "library"
+CHAPTER = "diagnostics"
+ORDER = 2
+
 DOTS = 4000  # in the whole figure, as one bitmap: more hide each other
 COLUMNS = 3
 

@@ -33,6 +33,10 @@ from pooling.figures._theme import DATA, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
+KIND = "model"
+CHAPTER = "estimates"
+ORDER = 1
+
 FIRST = (
     *("mu_alpha", "mu_beta", "gamma_alpha", "gamma_beta", "delta_alpha"),
     *("sigma_alpha", "sigma_beta", "sigma"),

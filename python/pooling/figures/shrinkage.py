@@ -41,6 +41,10 @@ from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 from pooling.programs.order import story_order
 
+KIND = "story"
+CHAPTER = "shrinkage"
+ORDER = 1
+
 GAP = 0.012  # of the panel, between the tip of an arrow and its point
 SHORT = 0.05  # of the panel: an arrow that has no room for a head
 SHAPES = {"inside": "o", "above": "^", "below": "v", "right": ">", "left": "<"}

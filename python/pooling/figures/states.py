@@ -33,6 +33,10 @@ from pooling.figures._theme import MUTED, model_colours, theme_pooling
 from pooling.fits.store import Fit, activity
 from pooling.inputs.study import Figures
 
+KIND = "library"
+CHAPTER = "shrinkage"
+ORDER = 5
+
 PANELS = {
     "level": "basement level, log pCi/L",
     "floor": "floor effect, log pCi/L",

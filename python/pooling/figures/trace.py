@@ -45,6 +45,10 @@ from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 from pooling.programs.order import story_order
 
+KIND = "model"
+CHAPTER = "diagnostics"
+ORDER = 1
+
 POPULATION = ("mu_alpha", "mu_beta", "sigma_alpha", "sigma_beta", "sigma")
 COUNTY = ("alpha", "beta", "sigma")
 CHAINS = (BLUE, ORANGE, GREEN, PURPLE, SKY, BLACK)
