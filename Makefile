@@ -211,7 +211,8 @@ $(fits)/%/other_priors.csv: $(code)/checking/other_priors.py stan/% $(prepared).
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
-# Figures: code, the study's section, the models; shrinkage has the story's or those asked for.
+# Figures: code, the study's section, the models; figures of the story have its
+# models, shrinkage those asked for.
 # Only some wait for more than the fits: refits without some houses, or under other priors.
 drawn_by := $(addprefix $(code)/,checking/check.py figures/_densities.py figures/_drawing.py figures/_labels.py fits/store.py fits/netcdf.py figures/_panels.py figures/_soil.py scoring/standard_errors.py figures/_theme.py)
 $(foreach name,county_means coverage loo_pit model_comparison pareto_k,$(eval waits_$(name) := loo.csv left_out.csv))
@@ -219,13 +220,14 @@ $(foreach name,ppc_county ppc_density ppc_stat prior_predictive,$(eval waits_$(n
 waits_other_priors := other_priors.csv
 arrows    = $(if $(and $(FROM),$(TO)),$(FROM) $(TO),$(STORY) $(filter-out $(STORY),$(FROM) $(TO)))
 only_two  = $(and $(FROM),$(TO),$(filter shrinkage,$1))
-shown     = $(if $(filter shrinkage,$1),$(arrows),$(MODELS))
+of_story := $(notdir $(basename $(shell grep -l '^KIND = "story"' $(package)/figures/*.py)))
+shown     = $(if $(filter shrinkage,$1),$(arrows),$(if $(filter $(of_story),$1),$(STORY),$(MODELS)))
 chosen    = $(if $(filter shrinkage,$1),$(FROM:%=--from-model %) $(TO:%=--to-model %))
 beside    = $(if $(filter frequentist,$1),--frequentist $(reports)/tables/frequentist.csv)
 define figure
 .PHONY: $(subst _,-,$1)-plot
 $(subst _,-,$1)-plot: $(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png
-$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(code)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(foreach made,$(waits_$1),$(MODELS:%=$(fits)/%/$(made))) $(filter %.csv,$(call beside,$1)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows $(plan)/story.json) $(if $(call only_two,$1),,$(gated))
+$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(code)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(foreach made,$(waits_$1),$(MODELS:%=$(fits)/%/$(made))) $(filter %.csv,$(call beside,$1)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows) $(if $(filter $(of_story),$1),$(plan)/story.json) $(if $(call only_two,$1),,$(gated))
 	$$(say)
 	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) $(call beside,$1) -o $$(basename $$@).svg $$(basename $$@).png
 endef
