@@ -56,10 +56,10 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     """Lines and houses of the counties to show.
 
     Columns: study, kind ("draw", "mean" or "house"), county (visible name),
-    identified (of the slope, by the county's houses or as that of all counties), model, label, draw (number of the sample, -1
-    otherwise), intercept, slope (log pCi/L, NaN for a house), floor (0, 1, with a
-    sideways shift, NaN for a line), log_radon (log pCi/L, NaN for a line), low,
-    high (range of the panels, log pCi/L).
+    identified (of the slope, by the county's houses or as that of all counties),
+    model, label, draw (number of the sample, -1 otherwise), intercept, slope (log
+    pCi/L, NaN for a house), floor (0, 1, with a sideways shift, NaN for a line),
+    log_radon (log pCi/L, NaN for a line), low, high (range of the panels, log pCi/L).
     """
     fits = sorted(fits, key=lambda fit: story_order(fit.model))
     counties = chosen_counties(fits[0], figures.lines, 3)
