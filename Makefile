@@ -2,8 +2,8 @@
 # Prerequisites stand in the order of the arguments, the script first.
 
 STUDY   ?= minnesota#    the study, data/studies/<study>.toml
-FROM    ?= per_county#   model at the tail of the shrinkage arrows
-TO      ?=#              model at their head; none: every other model, a panel each
+FROM    ?=#              model at the tail of the shrinkage arrows; none: the story's without pooling
+TO      ?=#              model at their head; none: the story's with partial pooling
 SEED    ?=#              seed of the sampler instead of the study's own; results in <study>-seed-<seed>
 SCHEDULER ?=#            dask scheduler that refits run on, tcp://...; none: this machine
 STALL   ?= 600#          seconds without processor time after which a chain is stopped
@@ -100,6 +100,7 @@ endif
 # before it could be made again: an empty one does neither.
 PROGRAMS :=
 MODELS   :=
+STORY    :=
 HOUSE_TABLE  :=
 COUNTY_TABLE :=
 ifneq ($(filter-out help clean lint,$(goals)),)
@@ -207,20 +208,23 @@ $(fits)/%/other_priors.csv: $(code)/checking/other_priors.py stan/% $(prepared).
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
-# Figures: code, the study's section, the models; shrinkage may be asked for two models.
+# Figures: code, the study's section, the models; figures of the story have its
+# models, shrinkage those asked for.
 # Only some wait for more than the fits: refits without some houses, or under other priors.
-drawn_by := $(addprefix $(code)/,figures/_densities.py figures/_drawing.py fits/store.py fits/limits.py fits/netcdf.py figures/_panels.py figures/_soil.py scoring/standard_errors.py figures/_theme.py)
+drawn_by := $(addprefix $(code)/,fits/limits.py figures/_densities.py figures/_drawing.py figures/_labels.py fits/store.py fits/netcdf.py figures/_panels.py figures/_soil.py scoring/standard_errors.py figures/_theme.py)
 $(foreach name,county_means coverage loo_pit model_comparison pareto_k,$(eval waits_$(name) := loo.csv left_out.csv))
 $(foreach name,ppc_county ppc_density ppc_stat prior_predictive,$(eval waits_$(name) := replications.nc))
 waits_other_priors := other_priors.csv
-only_two  = $(and $(TO),$(filter shrinkage,$1))
-shown     = $(if $(call only_two,$1),$(FROM) $(TO),$(MODELS))
-chosen    = $(if $(filter shrinkage,$1),--from-model $(FROM) $(TO:%=--to-model %))
+arrows    = $(if $(and $(FROM),$(TO)),$(FROM) $(TO),$(STORY) $(filter-out $(STORY),$(FROM) $(TO)))
+only_two  = $(and $(FROM),$(TO),$(filter shrinkage,$1))
+of_story := $(notdir $(basename $(shell grep -l '^KIND = "story"' $(package)/figures/*.py)))
+shown     = $(if $(filter shrinkage,$1),$(arrows),$(if $(filter $(of_story),$1),$(STORY),$(MODELS)))
+chosen    = $(if $(filter shrinkage,$1),$(FROM:%=--from-model %) $(TO:%=--to-model %))
 beside    = $(if $(filter frequentist,$1),--frequentist $(reports)/tables/frequentist.csv)
 define figure
 .PHONY: $(subst _,-,$1)-plot
 $(subst _,-,$1)-plot: $(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png
-$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(code)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(foreach made,$(waits_$1),$(MODELS:%=$(fits)/%/$(made))) $(filter %.csv,$(call beside,$1)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows) $(if $(call only_two,$1),,$(gated))
+$(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png &: $(code)/figures/$1.py $(plan)/figures.json $(patsubst %,$(fits)/%/diagnostics.json,$(call shown,$1)) $(foreach made,$(waits_$1),$(MODELS:%=$(fits)/%/$(made))) $(filter %.csv,$(call beside,$1)) $(drawn_by) $(plan)/chosen.json $(if $(filter shrinkage,$1),$(plan)/arrows) $(if $(filter $(of_story),$1),$(plan)/story.json) $(if $(call only_two,$1),,$(gated))
 	$$(say)
 	$$(run) $(plan)/figures.json $(patsubst %,$(fits)/%,$(call shown,$1)) $(call chosen,$1) $(call beside,$1) -o $$(basename $$@).svg $$(basename $$@).png
 endef

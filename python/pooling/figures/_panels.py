@@ -34,6 +34,12 @@ def strip(label: str) -> str:
     )
 
 
+def subject(labels: pd.Series) -> str:
+    """What a title says of whose estimates a figure shows: the only model, or each model."""
+    names = labels.dropna().unique()
+    return names[0] if len(names) == 1 else "each model"
+
+
 def by_model(labels: pd.Series, fits: Sequence[Fit]) -> pd.Series:
     """`labels` as ordered categories, the models in the order in which the report tells them."""
     order = [fit.label for fit in sorted(fits, key=lambda fit: story_order(fit.model))]

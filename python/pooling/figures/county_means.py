@@ -45,6 +45,11 @@ from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
+KIND = "library"
+CHAPTER = "checks"
+ORDER = 5
+NEEDS = ("loo.csv", "left_out.csv")
+
 DOTS = 400  # a panel
 SEEN, UNSEEN = "houses seen", "county left out"
 COLUMNS, PAIRED_COLUMNS = 4, 6

@@ -43,6 +43,10 @@ from pooling.fits.store import Fit, chosen_counties
 from pooling.inputs.study import Figures
 from pooling.programs.order import story_order
 
+KIND = "story"
+CHAPTER = "estimates"
+ORDER = 4
+
 BEYOND = 0.15
 THICKEST, THINNEST = 2.0, 0.7
 

@@ -35,6 +35,11 @@ from pooling.fits.store import Fit, in_interval
 from pooling.inputs.study import Figures
 from pooling.scoring.standard_errors import drawn_together, mean
 
+KIND = "library"
+CHAPTER = "scores"
+ORDER = 4
+NEEDS = ("loo.csv", "left_out.csv")
+
 NOMINAL = (0.5, 0.9)
 INCHES_WIDE = 10
 COLUMNS = ["study", "model", "label", "score", "nominal", "share", "se", "houses"]

@@ -35,6 +35,11 @@ from pooling.figures._theme import BLUE, DATA, VERMILION, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
+KIND = "library"
+CHAPTER = "published"
+ORDER = 1
+TABLES = ("frequentist",)
+
 PARAMETERS = {
     "mu_alpha": "mu_alpha: basement level",
     "mu_beta": "mu_beta: floor effect",
@@ -190,4 +195,4 @@ def _about(frame: pd.DataFrame) -> str:
 
 
 if __name__ == "__main__":
-    draw(__doc__, frame, plot, tables=("frequentist",))
+    draw(__doc__, frame, plot, tables=TABLES)

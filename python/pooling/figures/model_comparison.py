@@ -42,6 +42,11 @@ from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures
 from pooling.scoring.standard_errors import total
 
+KIND = "library"
+CHAPTER = "scores"
+ORDER = 1
+NEEDS = ("loo.csv", "left_out.csv")
+
 INCHES_WIDE = 10
 SAID = 0.5  # of the width of the lines, for the numbers beside them
 FARTHEST = 6  # times the median difference; a model further behind stands at the edge

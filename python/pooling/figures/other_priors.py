@@ -34,6 +34,11 @@ from pooling.figures._theme import DATA, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import OWN_PRIORS, Figures
 
+KIND = "library"
+CHAPTER = "priors"
+ORDER = 1
+NEEDS = ("other_priors.csv",)
+
 COLUMNS = 3
 SHAPES = ("o", "D", "s", "^", "v", "P", "X")
 FAILED = "x"

@@ -35,6 +35,11 @@ from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
+KIND = "model"
+CHAPTER = "scores"
+ORDER = 2
+NEEDS = ("loo.csv", "left_out.csv")
+
 DOTS = 1500  # a panel, and every house that fails
 LOWEST, HIGHEST = -0.5, 1.2  # of the axis, if there are values so low or high
 COLUMNS = 4

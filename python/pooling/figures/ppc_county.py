@@ -35,6 +35,11 @@ from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
+KIND = "model"
+CHAPTER = "checks"
+ORDER = 4
+NEEDS = ("replications.nc",)
+
 REPLICATIONS = 1000
 STATISTICS = {"mean": "mean", "std": "standard deviation"}
 DOTS = 400  # a panel

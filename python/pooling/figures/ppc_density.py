@@ -28,6 +28,11 @@ from pooling.figures._theme import DATA, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
+KIND = "model"
+CHAPTER = "checks"
+ORDER = 2
+NEEDS = ("replications.nc",)
+
 REPLICATIONS = 50
 POINTS = 200
 COLUMNS = 2

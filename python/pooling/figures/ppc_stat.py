@@ -36,6 +36,11 @@ from pooling.fits.store import Fit
 from pooling.inputs.response import ACTION_LEVEL, log_activity
 from pooling.inputs.study import Figures
 
+KIND = "model"
+CHAPTER = "checks"
+ORDER = 3
+NEEDS = ("replications.nc",)
+
 REPLICATIONS = 1000
 QUANTILES = {"q5": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 INCHES_WIDE = 10

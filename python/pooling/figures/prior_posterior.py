@@ -28,10 +28,14 @@ from plotnine import (
 from pooling.build.errors import NothingToShow
 from pooling.figures._densities import bandwidth, smooth
 from pooling.figures._drawing import draw
-from pooling.figures._panels import by_model, caption, strip
+from pooling.figures._panels import by_model, caption, strip, subject
 from pooling.figures._theme import DATA, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
+
+KIND = "model"
+CHAPTER = "estimates"
+ORDER = 1
 
 FIRST = (
     *("mu_alpha", "mu_beta", "gamma_alpha", "gamma_beta", "delta_alpha"),
@@ -125,8 +129,9 @@ def plot(frame: pd.DataFrame) -> ggplot:
         line=row + (frame["prior"] * scale).clip(upper=HEIGHT),
     )
     panels = frame["parameter"].cat.categories.size
-    columns = min(COLUMNS, panels)
-    bands = -(-panels // columns)
+    bands = -(-panels // COLUMNS)
+    columns = -(-panels // bands)
+    one = len(labels) == 1
     colours = model_colours(rows["model"])
     return (
         ggplot(rows, aes("value", group="label"))
@@ -145,15 +150,15 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + labs(
             x="value of the parameter",
             y="",
-            title="What was assumed of the population, and what the houses say",
+            title=f"Prior and posterior of the population under {subject(frame['label'])}",
             caption=_about(frame),
         )
         + theme_pooling()
         + theme(
-            figure_size=(INCHES_WIDE, bands * (0.42 * len(labels) + 0.9) + 1.5),
+            figure_size=(INCHES_WIDE, bands * (max(0.42 * len(labels), 1.2) + 0.9) + 1.5),
             plot_title_position="plot",
             plot_caption_position="plot",
-            axis_text_y=element_text(size=8),
+            axis_text_y=element_blank() if one else element_text(size=8),
             axis_ticks_major_y=element_blank(),
             panel_grid_major_y=element_blank(),
         )

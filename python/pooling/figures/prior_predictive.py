@@ -32,6 +32,11 @@ from pooling.fits.store import Fit
 from pooling.inputs.response import activity
 from pooling.inputs.study import Figures
 
+KIND = "model"
+CHAPTER = "checks"
+ORDER = 1
+NEEDS = ("replications.nc",)
+
 NUMBERS = 4_000_000  # read for each model
 HOUSES = 100  # of each floor: houses of a floor differ little before there are data
 WIDEST = (-2, 6)  # log10 pCi/L; beyond it is only told how many houses there are

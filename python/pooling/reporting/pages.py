@@ -9,7 +9,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -19,8 +19,9 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from pooling.build import cli
-from pooling.build.errors import DataError, NothingToShow, PoolingError
+from pooling.build.errors import DataError, FigureError, NothingToShow, PoolingError
 from pooling.build.files import replacing
+from pooling.figures import CHAPTERS, Declared, declared_figures
 from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures, read_section
 from pooling.reporting import facts
@@ -30,16 +31,6 @@ REQUIRED = (
     *("counties", "data_rules", "data_summary", "definitions"),
 )
 OPTIONAL = ("priors", "prior_predictive", "sensitivity", "other_priors", "frequentist", "published")
-PLACES = {
-    "data": ("data-overview",),
-    "diagnostics": ("trace", "funnel"),
-    "estimates": ("prior-posterior", "caterpillar", "county-lines", "county-panels"),
-    "checks": ("prior-predictive", "ppc-density", "ppc-stat", "ppc-county", "county-means"),
-    "priors": ("other-priors",),
-    "scores": ("model-comparison", "pareto-k", "loo-pit", "coverage"),
-    "published": ("frequentist",),
-    "shrinkage": ("shrinkage", "shrinkage-by-size", "uranium", "uranium-segments", "states"),
-}
 BEST = ("rmse_in_sample", "elpd_loo", "elpd_loco")
 LARGE = 1_000_000  # bytes of an SVG from which its PNG is shown, if there is one
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
@@ -118,18 +109,25 @@ def _data_uri(path: Path) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def place(pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
-    """Pictures by section of the page; `more` has those that no section expects.
+def place(pictures: Sequence[Picture], figures: Mapping[str, Declared]) -> dict[str, list[Picture]]:
+    """Pictures by the chapter that their figures declare, in the figures' order.
 
-    Those that have nothing to show in this study are `absent` from the others.
+    Those that have nothing to show in this study are `absent` from their chapters.
+
+    Raises
+    ------
+    FigureError
+        A picture belongs to no figure.
     """
-    absent = [p for p in pictures if p.title.startswith(NothingToShow.TITLE)]
-    by_name = {picture.name: picture for picture in pictures if picture not in absent}
-    places = {
-        section: [by_name.pop(name) for name in names if name in by_name]
-        for section, names in PLACES.items()
-    }
-    return places | {"more": list(by_name.values()), "absent": absent}
+    places: dict[str, list[Picture]] = {chapter: [] for chapter in (*CHAPTERS, "absent")}
+    by_figure = {picture.name.replace("-", "_"): picture for picture in pictures}
+    for name in by_figure.keys() - figures.keys():
+        raise FigureError(f"{by_figure[name].name}: no figure draws this picture; remove the file")
+    for figure in figures.values():
+        if picture := by_figure.get(figure.name):
+            empty = picture.title.startswith(NothingToShow.TITLE)
+            places["absent" if empty else figure.chapter].append(picture)
+    return places
 
 
 def read_listing(path: Path) -> Listing:
@@ -284,7 +282,7 @@ def main(arguments: list[str] | None) -> None:
         "about": json.loads(given.about.read_text(encoding="utf-8")),
         "css": Markup(given.css.read_text(encoding="utf-8")),
         "folder": Path(os.path.relpath(given.tables, given.output.parent)).as_posix(),
-        "figures": place([read_picture(path) for path in given.figures]),
+        "figures": place([read_picture(path) for path in given.figures], declared_figures()),
         "programs": [read_listing(path) for path in programs],
     }
     with replacing(given.output) as draft:

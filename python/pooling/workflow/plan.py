@@ -24,6 +24,7 @@ from pooling.build.manifest import heal, read_seen
 from pooling.inputs.priors import unread
 from pooling.inputs.study import Study, read_study
 from pooling.programs.contract import INPUTS, OPTIONAL, is_provided
+from pooling.programs.order import story_models
 from pooling.programs.source import declared, essence
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
@@ -146,6 +147,10 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     """Write the plan and everything that it stands for."""
     available = programs(folder)
     models = models_of(study, path, available)
+    try:
+        story = story_models(models, study.story.models)
+    except ValueError as error:
+        raise StudyError(f"{path}: story.models: {error}") from None
     _refuse_arrows(arrows.split(), study, path.stem, available)
     tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
     # What a study can have wrong is refused before anything is written.
@@ -157,6 +162,7 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     about = {"study": path.stem} | study.model_dump(include={"title", "description"})
     _write_json(section / "about.json", about)
     _write_json(section / "chosen.json", models)
+    _write_json(section / "story.json", story)
     write_if_changed(section / "arrows", arrows.strip() + "\n")
     for program, text in available.items():
         write_if_changed(build / "programs" / f"{program}.essence", text + "\n")
@@ -167,6 +173,7 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     elif recorded.is_file():
         write_if_changed(recorded, toolchain(cmdstan))
     lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
+    lines += [f"STORY := {' '.join(story)}"]
     lines += [f"HOUSE_TABLE := {tables['houses']}", f"COUNTY_TABLE := {tables['counties']}"]
     # make makes this file before it looks at the times of any other.
     write_if_changed(output, "\n".join(lines) + "\n", sealed=False)
@@ -193,8 +200,7 @@ def write_meanings(package: Path, folder: Path) -> None:
 
 
 def _refuse_arrows(models: list[str], study: Study, name: str, available: dict[str, str]) -> None:
-    # FROM has a default that a study need not have; with TO, both were meant.
-    for model in models if len(models) > 1 else ():
+    for model in models:
         applying = ", ".join(m for m, text in available.items() if not lacking(study, text))
         if model not in available:
             raise StudyError(f"FROM, TO: no program stan/{model}.stan; there are: {applying}")

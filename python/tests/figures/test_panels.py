@@ -14,6 +14,7 @@ from pooling.figures._panels import (
     some_of_each,
     spread_out,
     strip,
+    subject,
 )
 
 
@@ -124,3 +125,8 @@ def test_houses_beyond_what_can_be_told_apart_are_thinned_evenly_county_by_count
         "houses, at most 4 of a county, evenly spaced"
     )
     assert panels.about_houses(houses["county_fips"][8:11]) == "houses"
+
+
+def test_a_title_names_the_only_model():
+    assert subject(pd.Series(["pooled", "pooled", None])) == "pooled"
+    assert subject(pd.Series(["pooled", "per_county"])) == "each model"

@@ -64,6 +64,7 @@ def test_plan_names_programs_models_and_tables(folder):
     assert (folder / ".build/trial/plan.mk").read_text().splitlines() == [
         "PROGRAMS := nested pooled",
         "MODELS := pooled",
+        "STORY := pooled",
         "HOUSE_TABLE := data/households.csv",
         "COUNTY_TABLE := data/counties.csv",
     ]
@@ -115,6 +116,15 @@ def test_seed_of_the_command_line_wins(folder):
     assert rewritten(folder) == {"trial/sampler.json", "trial/about.json"}
 
 
+def test_the_story_has_the_models_that_the_study_names(folder):
+    run()
+    assert json.loads((folder / ".build/trial/story.json").read_text()) == ["pooled"]
+    edit(folder, "seed = 1", 'seed = 1\n[story]\nmodels = ["nonesuch"]')
+    message = r"story\.models: nonesuch is no model of the study; there are: pooled"
+    with pytest.raises(StudyError, match=message):
+        run()
+
+
 def test_arrows_are_a_file_of_their_own(folder):
     (folder / "stan/other.stan").write_text(COUNTY)
     run("--arrows", "pooled ")
@@ -129,7 +139,6 @@ def test_arrow_to_a_program_without_its_data_is_refused(folder):
     for pair in ("pooled nested", "nested pooled"):
         with pytest.raises(StudyError, match=message):
             run("--arrows", pair)
-    run("--arrows", "nested ")  # a default that the study need not have
     edit(folder, 'states = ["MN"]', 'states = ["MN", "WI"]')
     run("--arrows", "pooled nested")
 
