@@ -269,7 +269,7 @@ $(reports)/tables/scores.csv: $(code)/reporting/results.py $(prepared).coords.js
 	$(say)
 	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
 
-$(reports)/tables/frequentist.csv: $(code)/reporting/frequentist.py $(prepared).json $(prepared).coords.json .build/packages.json
+$(reports)/tables/frequentist.csv: $(code)/reporting/frequentist.py $(prepared).json $(prepared).coords.json .build/twins.json .build/packages.json $(code)/reporting/reml.py
 	$(say)
 	$(run) $(given) -o $@
 
