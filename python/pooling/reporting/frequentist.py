@@ -204,7 +204,8 @@ def estimate(data: dict, coords: dict, twins: Mapping[str, str]) -> pd.DataFrame
             raise ProgramError(f"stan/{own[0]}.stan: {error}") from None
         tables.append(rows.assign(models=" ".join(own), formula=formula))
     table = pd.concat(tables, ignore_index=True).reindex(columns=COLUMNS)
-    table["note"] = table["note"].fillna("")
+    text = {"parameter": "", "note": ""}
+    table = table.astype(dict.fromkeys(text, object)).fillna(text)
     return table.astype({name: "Int64" for name in ("county_fips", "starts", "agreeing")})
 
 
