@@ -269,11 +269,11 @@ endef
 $(foreach name,sbc sbc_coverage,$(eval $(call sbc_figure,$(name))))
 
 # Report.
-$(reports)/tables/scores.csv: $(code)/reporting/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(code)/,fits/store.py fits/netcdf.py checking/check.py fits/limits.py scoring/score.py checking/sensitivity.py) $(gated)
+$(reports)/tables/scores.csv: $(code)/reporting/results.py $(prepared).coords.json .build/twins.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(code)/,fits/store.py fits/netcdf.py checking/check.py fits/limits.py scoring/score.py checking/sensitivity.py reporting/comparison.py reporting/counties.py reporting/definitions.py reporting/fits.py) $(gated)
 	$(say)
-	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
+	$(run) $(prepared).coords.json .build/twins.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
 
-$(reports)/tables/frequentist.csv: $(code)/reporting/frequentist.py $(prepared).json $(prepared).coords.json .build/packages.json
+$(reports)/tables/frequentist.csv: $(code)/reporting/frequentist.py $(prepared).json $(prepared).coords.json .build/twins.json .build/packages.json $(code)/reporting/reml.py
 	$(say)
 	$(run) $(given) -o $@
 

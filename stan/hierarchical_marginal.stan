@@ -12,6 +12,8 @@
  * are drawn exactly afterwards; README.md has the derivation. The sampler's coordinates,
  * `_free`, are chosen so that the posterior is nearly normal and equally wide for every
  * survey.
+ *
+ * REML: y ~ floor + (1 | county) + (0 + floor | county)
  */
 functions {
   #include functions/county_marginal.stanfunctions

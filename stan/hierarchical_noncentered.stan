@@ -11,6 +11,8 @@
  * and sigma_beta, so there is no funnel where counties have few houses.
  * hierarchical_centered.stan has the same posterior without this step and differs in
  * nothing else. README.md says why both avoid offset and multiplier.
+ *
+ * REML: y ~ floor + (1 | county) + (0 + floor | county)
  */
 functions {
   #include functions/county_marginal.stanfunctions

@@ -9,6 +9,8 @@
  * Sigma has standard deviations sigma_alpha and sigma_beta and correlation rho. The prior
  * of rho is LKJ, which for a single correlation is a symmetric beta from -1 to 1.
  * alpha and beta are integrated out of the posterior and drawn exactly afterwards.
+ *
+ * REML: y ~ floor + u + floor:u + (1 + floor | county)
  */
 functions {
   #include functions/county_marginal.stanfunctions

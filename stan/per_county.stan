@@ -8,6 +8,8 @@
  * the first floor: its slope is as wide as the prior, or its standard deviation runs to
  * zero. Given sigma the rest is normal, so alpha and beta are integrated out and drawn
  * exactly afterwards, which leaves one sampled parameter per county.
+ *
+ * Least squares: y ~ floor, by county
  */
 functions {
   #include functions/county_marginal.stanfunctions

@@ -6,6 +6,8 @@
  *
  * alpha and beta repeat the two numbers for every county, so that figures and tables
  * read this program like the others.
+ *
+ * Least squares: y ~ floor
  */
 functions {
   #include functions/county_marginal.stanfunctions

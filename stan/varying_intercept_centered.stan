@@ -10,6 +10,8 @@
  * they would form a funnel that the sampler cannot follow: only then does it move in
  * standardised deviations from the population mean, as varying_intercept_noncentered.stan,
  * which has the same posterior, always does.
+ *
+ * REML: y ~ floor + (1 | county)
  */
 functions {
   #include functions/county_marginal.stanfunctions
