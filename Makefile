@@ -119,6 +119,7 @@ tables       := $(addprefix $(reports)/tables/,scores.csv frequentist.csv publis
 # After an error make would delete the other file of a pair, changed or not. These
 # are whole whenever they are there: stages write beside them and rename.
 .PRECIOUS: $(prepared).json $(prepared).coords.json $(pictures) $(checked)
+.PRECIOUS: $(foreach name,loo.csv sensitivity.csv,$(MODELS:%=$(fits)/%/$(name)))
 
 ## all: report, tables and figures of the study
 all: report
@@ -172,7 +173,7 @@ $(fits)/%/fit.nc: $(code)/fitting/fit.py stan/% .build/programs/%.essence $(prep
 	$(say)
 	$(run) $(given) --kept $(@D)/kept -o $@
 
-$(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/checking/check.py stan/% $(fits)/%/fit.nc $(prepared).json $(plan)/models.json $(plan)/sampler.json $(addprefix $(code)/,fits/store.py fitting/generate.py checking/likelihood.py fits/netcdf.py)
+$(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/checking/check.py stan/% $(fits)/%/fit.nc $(prepared).json $(plan)/models.json $(plan)/sampler.json $(addprefix $(code)/,fits/store.py fitting/generate.py checking/likelihood.py fits/limits.py fits/netcdf.py)
 	$(say)
 	$(run) $(given) -o $(@D)/diagnostics.json --estimates $(@D)/estimates.csv
 
@@ -191,21 +192,17 @@ $(fits)/%/replications.nc: $(code)/scoring/replicate.py stan/% $(fits)/%/fit.nc 
 # Without some houses: from the fit's draws where they can be weighted, else by refits;
 # finished ones are kept in $(fits)/<model>/refits.
 on = $(SCHEDULER:%=--scheduler %)
-$(fits)/%/loo.csv: $(code)/scoring/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,scoring/importance.py fitting/generate.py fitting/refits.py checking/check.py fitting/sampling.py fits/store.py fits/netcdf.py programs/source.py) $(gated)
+$(fits)/%/loo.csv $(fits)/%/sensitivity.csv: $(code)/scoring/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json $(plan)/priors.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,checking/sensitivity.py scoring/importance.py fitting/generate.py fitting/refits.py checking/check.py fits/limits.py fitting/sampling.py fits/store.py fits/netcdf.py programs/source.py) $(gated)
+	$(say)
+	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $(@D)/loo.csv --sensitivity $(@D)/sensitivity.csv
+
+$(fits)/%/left_out.csv: $(code)/scoring/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,scoring/importance.py fitting/generate.py fitting/chains.py scoring/loo.py fitting/refits.py checking/check.py fits/limits.py fitting/sampling.py fits/store.py fits/netcdf.py programs/source.py) $(gated)
 	$(say)
 	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
 
-$(fits)/%/left_out.csv: $(code)/scoring/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,scoring/importance.py fitting/generate.py fitting/chains.py scoring/loo.py fitting/refits.py checking/check.py fitting/sampling.py fits/store.py fits/netcdf.py programs/source.py) $(gated)
-	$(say)
-	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
-
-$(fits)/%/scores.csv: $(code)/scoring/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(fits)/%/replications.nc $(addprefix $(code)/,checking/check.py fits/store.py fits/netcdf.py scoring/standard_errors.py)
+$(fits)/%/scores.csv: $(code)/scoring/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(fits)/%/replications.nc $(addprefix $(code)/,fits/limits.py fits/store.py fits/netcdf.py scoring/standard_errors.py)
 	$(say)
 	$(run) $(given) -o $@
-
-$(fits)/%/sensitivity.csv: $(code)/checking/sensitivity.py stan/% .build/programs/%.essence $(plan)/priors.json $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json $(fits)/%/diagnostics.json .build/packages.json $(addprefix $(code)/,checking/check.py fitting/generate.py fits/store.py fits/netcdf.py programs/source.py) $(gated)
-	$(say)
-	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
 
 $(fits)/%/other_priors.csv: $(code)/checking/other_priors.py stan/% $(prepared).json $(plan)/sampler.json $(plan)/other_priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json $(addprefix $(code)/,fitting/sampling.py checking/check.py fits/store.py fits/netcdf.py) $(gated)
 	$(say)
@@ -272,7 +269,7 @@ endef
 $(foreach name,sbc sbc_coverage,$(eval $(call sbc_figure,$(name))))
 
 # Report.
-$(reports)/tables/scores.csv: $(code)/reporting/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(code)/,fits/store.py fits/netcdf.py checking/check.py scoring/score.py checking/sensitivity.py) $(gated)
+$(reports)/tables/scores.csv: $(code)/reporting/results.py $(prepared).coords.json $(checked) $(scored) $(shaken) $(plan)/priors.json $(plan)/chosen.json $(addprefix $(code)/,fits/store.py fits/netcdf.py checking/check.py fits/limits.py scoring/score.py checking/sensitivity.py) $(gated)
 	$(say)
 	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
 

@@ -27,7 +27,7 @@ reading=
 for word in "${{@:3}}"; do
     case $word in
         --kept) reading=folder ;;
-        -o | --coords | --estimates | --coverage) reading=yes ;;
+        -o | --coords | --estimates | --coverage | --sensitivity) reading=yes ;;
         -*) reading= ;;
         *)
             if [[ $reading == folder ]]; then reading=
@@ -178,7 +178,6 @@ def label(words: list[str]) -> str:
         "loo",
         "leave_out",
         "score",
-        "sensitivity",
         "other_priors",
         "sbc",
     )

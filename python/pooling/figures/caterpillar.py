@@ -92,7 +92,7 @@ def order_by(fits: Sequence[Fit]) -> Fit:
 
 def _quantiles(fit: Fit, shown: np.ndarray) -> pd.DataFrame:
     counties = fit.counties.iloc[shown]
-    identified = {"alpha": counties["basement_houses"] > 0, "beta": counties["slope_identified"]}
+    identified = {"alpha": counties["intercept_identified"], "beta": counties["slope_identified"]}
     effects = fit.effects().isel(county=shown)
     quantiles = {
         name: np.quantile(effects[name].values, [*QUANTILES.values()], axis=0)

@@ -31,7 +31,7 @@ from pooling.build.errors import NothingToShow
 from pooling.figures._drawing import draw
 from pooling.figures._panels import MARKERS_Y, by_model, caption, side, some_of_each, strip
 from pooling.figures._theme import DATA, model_colours, theme_pooling
-from pooling.fits.convergence import MAX_PARETO_K
+from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 

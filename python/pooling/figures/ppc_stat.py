@@ -32,7 +32,8 @@ from plotnine import (
 from pooling.figures._drawing import draw
 from pooling.figures._panels import MARKERS_X, by_model, caption, side, strip
 from pooling.figures._theme import DATA, model_colours, theme_pooling
-from pooling.fits.store import ACTION_LEVEL, Fit, log_activity
+from pooling.fits.store import Fit
+from pooling.inputs.response import ACTION_LEVEL, log_activity
 from pooling.inputs.study import Figures
 
 KIND = "model"

@@ -28,7 +28,8 @@ from plotnine import (
 from pooling.figures._drawing import draw
 from pooling.figures._panels import by_model, caption, percent, spread_out, strip
 from pooling.figures._theme import FAINT, FLOORS, theme_pooling
-from pooling.fits.store import Fit, activity
+from pooling.fits.store import Fit
+from pooling.inputs.response import activity
 from pooling.inputs.study import Figures
 
 KIND = "model"

@@ -31,7 +31,7 @@ from pooling.build.digest import meaning
 from pooling.build.errors import SamplingError, SetupError
 from pooling.build.files import replacing, sweep
 from pooling.fits import convergence, summaries
-from pooling.fits.convergence import MAX_R_HAT, MIN_ESS_PER_CHAIN
+from pooling.fits.limits import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from pooling.fits.store import BY_HOUSE, Fit, Start
 from pooling.fitting import generate, sampling
 from pooling.fitting.generate import flat, to_predict

@@ -22,7 +22,7 @@ from pooling.build import cli
 from pooling.build.errors import DataError, FigureError, NothingToShow, PoolingError
 from pooling.build.files import replacing
 from pooling.figures import CHAPTERS, Declared, declared_figures
-from pooling.fits.store import LEFT_OUT
+from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures, read_section
 from pooling.reporting import facts
 
@@ -215,7 +215,7 @@ def context(tables: dict[str, pd.DataFrame], highlight: Sequence[int]) -> dict:
     source = facts.model_of(tables, "no pooling")
     shown, hidden = facts.population(tables)
     repeated = facts.repeated_schemes(tables)
-    left_out = tuple(scheme for scheme in LEFT_OUT if scheme not in repeated)
+    left_out = tuple(scheme for scheme in SCHEMES if scheme not in repeated)
     together = tuple(scheme for scheme in left_out if scheme != "loo")
     return {
         "tables": {name: records(table) for name, table in tables.items()},

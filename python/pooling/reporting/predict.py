@@ -24,15 +24,7 @@ from scipy.special import logsumexp
 from pooling.build import cli
 from pooling.build.errors import DataError, DiagnosticsError, SamplingError, StudyError
 from pooling.build.files import replacing
-from pooling.fits.store import (
-    ACTION_LEVEL,
-    Fit,
-    activity,
-    in_interval,
-    label_counties,
-    log_activity,
-    open_fit,
-)
+from pooling.fits.store import Fit, in_interval, label_counties, open_fit
 from pooling.fitting.generate import (
     SCORED,
     evenly_spaced,
@@ -42,6 +34,7 @@ from pooling.fitting.generate import (
     predict,
     to_predict,
 )
+from pooling.inputs.response import ACTION_LEVEL, activity, log_activity
 from pooling.inputs.study import Data, Sampler, read_section
 from pooling.inputs.tables import Table, read_houses_to_predict
 from pooling.reporting.facts import answering_model

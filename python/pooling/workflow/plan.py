@@ -21,8 +21,9 @@ from pooling.build.digest import meaning
 from pooling.build.errors import ProgramError, StudyError
 from pooling.build.files import write_if_changed
 from pooling.build.manifest import heal, read_seen
+from pooling.inputs.priors import unread
 from pooling.inputs.study import Study, read_study
-from pooling.programs.contract import INPUTS, OPTIONAL, PRIORS
+from pooling.programs.contract import INPUTS, OPTIONAL, is_provided
 from pooling.programs.order import story_models
 from pooling.programs.source import declared, essence
 
@@ -78,8 +79,11 @@ def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
     Raises
     ------
     StudyError
-        It names a model that has no program, or one whose data it does not provide.
+        It names a model that has no program, or one whose data it does not provide, or a
+        prior that no program reads.
     """
+    if problem := unread(study.priors, map(declared, available.values())):
+        raise StudyError(f"{path}: {problem}")
     wanted, allowed = study.models, list(study.models.allowed_to_fail)
     for model in (*wanted.use, *wanted.also, *allowed):
         if model not in available:
@@ -103,12 +107,13 @@ def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
 
 def lacking(study: Study, text: str) -> str:
     """Data that a program needs and a study does not provide, such as `S, state`; mostly ""."""
-    return ", ".join(sorted((INPUTS & {*declared(text)}) - provided_data(study)))
+    read = filter(is_provided, declared(text))
+    return ", ".join(sorted({*read} - provided_data(study)))
 
 
 def provided_data(study: Study) -> set[str]:
     """Names of the Stan data that a study provides."""
-    provided = INPUTS - PRIORS - OPTIONAL | set(study.priors.scales())
+    provided = INPUTS - OPTIONAL | set(study.priors.scales())
     if study.data.uranium:
         provided.add("log_uranium")
     if study.data.several_states:

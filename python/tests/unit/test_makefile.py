@@ -29,7 +29,7 @@ REPLICATED = {
     f"figures.{name}" for name in ("ppc_county", "ppc_density", "ppc_stat", "prior_predictive")
 }
 # What is made of a fit, and of its diagnostics.
-SCORED = ("check", "replicate", "loo", "leave_out", "score", "sensitivity", "other_priors")
+SCORED = ("check", "replicate", "loo", "leave_out", "score", "other_priors")
 CHECKED = tuple(stage for stage in SCORED if stage != "replicate")
 
 
@@ -128,7 +128,7 @@ def test_edited_include_refits_what_includes_it(project):
         pytest.param(
             "[models]",
             '[scores]\nleave_out = ["loco"]\n\n[models]',
-            of(MODELS, "replicate", "loo", "leave_out", "score", "sensitivity")
+            of(MODELS, "replicate", "loo", "leave_out", "score")
             | LEFT_OUT
             | REPLICATED
             | {"results", "report"},
@@ -167,7 +167,7 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
             "other_priors",
             of(MODELS, "other_priors") | {"figures.other_priors", "results", "report"},
         ),
-        ("sensitivity", of(MODELS, "sensitivity") | {"results", "report"}),
+        ("sensitivity", of(MODELS, "loo", "score") | LEFT_OUT | {"results", "report"}),
         ("frequentist", {"frequentist", "figures.frequentist", "published", "report"}),
         ("loo", of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "report"}),
         ("importance", of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "report"}),
@@ -565,7 +565,7 @@ def test_unbuilt_cmdstan_is_not_compiled_with(project, tmp_path):
     [
         ("pooling.fitting.fit stan/pooled", "data/fits/minnesota/pooled/fit.nc"),
         ("pooling.programs.compile stan/pooled", "stan/pooled"),
-        ("pooling.scoring.loo stan/pooled", "data/fits/minnesota/pooled/loo.csv"),
+        ("pooling.scoring.leave_out stan/pooled", "data/fits/minnesota/pooled/left_out.csv"),
     ],
 )
 def test_failing_stage_leaves_nothing_half(project, failing, lost):
@@ -583,6 +583,7 @@ def test_failing_stage_leaves_nothing_half(project, failing, lost):
     [
         ("prepare", "prepare", "data/prepared/minnesota.*json"),
         ("check stan/pooled", "check", "data/fits/minnesota/pooled/*s.[cj]s*"),
+        ("loo stan/pooled", "loo", "data/fits/minnesota/pooled/[ls]*[oy].csv"),
         ("figures.funnel", "figures/funnel", "reports/minnesota/figures/funnel.*"),
     ],
 )

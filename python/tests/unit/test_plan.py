@@ -5,15 +5,15 @@ import math
 
 import pytest
 from project import ROOT, fake_cmdstan
-from test_study import STUDY
+from test_study import READ, STUDY
 
 from pooling.build.errors import ProgramError, StudyError
 from pooling.inputs.study import read_study
 from pooling.workflow import plan
 from pooling.workflow.plan import main, models_of, programs, table_path
 
-COUNTY = "data { int N; vector[N] log_radon; }"
-STATES = "data { int N; int S; array[N] int state; }"
+COUNTY = f"data {{ int N; vector[N] log_radon; {READ} }}"
+STATES = f"data {{ int N; int S; array[N] int state; {READ} }}"
 
 
 @pytest.fixture
@@ -294,6 +294,40 @@ def test_study_to_which_no_program_applies_is_an_error(folder):
     (folder / "stan/pooled.stan").unlink()
     with pytest.raises(StudyError, match="no program applies"):
         run()
+
+
+@pytest.mark.parametrize(
+    ("old", "given", "message"),
+    [
+        (
+            "[sampler]",
+            "tau = { scale = 1 }\n[sampler]",
+            r"priors\.tau: no program in stan/ reads a prior of tau; those read are of alpha, "
+            "beta, mu_alpha, mu_beta, sigma, sigma_alpha, sigma_beta$",
+        ),
+        # What {scale} says is a standard deviation's.
+        (
+            "mu_alpha = { loc = 0, scale = 10 }",
+            "mu_alpha = { scale = 10 }",
+            r"priors\.mu_alpha: programs in stan/ read its loc, scale; give it {loc, scale}$",
+        ),
+    ],
+)
+def test_a_prior_that_no_program_reads_is_an_error(folder, old, given, message):
+    edit(folder, old, given)
+    with pytest.raises(StudyError, match=message):
+        run()
+
+
+def test_a_prior_reaches_the_program_that_reads_it(folder):
+    (folder / "stan/tails.stan").write_text(
+        "data { real prior_kappa_shape; real prior_kappa_rate; }"
+    )
+    edit(folder, "[sampler]", "kappa = { shape = 2, rate = 0.1 }\n[sampler]")
+    run()
+    assert "MODELS := pooled tails\n" in (folder / ".build/trial/plan.mk").read_text()
+    scales = read_study(folder / "data/studies/trial.toml").priors.scales()
+    assert (scales["prior_kappa_shape"], scales["prior_kappa_rate"]) == (2, 0.1)
 
 
 def test_priors_of_calibration_are_completed_by_the_studys_own(folder):
