@@ -149,7 +149,7 @@ class Models(Section):
 class Story(Section):
     """The few models that the figures of the story compare."""
 
-    models: Annotated[list[str], AfterValidator(_once)] = Field(
+    models: Annotated[list[str], Once] = Field(
         default=[], description="none: complete, no and partial pooling, one of each"
     )
 
