@@ -131,7 +131,7 @@ $(reports)/tables/scores.csv: $(code)/reporting/results $(prepared).coords.json 
   $(sensitivity_files) $(plan)/priors.json $(plan)/model_names.json $(gated)
 	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
 
-$(reports)/tables/frequentist.csv: $(code)/reporting/frequentist $(data) .build/packages.json
+$(reports)/tables/frequentist.csv: $(code)/reporting/frequentist $(data) .build/twins.json .build/packages.json
 	$(run) $(inputs) -o $@
 
 $(reports)/tables/published.csv: $(code)/reporting/published data/published.csv $(data) \
@@ -146,7 +146,8 @@ $(reports)/index.html: $(code)/reporting/pages $(page) $(tables) $(pictures) $(l
 
 # ---- Uses of the fits
 # What is needed depends on who predicts; nothing is, if no table or no model of the study is named.
-predictor := $(if $(MODEL),$(patsubst %,$(fits)/%/diagnostics.json,$(filter $(MODEL),$(MODELS))),$(reports)/tables/scores.csv)
+chosen := $(patsubst %,$(fits)/%/diagnostics.json,$(filter $(MODEL),$(MODELS)))
+predictor := $(if $(MODEL),$(chosen),$(reports)/tables/scores.csv)
 predict_from := $(prepared).json $(addprefix $(plan)/,data.json sampler.json model_names.json)
 ## predict: radon of the houses in HOUSES, by the report's model or MODEL; reports/<study>/predictions.csv
 predict: $(code)/reporting/predict $(predict_from) $(if $(HOUSES),$(predictor))

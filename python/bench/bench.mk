@@ -12,7 +12,8 @@ bench:
 	@for part in engines growth workflow; do $(MAKE) bench-$$part; done
 
 ## bench-engines: CmdStan, PyMC, nutpie, NumPyro and stanli on the same model; reports/bench/bench.csv
-bench-engines: $(peers:%=.build/bench/%/ready) .build/toolchain.json $(addprefix stan/hierarchical_,centered noncentered marginal)
+bench-engines: $(peers:%=.build/bench/%/ready) .build/toolchain.json \
+  $(addprefix stan/hierarchical_,centered noncentered marginal)
 	@for study in minnesota survey; do $(MAKE) STUDY=$$study data/prepared/$$study.json; done
 	@$(PYTHON) -m bench.engines $(patsubst %,data/prepared/%.json,minnesota survey) --programs stan \
 	  --toolchain .build/toolchain.json --environments .build/bench -o reports/bench/bench.csv

@@ -2,7 +2,8 @@
 # Finished simulations are kept in $(fits)/<model>/sbc.
 simulated  := $(MODELS:%=$(fits)/%/sbc.nc)
 sbc_tables := $(addprefix $(reports)/tables/,sbc.csv sbc_coverage.csv)
-sbc_drawn  := $(foreach name,$(subst _,-,$(CALIBRATION_FIGURES)),$(reports)/figures/$(name).svg $(reports)/figures/$(name).png)
+sbc_svg    := $(patsubst %,$(reports)/figures/%.svg,$(subst _,-,$(CALIBRATION_FIGURES)))
+sbc_drawn  := $(sbc_svg) $(sbc_svg:.svg=.png)
 .PRECIOUS: $(sbc_tables) $(sbc_drawn)
 .PHONY: sbc $(MODELS:%=%-sbc)
 

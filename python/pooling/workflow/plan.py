@@ -23,7 +23,7 @@ from pooling.inputs.priors import unread
 from pooling.inputs.study import Study, read_study
 from pooling.programs.contract import INPUTS, OPTIONAL, is_provided
 from pooling.programs.order import story_models
-from pooling.programs.source import declared, essence
+from pooling.programs.source import declared, essence, twin
 from pooling.workflow.stamps import write_stamps
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
@@ -155,6 +155,8 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     for program, text in available.items():
         write_if_changed(build / "programs" / f"{program}.essence", text + "\n")
     _write_json(build / "figures.json", figures)
+    twins = {program: twin(folder / f"{program}.stan") for program in available}
+    _write_json(build / "twins.json", {program: of for program, of in twins.items() if of})
     _write_json(build / "packages.json", {name: version(name) for name in PACKAGES})
     cmdstan, recorded = locate(), build / "toolchain.json"
     if cmdstan is None or not is_built(cmdstan):
