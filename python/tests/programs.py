@@ -13,7 +13,7 @@ from pooling.inputs.prepare import prepare
 from pooling.inputs.priors import Gamma, Lkj, Normal, Priors, Spread
 from pooling.inputs.study import Sampler, read_study
 from pooling.inputs.tables import read_counties, read_houses
-from pooling.programs.source import declared, essence
+from pooling.programs.source import declared, essence, twin
 
 ROOT = Path(__file__).parents[2]
 STEMS = sorted(path.stem for path in (ROOT / "stan").glob("*.stan"))
@@ -128,6 +128,12 @@ def small_fit(
     about = {"study": coords["study"], "response": coords["response"], "parameters": names}
     tree.attrs.update(about, model=stem)
     return Fit(tree, {"passed": True})
+
+
+def twins() -> dict[str, str]:
+    """Formula of the frequentist twin of each program in `stan/` that names one."""
+    found = {stem: twin(ROOT / "stan" / f"{stem}.stan") for stem in STEMS}
+    return {stem: formula for stem, formula in found.items() if formula}
 
 
 def text_of(stem: str) -> str:

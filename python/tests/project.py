@@ -45,14 +45,14 @@ if [[ ${{FAIL:-}} && "$*" == *$FAIL* ]]; then
     exit 1
 fi
 run=$$-$RANDOM
-# As in the package, a file and its seal come together, whoever else makes it.
-[[ -z ${{SEALS:-}} ]] || {{ exec 9> "$SEALS.lock"; flock 9; }}
+# As in the package, a file and its line in the manifest come together, whoever else makes it.
+[[ -z ${{MANIFEST:-}} ]] || {{ exec 9> "$MANIFEST.lock"; flock 9; }}
 for file in "${{output[@]}}"; do
     [[ -d ${{file%/*}} ]] || mkdir -p "${{file%/*}}"
     echo "made by $stage" > "$file"
-    [[ -z ${{SEALS:-}} ]] || {{
+    [[ -z ${{MANIFEST:-}} ]] || {{
         sum=$(sha256sum < "$file")
-        stat -c "$run %s %.9Y ${{sum:0:64}} $file" "$file" | sed 's/\\.//' >> "$SEALS"
+        stat -c "$run %s %.9Y ${{sum:0:64}} $file" "$file" | sed 's/\\.//' >> "$MANIFEST"
     }}
 done
 """
@@ -60,7 +60,9 @@ done
 
 def copy_project(folder: Path) -> Path:
     """Copy what the workflow is made of, with its times, without anything generated."""
-    for name in ("Makefile", "requirements.lock", "pyproject.toml", ".gitignore"):
+    parts = ("python/tests/tests.mk", "python/bench/bench.mk")
+    for name in ("Makefile", "requirements.lock", "pyproject.toml", ".gitignore", *parts):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
     generated = shutil.ignore_patterns("__pycache__", ".*")
     shutil.copytree(ROOT / "python" / "pooling", folder / "python" / "pooling", ignore=generated)
