@@ -9,7 +9,7 @@ SCHEDULER ?=#            dask scheduler that refits run on, tcp://...; none: thi
 STALL   ?= 600#          seconds without processor time after which a chain is stopped
 SIMS    ?= 200#          simulations of each model for sbc
 HOUSES  ?=#              table of houses to predict, a CSV file
-MODEL   ?=#              model that predicts them; none: the one that answers in the report
+MODEL   ?=#              model that predicts them, or whose figure is drawn; none: the one that answers in the report
 PYTHON3 ?= python3#      Python 3.11 or later, to make the environment with
 FILE    ?=#              module that `make why` is asked about, such as python/pooling/fitting/fit.py
 NAME    ?=#              function, class or constant in it; none: all of it
@@ -27,8 +27,9 @@ checked  := $(foreach name,estimates.csv diagnostics.json,$(MODELS:%=$(fits)/%/$
 scored   := $(MODELS:%=$(fits)/%/scores.csv)
 sensitivity_files := $(foreach name,sensitivity.csv other_priors.csv,$(MODELS:%=$(fits)/%/$(name)))
 tables   := $(addprefix $(reports)/tables/,scores.csv frequentist.csv published.csv)
-drawings := $(patsubst %,$(reports)/figures/%.svg,$(subst _,-,$(FIGURES)))
-pictures := $(drawings) $(drawings:.svg=.png)
+drawn     = $(foreach kind,svg png,$(reports)/figures/$2$(subst _,-,$1).$(kind))
+pictures := $(foreach name,$(STORY_FIGURES) $(LIBRARY_FIGURES),$(call drawn,$(name)))
+pictures += $(foreach name,$(MODEL_FIGURES),$(foreach model,$(MODELS),$(call drawn,$(name),$(model)/)))
 program   = stan/% .build/programs/%.essence
 scheduler = $(SCHEDULER:%=--scheduler %)
 
@@ -43,9 +44,9 @@ all: report
 report: $(reports)/index.html
 ## tables: reports/<study>/tables/*.csv
 tables: $(tables)
-## figures: reports/<study>/figures/*.svg and *.png
+## figures: reports/<study>/figures/*.svg and *.png, those of one model in folders of their models
 figures: $(pictures)
-## <figure>-plot: one figure, such as shrinkage-plot
+## <figure>-plot: one figure, such as shrinkage-plot or trace-plot MODEL=pooled
 ## fits: posterior and prior of every model, checked
 fits: $(checked) $(plan)/gate
 ## scores: predictions of left-out houses, counties and tenths, by many refits
@@ -107,24 +108,33 @@ $(fits)/%/scores.csv: $(code)/scoring/score $(addprefix $(fits)/%/,fit.nc loo.cs
 	$(run) $(inputs) -o $@
 
 # ---- Figures: fits, and what a figure declares in its file that it needs --> SVG and PNG
-# Figures of the story have the story's models, all others every model; shrinkage has those asked for.
+# Figures of the story have the story's models, those of one model a file for each model in a folder
+# of its name, all others every model; shrinkage has the models asked for.
 models_shrinkage  := $(if $(and $(FROM),$(TO)),$(FROM) $(TO),$(STORY) $(filter-out $(STORY),$(FROM) $(TO)))
 options_shrinkage := $(FROM:%=--from-model %) $(TO:%=--to-model %)
 reruns_shrinkage  := $(plan)/arrows
-ungated := $(if $(and $(FROM),$(TO)),shrinkage)#  two models, asked for by name, need no other
+# Models asked for by name need no other.
+ungated := $(if $(and $(FROM),$(TO)),shrinkage) $(if $(MODEL),$(MODEL_FIGURES))
+one_model := $(or $(MODEL),$(lastword $(STORY)))
 
-drawn      = $(reports)/figures/$(subst _,-,$1).svg $(reports)/figures/$(subst _,-,$1).png
-fits_shown = $(addprefix $(fits)/,$(or $(models_$1),$(if $(filter $1,$(STORY_FIGURES)),$(STORY),$(MODELS))))
+# figure,folder,models
 define figure
-.PHONY: $(subst _,-,$1)-plot
-$(subst _,-,$1)-plot: $(drawn)
-$(drawn) &: $(code)/figures/$1 $(foreach file,diagnostics.json $(needs_$1),$(addsuffix /$(file),$(fits_shown))) \
+$(call drawn,$1,$2) &: $(code)/figures/$1 \
+  $(foreach file,diagnostics.json $(needs_$1),$(patsubst %,$(fits)/%/$(file),$3)) \
   $(tables_$1:%=$(reports)/tables/%.csv) $(addprefix $(plan)/,figures.json model_names.json) $(reruns_$1) \
   $(if $(filter $1,$(STORY_FIGURES)),$(plan)/story.json) $(if $(filter $1,$(ungated)),,$(gated))
-	$$(run) $(plan)/figures.json $(fits_shown) $(options_$1) \
-	  $(foreach name,$(tables_$1),--$(name) $(reports)/tables/$(name).csv) -o $(drawn)
+	$$(run) $(plan)/figures.json $(addprefix $(fits)/,$3) $(options_$1) \
+	  $(foreach name,$(tables_$1),--$(name) $(reports)/tables/$(name).csv) -o $(call drawn,$1,$2)
 endef
-$(foreach name,$(FIGURES),$(eval $(call figure,$(name))))
+define plot
+.PHONY: $(subst _,-,$1)-plot
+$(subst _,-,$1)-plot: $(call drawn,$1,$2)
+endef
+$(foreach name,$(STORY_FIGURES),$(eval $(call figure,$(name),,$(or $(models_$(name)),$(STORY)))))
+$(foreach name,$(LIBRARY_FIGURES),$(eval $(call figure,$(name),,$(MODELS))))
+$(foreach name,$(MODEL_FIGURES),$(foreach model,$(MODELS),$(eval $(call figure,$(name),$(model)/,$(model)))))
+$(foreach name,$(STORY_FIGURES) $(LIBRARY_FIGURES),$(eval $(call plot,$(name))))
+$(foreach name,$(MODEL_FIGURES),$(eval $(call plot,$(name),$(one_model)/)))
 
 # ---- Report: tables of all models, then the page
 $(reports)/tables/scores.csv: $(code)/reporting/results $(prepared).coords.json $(checked) $(scored) \
@@ -142,7 +152,8 @@ listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
 page     := reports/report.html.jinja reports/report.css $(plan)/about.json
 $(reports)/index.html: $(code)/reporting/pages $(page) $(tables) $(pictures) $(listings) $(plan)/figures.json \
   .build/figures.json
-	$(run) $(page) $(reports)/tables --highlight $(plan)/figures.json --figures $(drawings) --programs $(listings) -o $@
+	$(run) $(page) $(reports)/tables --highlight $(plan)/figures.json --figures $(filter %.svg,$(pictures)) \
+	  --programs $(listings) -o $@
 
 # ---- Uses of the fits
 # What is needed depends on who predicts; nothing is, if no table or no model of the study is named.

@@ -89,7 +89,8 @@ sources := $(wildcard data/*.csv stan/*.stan stan/functions/*.stanfunctions repo
 
 # A plan that is missing would be reported, and one that cannot be read would stop make
 # before it could be made again: an empty one does neither.
-planned := PROGRAMS MODELS STORY FIGURES STORY_FIGURES CALIBRATION_FIGURES HOUSE_TABLE COUNTY_TABLE
+planned := PROGRAMS MODELS STORY HOUSE_TABLE COUNTY_TABLE
+planned += STORY_FIGURES MODEL_FIGURES LIBRARY_FIGURES CALIBRATION_FIGURES
 $(foreach name,$(planned),$(eval $(name) :=))
 ifneq ($(filter-out help clean lint fsck repair why,$(goals)),)
 $(shell grep -qsvE '^[A-Za-z0-9_]+ := ' $(plan)/plan.mk || [[ ! -s $(plan)/plan.mk ]] && \

@@ -19,6 +19,7 @@ from pooling.build.cmdstan import is_built, locate, toolchain
 from pooling.build.errors import ProgramError, StudyError
 from pooling.build.files import write_if_changed
 from pooling.build.manifest import reconcile
+from pooling.figures import KINDS
 from pooling.inputs.priors import unread
 from pooling.inputs.study import Study, read_study
 from pooling.programs.contract import INPUTS, OPTIONAL, is_provided
@@ -173,13 +174,10 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
 
 def figure_lines(figures: dict[str, dict]) -> list[str]:
     """What figures declare, as variables of make."""
-    drawn = {name: figure["kind"] for name, figure in figures.items()}
-    kinds = {
-        "FIGURES": [name for name, kind in drawn.items() if kind != "calibration"],
-        "STORY_FIGURES": [name for name, kind in drawn.items() if kind == "story"],
-        "CALIBRATION_FIGURES": [name for name, kind in drawn.items() if kind == "calibration"],
-    }
-    lines = [f"{kind} := {' '.join(names)}" for kind, names in kinds.items()]
+    lines = []
+    for kind in KINDS:
+        names = [name for name, figure in figures.items() if figure["kind"] == kind]
+        lines.append(f"{kind.upper()}_FIGURES := {' '.join(names)}")
     for name, figure in figures.items():
         lines += [f"{what}_{name} := {' '.join(figure[what])}" for what in ("needs", "tables")]
     return lines
