@@ -6,6 +6,7 @@ and leaves `plan` and `cmdstan` to the real interpreter, so that what make
 compares is real.
 """
 
+import ast
 import os
 import re
 import shutil
@@ -153,10 +154,18 @@ class Project:
         """What this run of make built: `stage`, or `stage model` for stages of one model."""
         return {label(words) for words in self.stages(*arguments, **variables)}
 
-    def edit_code(self, module: str) -> None:
-        """Add a constant that nothing uses to a module, `prepare` or `figures/trace`."""
-        with (self.folder / f"python/pooling/{module}.py").open("a") as file:
-            file.write("\n_EDITED = 1\n")
+    def edit_code(self, module: str, function: str = "main") -> None:
+        """Add a statement to a function of a module, `inputs/prepare` or `figures/trace`."""
+        path = self.folder / f"python/pooling/{module}.py"
+        lines = path.read_text(encoding="utf-8").split("\n")
+        name, _, method = function.partition(".")
+        nodes = ast.parse("\n".join(lines)).body
+        (node,) = (node for node in nodes if getattr(node, "name", "") == name)
+        if method:
+            (node,) = (inner for inner in node.body if getattr(inner, "name", "") == method)
+        first = node.body[min(1, len(node.body) - 1)]
+        lines.insert(first.lineno - 1, " " * first.col_offset + "edited = 1")
+        path.write_text("\n".join(lines), encoding="utf-8")
 
     def edit(self, name: str, old: str, new: str) -> None:
         """Replace text in one file."""

@@ -29,14 +29,14 @@ endif
 $(foreach name,$(filter-out $(ours) $(tools),$(typed)),\
   $(error error: $(name)=$(value $(name)): no such variable; there are $(ours) $(tools)))
 # Of the environment only our own are read here: its NAME is not ours.
-override checked := $(ours) $(filter $(tools),$(typed))
-$(foreach name,$(checked),$(foreach mark,$(marks) $(if $(filter $(paths),$(name)),,~) \
+override guarded := $(ours) $(filter $(tools),$(typed))
+$(foreach name,$(guarded),$(foreach mark,$(marks) $(if $(filter $(paths),$(name)),,~) \
   $(if $(filter $(paths) CXX SCHEDULER STUDY,$(name)),,/),$(if $(findstring $(mark),$(value $(name))),\
   $(error error: $(name)=$(value $(name)): holds $(mark); give a plain name, number or path))))
 ifneq ($(words x$(STUDY)x)$(if $(STUDY),,empty)$(findstring /,$(STUDY))$(findstring :,$(STUDY))$(filter .%,$(STUDY)),1)
 $(error error: STUDY="$(STUDY)": give the name of one study, as in data/studies/<study>.toml)
 endif
-$(foreach name,$(filter-out CXX,$(checked)),$(if $(filter-out 1,$(words x$(value $(name))x)),\
+$(foreach name,$(filter-out CXX CMDSTAN,$(guarded)),$(if $(filter-out 1,$(words x$(value $(name))x)),\
   $(error error: $(name)="$(value $(name))": holds a blank; leave it out)))
 
 SHELL       := /bin/bash
