@@ -28,7 +28,7 @@ from plotnine import (
 from pooling.build.errors import NothingToShow
 from pooling.figures._densities import bandwidth, smooth
 from pooling.figures._drawing import draw
-from pooling.figures._panels import by_model, caption, strip, subject
+from pooling.figures._panels import by_model, caption, even_grid, strip, subject
 from pooling.figures._theme import DATA, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
@@ -129,8 +129,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         line=row + (frame["prior"] * scale).clip(upper=HEIGHT),
     )
     panels = frame["parameter"].cat.categories.size
-    bands = -(-panels // COLUMNS)
-    columns = -(-panels // bands)
+    columns, bands = even_grid(panels, COLUMNS)
     one = len(labels) == 1
     colours = model_colours(rows["model"])
     return (
