@@ -39,7 +39,8 @@ from pooling.figures._panels import (
     spread_out,
 )
 from pooling.figures._theme import DATA, label_colours, theme_pooling
-from pooling.fits.store import Fit, chosen_counties, is_shared
+from pooling.fits.identified import is_shared
+from pooling.fits.store import Fit, chosen_counties
 from pooling.inputs.study import Figures
 from pooling.programs.order import story_order
 

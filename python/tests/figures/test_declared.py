@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -73,5 +74,11 @@ def test_reading_the_figures_of_the_package_draws_nothing():
         "import sys; from pooling.figures import declared_figures; declared_figures(); "
         "print(*{'plotnine', 'matplotlib', 'pandas'} & set(sys.modules))"
     )
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert run.stdout.strip() == ""
