@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pooling.build.files import digest, replacing, write_if_changed
 from pooling.build.errors import StorageError
+from pooling.build.files import digest, replacing, write_if_changed
 from pooling.build.manifest import (
     Entry,
     bring_back,
@@ -238,7 +238,8 @@ def stamp(path, changed):
 
 def record(path):
     """Record a file of the current folder as it is."""
-    write_manifest(Path(".build/manifest"), {Path(path.name): Entry(state(path), digest(path), "1-1")})
+    entry = Entry(state(path), digest(path), "1-1")
+    write_manifest(Path(".build/manifest"), {Path(path.name): entry})
 
 
 def test_times_ahead_come_back_in_their_order(tmp_path):
