@@ -19,24 +19,40 @@ from pooling.build.files import replacing
 
 RULE = re.compile(r"([^#\s=:][^=:#]*?) ?&?: ([^=|]*)(?:\|.*)?")
 CODE = ".build/code/"
-FIGURES, LAST = "figures", "reporting/pages"
+FIGURES, PAGE = "figures", "index.html"
 WIDTH, HEIGHT, ACROSS, DOWN = 170, 50, 210, 70  # of a box, and from box to box, px
 
 
-def stages(lines: Iterable[str], model: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """What each stage makes, and what it reads, by make's database of rules."""
-    makes: dict[str, list[str]] = {}
-    reads: dict[str, list[str]] = {}
+def stages(lines: Iterable[str], model: str, page: str) -> tuple[dict[str, set[str]], dict]:
+    """What each stage makes, and what it reads, of all that a page needs.
+
+    Parameters
+    ----------
+    lines
+        Make's database of rules.
+    model
+        The one that is drawn.
+    page
+        End of the page's name.
+    """
+    rules: dict[str, tuple[str, list[str]]] = {}
     for line in lines:
-        rule = RULE.fullmatch(line.rstrip())
-        if not rule:
-            continue
-        targets, prerequisites = (words.replace("%", model).split() for words in rule.groups())
-        code = [name.removeprefix(CODE) for name in prerequisites if name.startswith(CODE)]
-        if code and _is_drawn(targets[0], model):
-            stage = FIGURES if code[0].startswith("figures/") else code[0]
-            makes.setdefault(stage, []).extend(targets)
-            reads.setdefault(stage, []).extend(n for n in prerequisites if CODE not in n)
+        if rule := RULE.fullmatch(line.rstrip()):
+            targets, names = (words.replace("%", model).split() for words in rule.groups())
+            code = [name.removeprefix(CODE) for name in names if name.startswith(CODE)]
+            if code and _is_drawn(targets[0], model):
+                stage = FIGURES if code[0].startswith("figures/") else code[0]
+                rules |= dict.fromkeys(targets, (stage, names))
+    makes: dict[str, set[str]] = {}
+    reads: dict[str, set[str]] = {}
+    waiting = [name for name in rules if name.endswith(page)]
+    while waiting:
+        name = waiting.pop()
+        stage, names = rules[name]
+        if name not in makes.setdefault(stage, set()):
+            makes[stage].add(name)
+            reads.setdefault(stage, set()).update(n for n in names if n in rules)
+            waiting += [n for n in names if n in rules]
     return makes, reads
 
 
@@ -45,22 +61,15 @@ def _is_drawn(target: str, model: str) -> bool:
     return not one_of_many or one_of_many[1] == model
 
 
-def arrows(
-    makes: dict[str, list[str]], reads: dict[str, list[str]], last: str
-) -> dict[str, set[str]]:
-    """The stages that each stage waits for, but for those that these wait for; `last` needs all."""
+def arrows(makes: dict[str, set[str]], reads: dict[str, set[str]]) -> dict[str, set[str]]:
+    """The stages that each stage waits for, but for those that these wait for."""
     maker = {name: stage for stage, names in makes.items() for name in names}
-    direct = {stage: {maker[n] for n in names if n in maker} for stage, names in reads.items()}
+    direct = {stage: {maker[name] for name in names} - {stage} for stage, names in reads.items()}
 
     def earlier(stage: str) -> set[str]:
-        others = direct[stage] - {stage}
-        return others.union(*map(earlier, others))
+        return direct[stage].union(*map(earlier, direct[stage]))
 
-    needed = {last, *earlier(last)}
-    return {
-        stage: (direct[stage] - {stage}).difference(*map(earlier, direct[stage] - {stage}))
-        for stage in needed
-    }
+    return {stage: near.difference(*map(earlier, near)) for stage, near in direct.items()}
 
 
 def columns(before: dict[str, set[str]]) -> dict[str, int]:
@@ -73,7 +82,7 @@ def columns(before: dict[str, set[str]]) -> dict[str, int]:
     return found
 
 
-def draw(makes: dict[str, list[str]], before: dict[str, set[str]]) -> str:
+def draw(makes: dict[str, set[str]], before: dict[str, set[str]]) -> str:
     """The SVG: stages in columns, each right of all that it reads."""
     column = columns(before)
     rows = {c: sorted(s for s in column if column[s] == c) for c in set(column.values())}
@@ -94,7 +103,7 @@ def draw(makes: dict[str, list[str]], before: dict[str, set[str]]) -> str:
         files = sorted({Path(name).name for name in makes[stage]})
         shown = ", ".join(files[:2]) + (f", ... ({len(files)})" if len(files) > 2 else "")
         if stage == FIGURES:
-            shown = f"{len(files) // 2} figures"
+            shown = f"{len({Path(name).stem for name in files})} figures"
         lines.append(f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="5"/>')
         for text, below, style in ((stage, 20, "font-weight:bold"), (shown, 37, "font-size:8px")):
             where = f'x="{x + WIDTH // 2}" y="{y + below}" style="{style}"'
@@ -118,11 +127,11 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("model", help="the one that is drawn")
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args(arguments)
-    makes, reads = stages(sys.stdin, given.model)
+    makes, reads = stages(sys.stdin, given.model, PAGE)
     if not makes:
         raise SetupError("make gave no rules; `make all` says why")
     with replacing(given.output, recorded=False) as draft:
-        draft.write_text(draw(makes, arrows(makes, reads, LAST)), encoding="utf-8")
+        draft.write_text(draw(makes, arrows(makes, reads)), encoding="utf-8")
     print(given.output)
 
 

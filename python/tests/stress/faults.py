@@ -211,7 +211,7 @@ def empty(path: Path) -> None:
 
 
 def repaired(project: Path) -> int:
-    """Run `make fsck` and `make repair`; how many files the first reported and the second removed."""
+    """Run `make fsck` and `make repair`; how many files they reported and removed."""
     asked = {"cwd": project, "env": variables(), "capture_output": True, "text": True}
     check, repair = (subprocess.run(["make", goal], **asked) for goal in ("fsck", "repair"))
     assert check.returncode, "make fsck found nothing"
