@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-STAGE = re.compile(r"^pooling\.(?!figures)(?:\w+\.)?")  # as in `pooling.fitting.fit`
+STAGE = re.compile(r"^pooling\.(?:(?!figures)\w+\.)?")  # as in `pooling.fitting.fit`
 REAL = ("pooling.workflow.plan", "pooling.build.cmdstan")
 STUB = """#!/bin/bash
 set -eu
