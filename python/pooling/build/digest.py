@@ -138,8 +138,9 @@ def _imported(node: ast.AST, package: str, root: str) -> Iterator[tuple[str, str
         if source.partition(".")[0] == root:
             for name in node.names:
                 star = name.name == "*"
-                yield (f"{source}!" if star else name.asname or name.name), (
-                    source if star else f"{source}.{name.name}"
+                yield (
+                    (f"{source}!" if star else name.asname or name.name),
+                    (source if star else f"{source}.{name.name}"),
                 )
 
 

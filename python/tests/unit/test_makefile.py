@@ -45,8 +45,8 @@ def refit(*models):
     return of(models, "fit", *SCORED) | {"gate"} | SHOWN
 
 
-SAMPLING = refit(*MODELS)
 LEAVING_OUT = of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "pages"}
+SAMPLING = refit(*MODELS)
 
 
 @pytest.fixture(scope="session")
@@ -178,8 +178,16 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("fitting/refits", "refit", LEAVING_OUT),
         ("fitting/refits", "hold_out", LEAVING_OUT),
         ("scoring/loo", "main", of(MODELS, "loo", "score") | LEFT_OUT | {"results", "pages"}),
-        ("scoring/leave_out", "main", of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "pages"}),
-        ("scoring/replicate", "main", of(MODELS, "replicate", "score") | REPLICATED | {"results", "pages"}),
+        (
+            "scoring/leave_out",
+            "main",
+            of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "pages"},
+        ),
+        (
+            "scoring/replicate",
+            "main",
+            of(MODELS, "replicate", "score") | REPLICATED | {"results", "pages"},
+        ),
         ("scoring/score", "main", of(MODELS, "score") | {"results", "pages"}),
         ("checking/check", "main", of(MODELS, *CHECKED) | {"gate"} | SHOWN),
         (
@@ -187,7 +195,11 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
             "main",
             of(MODELS, "other_priors") | {"figures.other_priors", "results", "pages"},
         ),
-        ("reporting/frequentist", "main", {"frequentist", "figures.frequentist", "published", "pages"}),
+        (
+            "reporting/frequentist",
+            "main",
+            {"frequentist", "figures.frequentist", "published", "pages"},
+        ),
         ("programs/contract", "check_contract", of(MODELS, "compile") | refit(*MODELS)),
         ("build/cmdstan", "locate", LEAVING_OUT),
     ],
@@ -197,7 +209,9 @@ def test_edited_function_reruns_the_stages_that_reach_it(project, code, function
     assert project.built("all") == made
 
 
-@pytest.mark.parametrize("code", [
+@pytest.mark.parametrize(
+    "code",
+    [
         "fitting/fit",
         "inputs/prepare",
         "programs/compile",
