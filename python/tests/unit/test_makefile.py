@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from project import ROOT, Project, copy_project, fake_cmdstan, label
