@@ -29,10 +29,9 @@ from pooling.build.cmdstan import locate
 from pooling.build.digest import code_digest
 from pooling.build.errors import SamplingError, SetupError
 from pooling.build.files import replacing, sweep
-from pooling.fits import convergence, summaries
 from pooling.fits.limits import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from pooling.fits.store import BY_HOUSE, Fit, Start
-from pooling.fitting import generate, sampling
+from pooling.fitting import sampling
 from pooling.fitting.generate import flat, to_predict
 from pooling.inputs.study import Sampler
 from pooling.programs.compile import compile_program

@@ -7,7 +7,18 @@ import pytest
 
 import pooling
 
-ORDER = "build inputs programs fits fitting checking scoring figures reporting workflow".split()
+ORDER = [
+    "build",
+    "inputs",
+    "programs",
+    "fits",
+    "fitting",
+    "checking",
+    "scoring",
+    "figures",
+    "reporting",
+    "workflow",
+]
 PACKAGE = Path(pooling.__file__).parent
 PACKAGES = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
 
@@ -48,9 +59,9 @@ def test_modules_of_a_package_import_each_other_in_no_circle(package):
     for name, path in modules.items():
         tree = ast.walk(ast.parse(path.read_bytes()))
         found = [n for n in tree if isinstance(n, ast.ImportFrom)]
-        whole = {a.name for n in found if n.module == f"pooling.{package}" for a in n.names}
-        parts = {n.module.split(".")[2] for n in found if n.module.count(".") == 2 and n.module.startswith(f"pooling.{package}.")}
-        uses[name] = (whole | parts) & modules.keys()
+        dotted = [f"{n.module}.{alias.name}.".split(".") for n in found for alias in n.names]
+        ours = {words[2] for words in dotted if words[:2] == ["pooling", package]}
+        uses[name] = ours & modules.keys()
     while free := [name for name, used in uses.items() if not used & uses.keys()]:
         for name in free:
             del uses[name]

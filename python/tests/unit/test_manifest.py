@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pooling.build.files import digest, replacing, write_if_changed
 from pooling.build.errors import StorageError
+from pooling.build.files import digest, replacing, write_if_changed
 from pooling.build.manifest import (
     Entry,
     bring_back,
@@ -70,17 +70,15 @@ def test_same_content_gets_its_time_back(here):
     assert (here / ".build/manifest").read_text() == manifest
 
 
-def test_other_content_of_the_same_size_is_damage_and_an_edit(here):
+def test_edit_that_keeps_size_and_has_an_older_time_is_seen(here):
     source = stamp(here / "households.csv", time.time_ns() - HOUR)
     source.write_text("5081,2.2")
-    made(here, "a.csv", "b.csv")
+    made(here, "a.csv")
     look(here, "households.csv")
     source.write_text("5081,2.3")
     stamp(source, time.time_ns() - 2 * HOUR)
-    (here / "a.csv").write_text("content of A.csv")
     made(here, "c.csv", run="2-2")
-    assert look(here, "households.csv") == ["a.csv: changed since it was made"]
-    assert [path.name for path in here.glob("?.csv")] == ["c.csv"]
+    assert look(here, "households.csv") == []
     assert newer(source, here / "c.csv")
 
 
@@ -94,10 +92,13 @@ def test_content_is_read_only_where_size_or_time_differ(here, monkeypatch):
     )
     assert look(here, "households.csv") == []
     assert read == []
-    (here / "a.csv").write_text("another size")
     (here / "b.csv").touch()
     source.touch()
     look(here, "households.csv")
+    assert read == [Path("b.csv"), source]
+    (here / "a.csv").write_text("another size")
+    with pytest.raises(StorageError):
+        look(here, "households.csv")
     assert read == [Path("b.csv"), source]
 
 
@@ -122,7 +123,7 @@ def test_what_tells_make_of_changes_stands_by_itself(here):
     for path in sections:
         path.touch()
     sections[0].write_text("")
-    assert look(here) == [".build/trial/data.json: changed since it was made"]
+    assert look(here) == [".build/trial/data.json: changed since make made it"]
     assert {path: path.stat().st_mtime_ns for path in sections[1:]} == {
         path: before[path] for path in sections[1:]
     }
@@ -140,8 +141,8 @@ def test_lines_of_an_earlier_kind_are_passed_over(here):
 
 
 @pytest.mark.parametrize("time_kept", [True, False])
-@pytest.mark.parametrize("content", ["", "cont", "content of a.csv and more"])
-def test_changed_file_is_removed_with_what_was_made_with_it(here, content, time_kept):
+@pytest.mark.parametrize("content", ["", "content of A.csv", "content of a.csv and more"])
+def test_damaged_file_stops_make_and_is_removed_by_repair_alone(here, content, time_kept):
     made(here, "a.csv", "b.csv")
     made(here, "c.csv", run="2-2")
     path = here / "a.csv"
@@ -149,15 +150,41 @@ def test_changed_file_is_removed_with_what_was_made_with_it(here, content, time_
     path.write_text(content)
     if time_kept:
         os.utime(path, ns=(changed, changed))
-    assert look(here) == ["a.csv: changed since it was made"]
+    message = "a.csv: changed since make made it"
+    if not time_kept or len(content) != len("content of a.csv"):
+        with pytest.raises(StorageError, match=f"{message}; `make repair` removes"):
+            look(here)
+    assert check(here / ".build/manifest") == [message]
+    assert path.read_text() == content
+    assert repair(here / ".build/manifest") == [message]
     assert [path.name for path in here.glob("*.csv")] == ["c.csv"]
-    assert look(here) == []
+    assert check(here / ".build/manifest") == look(here) == []
+
+
+def test_check_and_repair_say_what_they_found(here, capsys):
+    made(here, "a.csv")
+    main(["check", ".build/manifest"])
+    assert capsys.readouterr().out.startswith("nothing is damaged")
+    (here / "a.csv").write_text("")
+    with pytest.raises(StorageError, match="1 damaged; `make repair` removes"):
+        main(["check", ".build/manifest"])
+    assert capsys.readouterr().out == "damaged  a.csv: changed since make made it\n"
+    main(["repair", ".build/manifest"])
+    assert capsys.readouterr().out == "removed  a.csv: changed since make made it\n"
+
+
+def test_whoever_is_killed_before_renaming_leaves_the_file_that_was_there(here):
+    made(here, "a.csv", "b.csv")
+    with (here / ".build/manifest").open("a") as log:
+        log.write(f"2-2 3 4 {64 * '0'} a.csv\n")
+    assert look(here) == check(here / ".build/manifest") == []
+    assert (here / "a.csv").read_text() == "content of a.csv"
 
 
 def test_deleted_file_takes_what_was_made_with_it(here):
     made(here, "models.csv", "scores.csv")
     (here / "models.csv").unlink()
-    assert look(here) == ["models.csv: deleted since it was made"]
+    assert look(here) == ["models.csv: deleted since make made it"]
     assert not (here / "scores.csv").exists()
 
 
@@ -211,7 +238,8 @@ def stamp(path, changed):
 
 def record(path):
     """Record a file of the current folder as it is."""
-    write_manifest(Path(".build/manifest"), {Path(path.name): Entry(state(path), digest(path), "1-1")})
+    entry = Entry(state(path), digest(path), "1-1")
+    write_manifest(Path(".build/manifest"), {Path(path.name): entry})
 
 
 def test_times_ahead_come_back_in_their_order(tmp_path):
