@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from project import ROOT, Project, copy_project, fake_cmdstan, label
@@ -16,6 +17,7 @@ from pooling.inputs.study import read_study
 from pooling.workflow.plan import models_of, programs
 
 CENTERED, NONCENTERED = "hierarchical_centered", "hierarchical_noncentered"
+KINDS = ("svg", "png")  # of files of a figure
 STUDY = ROOT / "data/studies/minnesota.toml"
 PROGRAMS = programs(ROOT / "stan")
 MODELS = set(models_of(read_study(STUDY), STUDY, PROGRAMS))
@@ -567,14 +569,38 @@ def test_tables_of_the_study_are_not_the_users_to_name(project):
 
 
 def test_every_figure_is_a_target(project):
-    for path in (project.folder / "reports/minnesota/figures").iterdir():
-        path.unlink()
+    shutil.rmtree(project.folder / "reports/minnesota/figures")
     assert project.built("shrinkage-by-size-plot") == {"figures.shrinkage_by_size"}
     names = [figure.removeprefix("figures.").replace("_", "-") for figure in FIGURES]
     made = project.built(*[f"{name}-plot" for name in names])
     assert made == FIGURES - {"figures.shrinkage_by_size"}
-    pictures = {path.name for path in (project.folder / "reports/minnesota/figures").iterdir()}
-    assert pictures == {f"{name}.{kind}" for name in names for kind in ("svg", "png")}
+    pictures = (project.folder / "reports/minnesota/figures").glob("**/*.*")
+    assert {path.name for path in pictures} == {f"{n}.{kind}" for n in names for kind in KINDS}
+
+
+def test_a_figure_of_one_model_has_a_file_for_each_model(project):
+    folder = project.folder / "reports/minnesota/figures"
+    assert {path.parent.name for path in folder.glob("*/trace.svg")} == MODELS
+    shutil.rmtree(folder)
+    (stage,) = project.stages("trace-plot")
+    assert stage[-2:] == [f"reports/minnesota/figures/{NONCENTERED}/trace.{k}" for k in KINDS]
+    (stage,) = project.stages("trace-plot", "MODEL=pooled")
+    assert "data/fits/minnesota/pooled" in stage
+    assert f"data/fits/minnesota/{NONCENTERED}" not in stage
+    assert stage[-2:] == [f"reports/minnesota/figures/pooled/trace.{kind}" for kind in KINDS]
+
+
+def test_a_figure_of_the_model_asked_for_needs_no_other_fit(project):
+    shutil.rmtree(project.folder / "data/fits")
+    made = project.built("caterpillar-plot", "MODEL=pooled")
+    assert made == of(["pooled"], "fit", "check") | {"figures.caterpillar"}
+
+
+def test_a_figure_of_the_story_has_the_models_of_the_story(project):
+    (project.folder / "reports/minnesota/figures/county-lines.svg").unlink()
+    (stage,) = project.stages("county-lines-plot")
+    shown = [Path(word).name for word in stage if word.startswith("data/fits/")]
+    assert shown == ["pooled", "per_county", NONCENTERED]
 
 
 @pytest.mark.parametrize("change", ["cmdstan", "compiler"])
