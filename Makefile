@@ -193,19 +193,19 @@ $(fits)/%/replications.nc: $(code)/scoring/replicate.py stan/% $(fits)/%/fit.nc 
 on = $(SCHEDULER:%=--scheduler %)
 $(fits)/%/loo.csv $(fits)/%/sensitivity.csv: $(code)/scoring/loo.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json $(plan)/priors.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,checking/sensitivity.py scoring/importance.py fitting/generate.py fitting/refits.py checking/check.py fits/limits.py fitting/sampling.py fits/store.py fits/netcdf.py programs/source.py) $(gated)
 	$(say)
-	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $(@D)/loo.csv --sensitivity $(@D)/sensitivity.csv
+	$(run) $(given) $(on) -o $(@D)/loo.csv --sensitivity $(@D)/sensitivity.csv
 
 $(fits)/%/left_out.csv: $(code)/scoring/leave_out.py stan/% .build/programs/%.essence $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json $(plan)/scores.json .build/toolchain.json .build/packages.json $(fits)/%/diagnostics.json $(addprefix $(code)/,scoring/importance.py fitting/generate.py fitting/chains.py scoring/loo.py fitting/refits.py checking/check.py fits/limits.py fitting/sampling.py fits/store.py fits/netcdf.py programs/source.py) $(gated)
 	$(say)
-	$(run) $(filter-out %/diagnostics.json,$(given)) $(on) -o $@
+	$(run) $(given) $(on) -o $@
 
-$(fits)/%/scores.csv: $(code)/scoring/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(fits)/%/replications.nc $(addprefix $(code)/,fits/limits.py fits/store.py fits/netcdf.py scoring/standard_errors.py)
+$(fits)/%/scores.csv: $(code)/scoring/score.py $(fits)/%/fit.nc $(fits)/%/loo.csv $(fits)/%/left_out.csv $(fits)/%/replications.nc $(fits)/%/diagnostics.json $(addprefix $(code)/,fits/limits.py fits/store.py fits/netcdf.py scoring/standard_errors.py)
 	$(say)
 	$(run) $(given) -o $@
 
 $(fits)/%/other_priors.csv: $(code)/checking/other_priors.py stan/% $(prepared).json $(plan)/sampler.json $(plan)/other_priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json $(addprefix $(code)/,fitting/sampling.py checking/check.py fits/store.py fits/netcdf.py) $(gated)
 	$(say)
-	$(run) $(filter-out %/diagnostics.json,$(given)) -o $@
+	$(run) $(given) -o $@
 
 # Figures: code, the study's section, the models; shrinkage may be asked for two models.
 # Only some wait for more than the fits: refits without some houses, or under other priors.
