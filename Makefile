@@ -104,7 +104,8 @@ $(fits)/%/left_out.csv: $(code)/scoring/leave_out $(program) $(left_out_from) $(
   .build/packages.json $(gated)
 	$(run) $(inputs) $(scheduler) -o $@
 
-$(fits)/%/scores.csv: $(code)/scoring/score $(addprefix $(fits)/%/,fit.nc loo.csv left_out.csv replications.nc)
+$(fits)/%/scores.csv: $(code)/scoring/score \
+  $(addprefix $(fits)/%/,fit.nc loo.csv left_out.csv replications.nc diagnostics.json)
 	$(run) $(inputs) -o $@
 
 # ---- Figures: fits, and what a figure declares in its file that it needs --> SVG and PNG
