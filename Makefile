@@ -29,13 +29,14 @@ sensitivity_files := $(foreach name,sensitivity.csv other_priors.csv,$(MODELS:%=
 tables   := $(addprefix $(reports)/tables/,scores.csv frequentist.csv published.csv)
 drawn     = $(foreach kind,svg png,$(reports)/figures/$2$(subst _,-,$1).$(kind))
 pictures := $(foreach name,$(STORY_FIGURES) $(LIBRARY_FIGURES),$(call drawn,$(name)))
-pictures += $(foreach name,$(MODEL_FIGURES),$(foreach model,$(MODELS),$(call drawn,$(name),$(model)/)))
+headline := $(foreach name,$(MODEL_FIGURES),$(call drawn,$(name)))
 program   = stan/% .build/programs/%.essence
 scheduler = $(SCHEDULER:%=--scheduler %)
 
 # After an error make would delete the other file of a pair, changed or not. These
 # are whole whenever they are there: stages write beside them and rename.
-.PRECIOUS: $(data) $(pictures) $(checked) $(foreach name,loo.csv sensitivity.csv,$(MODELS:%=$(fits)/%/$(name)))
+.PRECIOUS: $(data) $(pictures) $(headline) $(checked)
+.PRECIOUS: $(foreach name,loo.csv sensitivity.csv,$(MODELS:%=$(fits)/%/$(name)))
 .PHONY: all report tables figures fits scores predict verify $(MODELS)
 
 ## all: report, tables and figures of the study
@@ -44,9 +45,9 @@ all: report
 report: $(reports)/index.html
 ## tables: reports/<study>/tables/*.csv
 tables: $(tables)
-## figures: reports/<study>/figures/*.svg and *.png, those of one model in folders of their models
-figures: $(pictures)
-## <figure>-plot: one figure, such as shrinkage-plot or trace-plot MODEL=pooled
+## figures: reports/<study>/figures/*.svg and *.png
+figures: $(pictures) $(headline)
+## <figure>-plot: one figure, such as shrinkage-plot; one of one model as in trace-plot MODEL=pooled
 ## fits: posterior and prior of every model, checked
 fits: $(checked) $(plan)/gate
 ## scores: predictions of left-out houses, counties and tenths, by many refits
@@ -109,14 +110,13 @@ $(fits)/%/scores.csv: $(code)/scoring/score \
 	$(run) $(inputs) -o $@
 
 # ---- Figures: fits, and what a figure declares in its file that it needs --> SVG and PNG
-# Figures of the story have the story's models, those of one model a file for each model in a folder
-# of its name, all others every model; shrinkage has the models asked for.
+# Figures of the story have the story's models, shrinkage those asked for; those of the library have all.
+# Figures of one model show the report's headline model, or MODEL in a folder of its name.
 models_shrinkage  := $(if $(and $(FROM),$(TO)),$(FROM) $(TO),$(STORY) $(filter-out $(STORY),$(FROM) $(TO)))
 options_shrinkage := $(FROM:%=--from-model %) $(TO:%=--to-model %)
 reruns_shrinkage  := $(plan)/arrows
 # Models asked for by name need no other.
 ungated := $(if $(and $(FROM),$(TO)),shrinkage) $(if $(MODEL),$(MODEL_FIGURES))
-one_model := $(or $(MODEL),$(lastword $(STORY)))
 
 # figure,folder,models
 define figure
@@ -133,9 +133,13 @@ $(subst _,-,$1)-plot: $(call drawn,$1,$2)
 endef
 $(foreach name,$(STORY_FIGURES),$(eval $(call figure,$(name),,$(or $(models_$(name)),$(STORY)))))
 $(foreach name,$(LIBRARY_FIGURES),$(eval $(call figure,$(name),,$(MODELS))))
-$(foreach name,$(MODEL_FIGURES),$(foreach model,$(MODELS),$(eval $(call figure,$(name),$(model)/,$(model)))))
+$(if $(MODEL),$(foreach name,$(MODEL_FIGURES),$(eval $(call figure,$(name),$(MODEL)/,$(MODEL)))))
 $(foreach name,$(STORY_FIGURES) $(LIBRARY_FIGURES),$(eval $(call plot,$(name))))
-$(foreach name,$(MODEL_FIGURES),$(eval $(call plot,$(name),$(one_model)/)))
+$(foreach name,$(MODEL_FIGURES),$(eval $(call plot,$(name),$(MODEL:%=%/))))
+
+$(headline) &: $(code)/reporting/headline $(MODEL_FIGURES:%=$(code)/figures/%) $(plan)/figures.json \
+  $(reports)/tables/scores.csv
+	$(run) $(plan)/figures.json $(reports)/tables $(fits) -o $(reports)/figures
 
 # ---- Report: tables of all models, then the page
 $(reports)/tables/scores.csv: $(code)/reporting/results $(prepared).coords.json .build/twins.json $(checked) \
@@ -151,9 +155,9 @@ $(reports)/tables/published.csv: $(code)/reporting/published data/published.csv 
 
 listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
 page     := reports/report.html.jinja reports/report.css $(plan)/about.json
-$(reports)/index.html: $(code)/reporting/pages $(page) $(tables) $(pictures) $(listings) $(plan)/figures.json \
-  .build/figures.json
-	$(run) $(page) $(reports)/tables --highlight $(plan)/figures.json --figures $(filter %.svg,$(pictures)) \
+$(reports)/index.html: $(code)/reporting/pages $(page) $(tables) $(pictures) $(headline) $(listings) \
+  $(plan)/figures.json .build/figures.json
+	$(run) $(page) $(reports)/tables --highlight $(plan)/figures.json --figures $(filter %.svg,$(pictures) $(headline)) \
 	  --programs $(listings) -o $@
 
 # ---- Uses of the fits

@@ -38,7 +38,7 @@ from pooling.inputs.response import ACTION_LEVEL, activity, log_activity
 from pooling.inputs.study import Data, Sampler, read_section
 from pooling.inputs.tables import Table, read_houses_to_predict
 from pooling.reporting.counties import FLOORS
-from pooling.reporting.facts import answering_model
+from pooling.reporting.facts import headline_model
 from pooling.scoring.importance import double_counties, sample_extended
 from pooling.scoring.loo import BLOCK
 
@@ -364,7 +364,7 @@ def chosen_model(model: str, models: list[str], study: str, tables: Path) -> str
     """
     if not model:
         names = ("models", "scores")
-        return answering_model(
+        return headline_model(
             {
                 name: pd.read_csv(tables / f"{name}.csv", keep_default_na=False, na_values=[""])
                 for name in names
