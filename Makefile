@@ -80,7 +80,7 @@ $(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/checking/check stan/
 	$(run) $(inputs) -o $(@D)/diagnostics.json --estimates $(@D)/estimates.csv
 
 $(plan)/gate: $(code)/checking/gate $(MODELS:%=$(fits)/%/diagnostics.json) $(plan)/model_names.json
-	$(run) $(filter %/diagnostics.json,$^) -o $@
+	$(run) $(inputs) -o $@
 # What is behind the gate waits for it, and is not made again because it was.
 gated := | $(plan)/gate
 
@@ -103,7 +103,8 @@ $(fits)/%/left_out.csv: $(code)/scoring/leave_out $(program) $(left_out_from) $(
   .build/packages.json $(gated)
 	$(run) $(inputs) $(scheduler) -o $@
 
-$(fits)/%/scores.csv: $(code)/scoring/score $(addprefix $(fits)/%/,fit.nc loo.csv left_out.csv replications.nc)
+$(fits)/%/scores.csv: $(code)/scoring/score $(addprefix $(fits)/%/,fit.nc loo.csv left_out.csv \
+  replications.nc diagnostics.json)
 	$(run) $(inputs) -o $@
 
 # ---- Figures: fits, and what a figure declares in its file that it needs --> SVG and PNG
@@ -127,9 +128,9 @@ endef
 $(foreach name,$(FIGURES),$(eval $(call figure,$(name))))
 
 # ---- Report: tables of all models, then the page
-$(reports)/tables/scores.csv: $(code)/reporting/results $(prepared).coords.json $(checked) $(scored) \
+$(reports)/tables/scores.csv: $(code)/reporting/results $(prepared).coords.json .build/twins.json $(checked) $(scored) \
   $(sensitivity_files) $(plan)/priors.json $(plan)/model_names.json $(gated)
-	$(run) $(prepared).coords.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
+	$(run) $(prepared).coords.json .build/twins.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
 
 $(reports)/tables/frequentist.csv: $(code)/reporting/frequentist $(data) .build/twins.json .build/packages.json
 	$(run) $(inputs) -o $@

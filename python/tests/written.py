@@ -9,6 +9,7 @@ from conftest import build_fit
 from pooling.checking.other_priors import COLUMNS as OTHER_PRIORS
 from pooling.fits.store import Fit, write_fit
 
+TWINS = {"pooled": "y ~ floor", "per_county": "y ~ floor, by county"}
 SCORES = {"rmse_in_sample": 0.5, "rmsd_replications": 0.9, "rmse_loo": 0.6, "elpd_loo": -10.0}
 WORST = {"value": 1.002, "parameter": "sigma"}
 CHECKS = ("divergences", "treedepth_hits", "e_bfmi", "r_hat", "ess_bulk", "ess_tail")
@@ -103,4 +104,11 @@ def write_coords(folder: Path, **options) -> Path:
     }
     path = folder / "example.coords.json"
     path.write_text(json.dumps(content))
+    return path
+
+
+def write_twins(folder: Path) -> Path:
+    """Write the formulas of the frequentist twins of these models."""
+    path = folder / "twins.json"
+    path.write_text(json.dumps(TWINS))
     return path

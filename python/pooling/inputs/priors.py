@@ -124,10 +124,6 @@ class Priors(Section):
         """The numbers under the names that programs read: `prior_<parameter>_<part>`."""
         return {f"prior_{name}_{part}": value for name, prior in self for part, value in prior}
 
-    def beyond(self, others: "Priors") -> list[str]:
-        """Parameters that have a prior here and none in `others`."""
-        return [name for name, _ in self if name not in dict(others)]
-
     def replaced_by(self, others: "Priors") -> "Priors":
         """These priors, with those of `others` in place of the ones that it has."""
         return Priors(**dict(self) | dict(others))

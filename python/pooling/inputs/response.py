@@ -10,11 +10,13 @@ ZERO = 0.1  # pCi/L that keep the logarithm of an activity of 0 finite
 ACTION_LEVEL = 4.0  # pCi/L: at or above it the US EPA says to fix the home
 
 
-def log_activity(activity: ArrayLike, response: str) -> np.ndarray:
+def log_activity(activity: ArrayLike, response: str) -> np.ndarray | float:
     """Response (log pCi/L) of houses with these activities (pCi/L, from 0)."""
     level = np.asarray(activity, dtype=float)
     added = level + ZERO if response == "log(x + 0.1)" else np.where(level == 0, ZERO, level)
-    return np.log(added)
+    found = np.log(added)
+    # One number is Python's own, beside which draws in single precision stay so.
+    return found if found.ndim else found.item()
 
 
 def activity(log_radon: ArrayLike, response: str) -> np.ndarray:

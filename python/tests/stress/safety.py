@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import xarray as xr
 from conftest import build_fit
 from project import ROOT, Project, copy_project, fake_cmdstan
-from written import write_coords, write_results
+from written import write_coords, write_results, write_twins
 
 from pooling.build import fetch
 from pooling.build.errors import DataError, SetupError
@@ -55,7 +55,8 @@ def hostile_page(folder: Path) -> str:
         fit.tree["constant_data"] = constants
         (path / "fit.nc").unlink()
         fit.tree.to_netcdf(path / "fit.nc", engine="h5netcdf")
-    results.main([*map(str, (write_coords(folder), *paths)), "-o", str(folder / "tables")])
+    inputs = (write_coords(folder), write_twins(folder), *paths)
+    results.main([*map(str, inputs), "-o", str(folder / "tables")])
     figure = folder / "county-lines.svg"
     frame = county_lines.frame([open_fit(path) for path in paths], Figures())
     drawing.save(county_lines.plot(frame), [figure], "Lines\n\nOf every county.")

@@ -7,7 +7,7 @@ import xarray as xr
 from pooling.fits.identified import FIRST_FLOOR, identified, identified_rows
 from pooling.fits.store import Fit
 from pooling.fits.summaries import summarize
-from pooling.reporting.results import county_levels
+from pooling.reporting.counties import county_levels
 
 # Houses of six counties by floor: on both, in basements alone (two, one), on the first floor
 # alone (two, one), and none.

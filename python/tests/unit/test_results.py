@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -8,13 +9,14 @@ import pytest
 import xarray as xr
 from conftest import build_fit
 from scipy.special import stdtr, stdtrit
-from written import write_coords, write_results
+from written import TWINS, write_coords, write_results, write_twins
 
 from pooling.build.errors import DataError
 from pooling.fits.store import Fit
 from pooling.inputs.priors import Priors
-from pooling.reporting import results
-from pooling.reporting.results import Result
+from pooling.reporting import comparison, counties, results
+from pooling.reporting.definitions import TABLE_NOTES
+from pooling.reporting.fits import Result, open_results
 
 Z95 = 1.6448536269514722  # 95% quantile of the standard normal
 POINT = 4.1  # pCi/L + 0.1: the action level on the scale of log(x + 0.1)
@@ -37,12 +39,12 @@ def county(table: pd.DataFrame, name: str, floor: str) -> pd.Series:
 
 def opened(folder, *models, **options) -> list[Result]:
     paths = [write_results(folder, model, **options) for model in models]
-    return results.open_results(paths, json.loads(write_coords(folder).read_text()))
+    return open_results(paths, json.loads(write_coords(folder).read_text()), TWINS)
 
 
 def test_quantile_of_one_normal_is_its_own():
     mean, spread = np.full((5, 2), [1.0, -3.0]), np.full((5, 1), 2.0)
-    found = results.predictive_quantile(mean, spread, 0.95)
+    found = counties.predictive_quantile(mean, spread, 0.95)
     assert found == pytest.approx([1 + 2 * Z95, -3 + 2 * Z95], abs=1e-6)
 
 
@@ -50,36 +52,36 @@ def test_quantile_of_a_mixture_takes_each_countys_own_spread():
     # Symmetric about 2: the median; in the second county half lies at 0 and half at 10.
     mean = np.array([[0.0, 0.0], [4.0, 10.0]])
     spread = np.array([[1.0, 0.001], [1.0, 0.001]])
-    assert results.predictive_quantile(mean, spread, 0.5)[0] == pytest.approx(2.0, abs=1e-6)
+    assert counties.predictive_quantile(mean, spread, 0.5)[0] == pytest.approx(2.0, abs=1e-6)
     # The quarter quantile of the second is the median of its lower half.
-    assert results.predictive_quantile(mean, spread, 0.25)[1] == pytest.approx(0.0, abs=1e-5)
+    assert counties.predictive_quantile(mean, spread, 0.25)[1] == pytest.approx(0.0, abs=1e-5)
 
 
 def test_quantile_of_student_errors():
     # The 95% quantile of Student-t with 1 degree of freedom, Cauchy, is tan(0.45 pi) = 6.3138.
-    cauchy = results.Errors(*(partial(f, np.ones((3, 1))) for f in (stdtr, stdtrit)))
+    cauchy = counties.Errors(*(partial(f, np.ones((3, 1))) for f in (stdtr, stdtrit)))
     mean, spread = np.full((3, 2), 1.0), np.full((3, 1), 2.0)
-    found = results.predictive_quantile(mean, spread, 0.95, cauchy)
+    found = counties.predictive_quantile(mean, spread, 0.95, cauchy)
     assert found == pytest.approx([1 + 2 * math.tan(0.45 * math.pi)] * 2, abs=1e-6)
 
 
 def test_errors_are_student_where_the_program_has_degrees_of_freedom(example_fit):
     fit = example_fit("foo")
-    assert results.errors_of(fit) is results.NORMAL
+    assert counties.errors_of(fit) is counties.NORMAL
     draws = fit.tree["posterior"].to_dataset()
     fit.tree["posterior"] = draws.assign(nu=xr.ones_like(draws["mu_alpha"]))
     # Cauchy: a quarter lies above 1.
-    assert results.errors_of(fit).cdf(np.array([[-1.0]])) == pytest.approx(0.25)
+    assert counties.errors_of(fit).cdf(np.array([[-1.0]])) == pytest.approx(0.25)
 
 
 def test_quantile_of_a_prior_as_wide_as_the_tutorials():
     mean = np.linspace(-20000, 20000, 4001)[:, None]
-    found = results.predictive_quantile(mean, np.ones((4001, 1)), 0.05)
+    found = counties.predictive_quantile(mean, np.ones((4001, 1)), 0.05)
     assert found[0] == pytest.approx(-18000, abs=10)
 
 
 def test_a_county_at_the_action_level_reaches_it_every_other_time():
-    table = results.county_levels(steady(math.log(POINT), -1.0, 0.5))
+    table = counties.county_levels(steady(math.log(POINT), -1.0, 0.5))
     basement = county(table, "AITKIN", "basement")
     assert basement["typical"] == pytest.approx(4.0)
     assert basement["typical_q5"] == basement["typical_q95"] == pytest.approx(4.0)
@@ -95,7 +97,7 @@ def test_a_county_at_the_action_level_reaches_it_every_other_time():
 def test_the_other_response_has_no_offset():
     fit = steady(math.log(4.0), 0.0, 1.0)
     fit.tree.attrs["response"] = "log(x), 0 as 0.1"
-    basement = county(results.county_levels(fit), "CASS", "basement")
+    basement = county(counties.county_levels(fit), "CASS", "basement")
     assert basement["typical"] == pytest.approx(4.0)
     assert basement["p_action"] == pytest.approx(0.5)
 
@@ -104,20 +106,20 @@ def test_a_spread_by_county_is_used_by_county():
     fit = steady(math.log(POINT), 0.0, 1.0, "per_county")
     sigma = fit.tree["posterior"]["sigma"]
     fit.tree["posterior"]["sigma"] = sigma * np.array([1.0, 2.0, 3.0, 4.0])
-    table = results.county_levels(fit)
+    table = counties.county_levels(fit)
     upper = [county(table, name, "basement")["house_q95"] for name in ("AITKIN", "MAHNOMEN")]
     assert upper == pytest.approx([POINT * math.exp(Z95 * s) - 0.1 for s in (1, 4)])
 
 
 def test_a_level_is_identified_by_houses_on_its_floor():
-    own = results.county_levels(build_fit("per_county")).query("county == 'CASS'")
+    own = counties.county_levels(build_fit("per_county")).query("county == 'CASS'")
     assert own["identified"].tolist() == [True, False]
-    everyones = results.county_levels(build_fit("pooled")).query("county == 'CASS'")
+    everyones = counties.county_levels(build_fit("pooled")).query("county == 'CASS'")
     assert everyones["identified"].tolist() == [True, True]
 
 
 def test_county_levels_are_a_row_for_each_county_and_floor():
-    table = results.county_levels(build_fit(converged=False))
+    table = counties.county_levels(build_fit(converged=False))
     expected = ["model", "converged", "county_fips", "county", "state", "houses"]
     expected += ["first_floor_houses", "floor", "identified", "typical", "typical_q5"]
     expected += ["typical_q95", "house_q5", "house_q95", "p_action"]
@@ -136,30 +138,30 @@ def test_county_levels_are_a_row_for_each_county_and_floor():
     ],
 )
 def test_structure_of_the_programs(model, kind):
-    assert results.structure(build_fit(model)) == kind
+    assert Result(None, build_fit(model), TWINS.get(model, "")).structure == kind
 
 
 def test_draws_outweigh_the_name():
     fit = build_fit("per_county_shared")
-    assert results.structure(fit) == "partial pooling"
-    assert results.structure(steady(1.0, 0.0, 1.0, "per_county")) == "complete pooling"
+    assert Result(None, fit).structure == "partial pooling"
+    assert Result(None, steady(1.0, 0.0, 1.0, "per_county")).structure == "complete pooling"
 
 
-def with_prior(alpha: np.ndarray, beta: float) -> Result:
-    """A result whose prior has these draws (sample, county) of alpha, and one beta."""
+def with_prior(alpha: np.ndarray, beta: float) -> Fit:
+    """A fit whose prior has these draws (sample, county) of alpha, and one beta."""
     fit = build_fit("pooled")
     prior = fit.tree["prior"].to_dataset()
     prior["alpha"] = prior["alpha"] * 0 + alpha.reshape(prior["alpha"].shape)
     prior["beta"] = prior["beta"] * 0 + beta
     fit.tree["prior"] = prior
-    return Result(None, fit)
+    return fit
 
 
 def test_prior_predictive_by_hand():
     # 200 draws over counties: typical houses of 0.9, 1.9, ..., 199.9 pCi/L, 10 of them raised.
     levels = np.arange(1.0, 201.0)
     levels[-10:] *= 100
-    table = results.prior_predictive([with_prior(np.log(levels), np.log(0.5))]).set_index("floor")
+    table = counties.prior_predictive([with_prior(np.log(levels), np.log(0.5))]).set_index("floor")
     basement, first = table.loc["basement"], table.loc["first floor"]
     assert basement["share_implausible"] == pytest.approx(0.05)
     assert first["share_implausible"] == pytest.approx(0.05)
@@ -173,14 +175,14 @@ def test_prior_predictive_by_hand():
 
 def test_prior_predictive_of_the_tutorials_priors_overflows_without_a_word():
     alpha = np.repeat([-20_000.0, 20_000.0], 100)
-    table = results.prior_predictive([with_prior(alpha, 0.0)])
+    table = counties.prior_predictive([with_prior(alpha, 0.0)])
     assert table["prior_q5"].tolist() == [0, 0]
     assert np.isinf(table["prior_q95"]).all()
     assert table["share_implausible"].tolist() == [0.5, 0.5]
 
 
 def test_data_summary_by_hand():
-    table = results.data_summary(build_fit()).set_index("floor")
+    table = counties.data_summary(build_fit()).set_index("floor")
     assert table["houses"].tolist() == [10, 7, 3]
     assert table["counties"].tolist() == [4, 4, 2]
     assert table.loc["basement", "mean"] == pytest.approx(9.4 / 7)
@@ -192,20 +194,18 @@ def test_data_summary_by_hand():
 def test_a_house_exactly_at_the_action_level_counts():
     fit = build_fit()
     fit.tree["observed_data"]["log_radon"][:] = np.log(4.0 + 0.1)
-    assert results.data_summary(fit)["share_action"].tolist() == [1, 1, 1]
+    assert counties.data_summary(fit)["share_action"].tolist() == [1, 1, 1]
 
 
-class Scored(Result):
-    """A result with log scores of its own."""
-
-    def __init__(self, model: str, elpd: list[float], converged: bool = True):
-        super().__init__(None, build_fit(model, converged=converged))
-        self.__dict__["loo"] = pd.DataFrame({"house": range(len(elpd)), "elpd": elpd})
+def scored(model: str, elpd: list[float], converged: bool = True) -> Fit:
+    """A fit with log scores of its own."""
+    loo = pd.DataFrame({"house": range(len(elpd)), "elpd": elpd})
+    return replace(build_fit(model, converged=converged), loo=loo)
 
 
 def test_comparison_by_hand():
-    pair = [Scored("pooled", [-1.0, -2.0, -3.0]), Scored("foo", [-1.5, -1.0, -4.0])]
-    table = results.comparison(pair).set_index("model")
+    pair = [scored("pooled", [-1.0, -2.0, -3.0]), scored("foo", [-1.5, -1.0, -4.0])]
+    table = comparison.comparison(pair).set_index("model")
     assert (table["reference"] == "pooled").all()
     assert table.loc["pooled", ["elpd_difference", "se"]].tolist() == [0, 0]
     # Differences -0.5, 1, -1: variance 13/12, standard error sqrt(3 * 13/12).
@@ -214,25 +214,25 @@ def test_comparison_by_hand():
 
 
 def test_comparison_is_over_houses_that_both_models_score():
-    pair = [Scored("pooled", [-1.0, -2.0, -3.0]), Scored("foo", [-9.0, -9.0, np.nan])]
-    table = results.comparison(pair).set_index("model")
+    pair = [scored("pooled", [-1.0, -2.0, -3.0]), scored("foo", [-9.0, -9.0, np.nan])]
+    table = comparison.comparison(pair).set_index("model")
     assert table.loc["foo", ["elpd_difference", "n"]].tolist() == [-15.0, 2]
 
 
 def test_a_model_that_did_not_converge_is_no_reference():
-    pair = [Scored("pooled", [-1.0, -1.0]), Scored("foo", [0.0, 0.0], converged=False)]
-    assert set(results.comparison(pair)["reference"]) == {"pooled"}
-    assert results.comparison(pair[1:]).empty
+    pair = [scored("pooled", [-1.0, -1.0]), scored("foo", [0.0, 0.0], converged=False)]
+    assert set(comparison.comparison(pair)["reference"]) == {"pooled"}
+    assert comparison.comparison(pair[1:]).empty
 
 
 def test_elpd_of_a_row_is_over_its_houses():
-    pair = [Scored("pooled", [-1.0, -2.0, -3.0]), Scored("foo", [-9.0, -9.0, np.nan])]
-    table = results.comparison(pair).set_index("model")
+    pair = [scored("pooled", [-1.0, -2.0, -3.0]), scored("foo", [-9.0, -9.0, np.nan])]
+    table = comparison.comparison(pair).set_index("model")
     assert table["elpd_loo"].to_dict() == {"pooled": -6.0, "foo": -18.0}
 
 
 def weights(*elpd: list[float]) -> list[float]:
-    return results.stacking_weights(pd.DataFrame(dict(enumerate(elpd)))).sort_index().tolist()
+    return comparison.stacking_weights(pd.DataFrame(dict(enumerate(elpd)))).sort_index().tolist()
 
 
 def test_identical_models_share_and_a_dominated_one_gets_nothing():
@@ -261,18 +261,18 @@ def test_stacking_weights_are_at_the_maximum_over_a_grid():
 def test_weights_are_of_converged_models_over_houses_that_all_predict():
     # The third house, where foo is far better, has no score under pooled.
     models = [
-        Scored("pooled", [-1.0, -1.0, np.nan]),
-        Scored("foo", [-2.0, -2.0, 0.0]),
-        Scored("bad", [0.0, 0.0, 0.0], converged=False),
+        scored("pooled", [-1.0, -1.0, np.nan]),
+        scored("foo", [-2.0, -2.0, 0.0]),
+        scored("bad", [0.0, 0.0, 0.0], converged=False),
     ]
-    table = results.comparison(models).set_index("model")
+    table = comparison.comparison(models).set_index("model")
     assert table.loc[["pooled", "foo"], "weight"].tolist() == pytest.approx([1, 0], abs=1e-6)
     assert math.isnan(table.loc["bad", "weight"])
     assert list(table.index) == ["pooled", "foo", "bad"]
 
 
 def test_without_densities_there_is_nothing_to_compare():
-    table = results.comparison([Scored("pooled", [])])
+    table = comparison.comparison([scored("pooled", [])])
     assert table.empty
     assert "elpd_difference" in table
 
@@ -281,7 +281,7 @@ def test_diagnostics_name_the_failed_checks(tmp_path):
     write_results(tmp_path, "pooled")
     write_results(tmp_path, "hierarchical_centered", converged=False)
     coords = json.loads(write_coords(tmp_path).read_text())
-    table = results.diagnostics(results.open_results(list((tmp_path / "fits").iterdir()), coords))
+    table = results.diagnostics(open_results([*(tmp_path / "fits").iterdir()], coords, TWINS))
     row = table.query("model == 'hierarchical_centered' and group == 'posterior'").iloc[0]
     assert (row["divergences"], row["failed"], bool(row["passed"])) == (7, "divergences", False)
     assert row["allowed_to_fail"] == "kept as a lesson"
@@ -319,7 +319,7 @@ def test_a_fit_of_another_study_is_refused(tmp_path):
     path = write_results(tmp_path, "pooled", study="other")
     coords = json.loads(write_coords(tmp_path).read_text())
     with pytest.raises(DataError, match=r"pooled/fit\.nc: a fit to study other, not to example"):
-        results.open_results([path], coords)
+        open_results([path], coords, TWINS)
 
 
 @pytest.mark.parametrize("key", ["house_id", "county_fips"])
@@ -328,43 +328,44 @@ def test_a_fit_to_other_data_is_refused(tmp_path, key):
     coords = json.loads(write_coords(tmp_path).read_text())
     coords[key] = coords[key][:-1]
     with pytest.raises(DataError, match="fitted to other houses, counties or another response"):
-        results.open_results([path], coords)
+        open_results([path], coords, TWINS)
 
 
 def test_a_fit_that_was_not_checked_is_refused(tmp_path):
     path = write_results(tmp_path, "pooled")
     (path / "diagnostics.json").unlink()
     with pytest.raises(DataError, match=r"diagnostics\.json: the fit has not been checked"):
-        results.open_results([path], json.loads(write_coords(tmp_path).read_text()))
+        open_results([path], json.loads(write_coords(tmp_path).read_text()), TWINS)
 
 
 def test_a_missing_table_names_the_target_that_makes_it(tmp_path):
     (result,) = opened(tmp_path, "pooled")
     (result.folder / "scores.csv").unlink()
     with pytest.raises(DataError, match=r"scores\.csv: no such file; make it with `make pooled`"):
-        _ = result.scores
+        _ = result.table("scores")
 
 
 def test_no_fit_is_an_error():
     with pytest.raises(DataError, match="study example has no fit"):
-        results.open_results([], {"study": "example"})
+        open_results([], {"study": "example"}, TWINS)
 
 
 def test_a_county_called_na_keeps_its_name(tmp_path):
     (result,) = opened(tmp_path, "pooled")
     path = result.folder / "estimates.csv"
     path.write_text(path.read_text().replace("CASS", "NA"))
-    assert "NA" in result.estimates["county"].dropna().tolist()
+    assert "NA" in result.table("estimates")["county"].dropna().tolist()
 
 
 def test_the_same_fits_give_the_same_bytes(tmp_path):
     coords = write_coords(tmp_path)
     fits = [write_results(tmp_path, model) for model in ("pooled", "per_county")]
     for name in ("first", "second"):
-        results.main([*map(str, (coords, *fits)), "-o", str(tmp_path / name)])
+        inputs = (coords, write_twins(tmp_path), *fits)
+        results.main([*map(str, inputs), "-o", str(tmp_path / name)])
     tables = sorted(path.name for path in (tmp_path / "first").iterdir())
     elsewhere = {"priors", "frequentist", "published"}
-    assert tables == sorted(f"{name}.csv" for name in set(results.TABLE_NOTES) - elsewhere)
+    assert tables == sorted(f"{name}.csv" for name in set(TABLE_NOTES) - elsewhere)
     for name in tables:
         first = (tmp_path / "first" / name).read_bytes()
         assert first == (tmp_path / "second" / name).read_bytes()
