@@ -8,15 +8,10 @@ import pandas as pd
 import pytest
 from written import write_coords, write_results, write_twins
 
-<<<<<<< HEAD
 from pooling.build.errors import DataError, FigureError, PoolingError
 from pooling.figures import CHAPTERS, declared_figures
 from pooling.reporting import facts, pages, results
-=======
-from pooling.build.errors import DataError, PoolingError
-from pooling.reporting import pages, results
 from pooling.reporting.definitions import TABLE_NOTES
->>>>>>> 8871098627ce0372e3153bb2d478173478cbc95d
 
 REPORTS = Path(__file__).parents[3] / "reports"
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="720pt" height="360pt"><metadata>
