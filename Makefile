@@ -120,8 +120,8 @@ define figure
 .PHONY: $(subst _,-,$1)-plot
 $(subst _,-,$1)-plot: $(drawn)
 $(drawn) &: $(code)/figures/$1 $(foreach file,diagnostics.json $(needs_$1),$(addsuffix /$(file),$(fits_shown))) \
-  $(tables_$1:%=$(reports)/tables/%.csv) $(addprefix $(plan)/,figures.json model_names.json) $(reruns_$1) \
-  $(if $(filter $1,$(STORY_FIGURES)),$(plan)/story.json) $(if $(filter $1,$(ungated)),,$(gated))
+  $(tables_$1:%=$(reports)/tables/%.csv) $(plan)/figures.json $(reruns_$1) \
+  $(plan)/$(if $(filter $1,$(STORY_FIGURES)),story,model_names).json $(if $(filter $1,$(ungated)),,$(gated))
 	$$(run) $(plan)/figures.json $(fits_shown) $(options_$1) \
 	  $(foreach name,$(tables_$1),--$(name) $(reports)/tables/$(name).csv) -o $(drawn)
 endef
