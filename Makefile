@@ -82,7 +82,7 @@ $(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/checking/check stan/
 	$(run) $(inputs) -o $(@D)/diagnostics.json --estimates $(@D)/estimates.csv
 
 $(plan)/gate: $(code)/checking/gate $(MODELS:%=$(fits)/%/diagnostics.json) $(plan)/model_names.json
-	$(run) $(filter %/diagnostics.json,$^) -o $@
+	$(run) $(inputs) -o $@
 # What is behind the gate waits for it, and is not made again because it was.
 gated := | $(plan)/gate
 
@@ -105,8 +105,8 @@ $(fits)/%/left_out.csv: $(code)/scoring/leave_out $(program) $(left_out_from) $(
   .build/packages.json $(gated)
 	$(run) $(inputs) $(scheduler) -o $@
 
-$(fits)/%/scores.csv: $(code)/scoring/score \
-  $(addprefix $(fits)/%/,fit.nc loo.csv left_out.csv replications.nc diagnostics.json)
+$(fits)/%/scores.csv: $(code)/scoring/score $(addprefix $(fits)/%/,fit.nc loo.csv left_out.csv \
+  replications.nc diagnostics.json)
 	$(run) $(inputs) -o $@
 
 # ---- Figures: fits, and what a figure declares in its file that it needs --> SVG and PNG
@@ -122,8 +122,8 @@ ungated := $(if $(and $(FROM),$(TO)),shrinkage) $(if $(MODEL),$(MODEL_FIGURES))
 define figure
 $(call drawn,$1,$2) &: $(code)/figures/$1 \
   $(foreach file,diagnostics.json $(needs_$1),$(patsubst %,$(fits)/%/$(file),$3)) \
-  $(tables_$1:%=$(reports)/tables/%.csv) $(addprefix $(plan)/,figures.json model_names.json) $(reruns_$1) \
-  $(if $(filter $1,$(STORY_FIGURES)),$(plan)/story.json) $(if $(filter $1,$(ungated)),,$(gated))
+  $(tables_$1:%=$(reports)/tables/%.csv) $(plan)/figures.json $(reruns_$1) \
+  $(plan)/$(if $(filter $1,$(STORY_FIGURES)),story,model_names).json $(if $(filter $1,$(ungated)),,$(gated))
 	$$(run) $(plan)/figures.json $(addprefix $(fits)/,$3) $(options_$1) \
 	  $(foreach name,$(tables_$1),--$(name) $(reports)/tables/$(name).csv) -o $(call drawn,$1,$2)
 endef

@@ -12,7 +12,6 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, model_validator
-from scipy import stats
 
 from pooling.inputs.sections import Number, Section
 
@@ -40,6 +39,8 @@ class Normal(Section):
 
     def log_density(self, values: np.ndarray) -> np.ndarray:
         """Log density of a parameter within its bounds, up to a constant, nats."""
+        from scipy import stats  # every make reads studies, and it takes half a second
+
         return stats.norm.logpdf(values, self.loc, self.scale)
 
 
@@ -85,6 +86,8 @@ class Gamma(Section):
 
     def log_density(self, values: np.ndarray) -> np.ndarray:
         """As of `Normal`."""
+        from scipy import stats  # every make reads studies, and it takes half a second
+
         return stats.gamma.logpdf(values, self.shape, scale=1 / self.rate)
 
 

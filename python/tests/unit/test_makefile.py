@@ -23,6 +23,7 @@ PROGRAMS = programs(ROOT / "stan")
 MODELS = set(models_of(read_study(STUDY), STUDY, PROGRAMS))
 DECLARED = declared_figures().values()
 FIGURES = {f"figures.{figure.name}" for figure in DECLARED if figure.kind != "calibration"}
+STORY = {f"figures.{figure.name}" for figure in DECLARED if figure.kind == "story"}
 CALIBRATION = {f"figures.{figure.name}" for figure in DECLARED if figure.kind == "calibration"}
 LEFT_OUT = {
     f"figures.{name}"
@@ -322,15 +323,16 @@ def test_new_program_appears_everywhere_and_disappears_again(project):
     )
     (stan / "foo.stan").write_text(likelihood)
     stages = project.stages("all")
-    assert {s[0] for s in stages} == {"compile", "fit", "gate", *SCORED} | SHOWN
+    shown = SHOWN - STORY | {"frequentist"}  # pooled, and so foo, has a frequentist twin
+    assert {s[0] for s in stages} == {"compile", "fit", "gate", *SCORED} | shown
     for stage in stages:
-        shows_all = stage[0] in SHOWN - {"pages", "published"}
+        shows_all = stage[0] in FIGURES | {"results"}
         assert ("data/fits/minnesota/foo" in stage) == shows_all, stage[0]
     assert project.built("foo") == {"gate foo"}, "which says how it went"
 
     (stan / "foo.stan").unlink()
     stages = project.stages("all")
-    assert {s[0] for s in stages} == SHOWN | {"gate"}
+    assert {s[0] for s in stages} == shown | {"gate"}
     assert not [word for stage in stages for word in stage if "foo" in word]
     assert "error: no rule makes foo; " in project.run("foo").stderr
 
@@ -531,7 +533,7 @@ def test_predicting_needs_the_fit_of_one_model_alone(project):
     words = stages[-1]
     assert words[1:3] == ["stan", "data/fits/minnesota"]
     assert words[3] == "data/prepared/minnesota.json"
-    sections = ("data", "sampler", "chosen")
+    sections = ("data", "sampler", "model_names")
     assert words[4:7] == [f".build/minnesota/{name}.json" for name in sections]
     assert words[7:9] == ["--houses=~/new.csv", "--model=pooled"]
     assert words[-2:] == ["-o", "reports/minnesota/predictions.csv"]
@@ -648,16 +650,16 @@ def test_failing_stage_leaves_nothing_half(project, failing, lost):
 @pytest.mark.parametrize(
     ("failing", "code", "pair"),
     [
-        ("prepare", "prepare", "data/prepared/minnesota.*json"),
-        ("check stan/pooled", "check", "data/fits/minnesota/pooled/*s.[cj]s*"),
-        ("loo stan/pooled", "loo", "data/fits/minnesota/pooled/[ls]*[oy].csv"),
+        ("inputs.prepare", "inputs/prepare", "data/prepared/minnesota.*json"),
+        ("checking.check stan/pooled", "checking/check", "data/fits/minnesota/pooled/*s.[cj]s*"),
+        ("scoring.loo stan/pooled", "scoring/loo", "data/fits/minnesota/pooled/[ls]*[oy].csv"),
         ("figures.funnel", "figures/funnel", "reports/minnesota/figures/funnel.*"),
     ],
 )
 def test_failing_stage_keeps_what_was_made_earlier(project, failing, code, pair):
     before = {path: path.stat().st_mtime_ns for path in project.folder.glob(pair)}
     assert len(before) >= 2
-    project.edit_code(code)
+    project.edit_code(code, "plot" if code.startswith("figures") else "main")
     for path in before:
         goal = str(path.relative_to(project.folder))
         project.stages(goal, fails=True, FAIL=f"pooling.{failing}")
@@ -685,8 +687,29 @@ def test_any_number_of_jobs_makes_the_same(project, finished, jobs):
     assert project.built("all", jobs) == set()
 
 
+def test_why_names_the_stages_that_would_run_again(project):
+    sampler = "FILE=python/pooling/inputs/study.py"
+    said = project.run("why", sampler, "NAME=Sampler.refits").stdout.split()
+    assert {"fitting.fit", "scoring.loo", "scoring.leave_out"} <= set(said)
+    assert not {"inputs.prepare", "reporting.pages"} & set(said)
+    run = project.run("why", sampler, "NAME=nonesuch")
+    assert run.returncode
+    assert "NAME=nonesuch: python/pooling/inputs/study.py has no such name" in run.stderr
+    assert "no module of pooling" in project.run("why", "FILE=stan/pooled.stan").stderr
+
+
+def test_graph_draws_the_stages_that_the_page_needs(project):
+    assert project.run("graph").returncode == 0
+    drawn = (project.folder / "reports/minnesota/graph.svg").read_text()
+    for stage in ("inputs/prepare", "programs/compile", "fitting/fit", "reporting/pages"):
+        assert f">{stage}<" in drawn
+    assert f">{len(FIGURES)} figures<" in drawn
+    assert "sbc" not in drawn
+    assert project.built("all") == set()
+
+
 def test_names_of_stages_leave_room_in_their_column(project):
-    (width,) = re.findall(r"%-(\d+)s %s", (ROOT / "Makefile").read_text())
+    (width,) = re.findall(r"%-(\d+)s %s", (ROOT / "python/pooling/workflow/guards.mk").read_text())
     modules = (ROOT / "python/pooling").glob("**/[a-z]*.py")
     stages = [path.relative_to(ROOT / "python/pooling").with_suffix("") for path in modules]
     assert max(len(str(stage)) for stage in stages) <= int(width)
@@ -705,13 +728,17 @@ def test_help_lists_everything_without_making_anything(project):
     run = project.run(PATH=only(project, "sed awk basename paste tr env nproc bash make"))
     assert run.returncode == 0
     assert run.stderr == ""
-    names = re.findall(r"^## ([a-z]+): ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    files = (ROOT / "Makefile", *ROOT.glob("python/**/*.mk"))
+    text = "\n".join(path.read_text() for path in files)
+    names = re.findall(r"^## ([a-z]+): ", text, re.MULTILINE)
     assert {"all", "report", "figures", "fits", "test", "lint", "clean"} < set(names)
     models = next(line for line in run.stdout.splitlines() if line.startswith("models:"))
     figures = next(line for line in run.stdout.splitlines() if line.startswith("figures:"))
     studies = next(line for line in run.stdout.splitlines() if line.startswith("studies:"))
     assert set(models.split()[1:]) == set(PROGRAMS)
-    assert {f"figures.{name.replace('-', '_')}" for name in figures.split()[1:]} == FIGURES
+    assert {
+        f"figures.{name.replace('-', '_')}" for name in figures.split()[1:]
+    } == FIGURES | CALIBRATION
     assert {"minnesota", "post"} <= set(studies.split()[1:])
     for word in (*names, "STUDY", "FROM", "TO", "SEED", "HOUSES", "MODEL", "PYTHON3"):
         assert re.search(rf"^ *{word}\b", run.stdout, re.MULTILINE), word
