@@ -74,8 +74,9 @@ def test_plan_says_what_figures_declare(folder):
     lines = (folder / ".build/trial/plan.mk").read_text().splitlines()
     values = dict(line.split(" := ") for line in lines)
     assert "sbc" in values["CALIBRATION_FIGURES"].split()
-    assert "sbc" not in values["FIGURES"].split()
-    assert set(values["STORY_FIGURES"].split()) < set(values["FIGURES"].split())
+    assert "trace" in values["MODEL_FIGURES"].split()
+    assert "coverage" in values["LIBRARY_FIGURES"].split()
+    assert "shrinkage" in values["STORY_FIGURES"].split()
     assert values["needs_other_priors"] == "other_priors.csv"
     assert values["tables_frequentist"] == "frequentist"
     assert values["needs_shrinkage"] == ""
