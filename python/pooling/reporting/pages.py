@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 from pooling.build import cli
 from pooling.build.errors import DataError, NothingToShow, PoolingError
 from pooling.build.files import replacing
+from pooling.fits.store import read_table
 from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures, read_section
 from pooling.reporting import facts
@@ -153,8 +154,7 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
     for name in (*REQUIRED, *OPTIONAL):
         path = folder / f"{name}.csv"
         if path.is_file():
-            # A county may be called NA: only an empty field is missing.
-            tables[name] = pd.read_csv(path, keep_default_na=False, na_values=[""])
+            tables[name] = read_table(path)
         elif name in REQUIRED:
             raise DataError(f"{path}: no such table; run make again")
     return tables
