@@ -1,14 +1,14 @@
 /*
- * Partial pooling, centered: county intercepts and slopes are drawn from a
- * population whose means and standard deviations are learned with them.
+ * Partial pooling, centered: county intercepts and slopes come from a population whose
+ * means and standard deviations are estimated along with them.
  *
  *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma)
  *   alpha[j]  ~ normal(mu_alpha, sigma_alpha)
  *   beta[j]   ~ normal(mu_beta, sigma_beta)
  *
- * The sampler moves in alpha and beta themselves. Where counties have few houses this
- * makes a funnel that it cannot follow; hierarchical_noncentered.stan is the same
- * posterior in a geometry that it can. The two programs differ only in how alpha and
+ * The sampler moves in alpha and beta themselves. Where counties have few houses, this
+ * creates a funnel that it cannot follow. hierarchical_noncentered.stan has the same
+ * posterior in a geometry that it can; the two programs differ only in how alpha and
  * beta are declared.
  *
  * REML: y ~ floor + (1 | county) + (0 + floor | county)
@@ -23,7 +23,7 @@ data {
   vector<lower=0, upper=1>[N] floor_measure;    // 0 basement, 1 first floor
   vector[N] log_radon;                          // Radon, log pCi/L
 
-  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  int<lower=0> N_new;                                // Houses to predict: these, others, or none
   array[N_new] int<lower=1, upper=J> county_new;     // County of each
   vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
   vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
@@ -49,7 +49,7 @@ parameters {
   vector[J] beta;                                             // County slopes, log pCi/L
 }
 transformed parameters {
-  // Prior model: the study's scales; with (0, 10) and 1 they say
+  // Prior model, with the study's scales; under (0, 10) and 1 they imply
   real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)  // -23 to 23
                 + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)   // -23 to 23
                 + std_normal_lpdf(sigma_alpha / prior_sigma_alpha_scale)          // 0 to 2.6
@@ -66,8 +66,8 @@ model {
 }
 generated quantities {
   vector[N_new] log_lik;                        // Log density of each house to predict
-  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
-  // Log density of each county's fitted houses, its intercept and slope integrated out
+  vector[N_new] y_rep;                          // Replicated radon of each, log pCi/L
+  // Log density of each county's fitted houses, with its intercept and slope integrated out
   vector[J] log_lik_county = county_log_lik(log_radon, county, floor_measure,
                                             rep_vector(mu_alpha, J), rep_vector(mu_beta, J),
                                             sigma_alpha, sigma_beta, 0, rep_vector(sigma, J));

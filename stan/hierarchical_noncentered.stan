@@ -1,16 +1,16 @@
 /*
- * Partial pooling, non-centered: county intercepts and slopes are drawn from a
- * population whose means and standard deviations are learned with them.
+ * Partial pooling, non-centered: county intercepts and slopes come from a population
+ * whose means and standard deviations are estimated along with them.
  *
  *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma)
  *   alpha[j]  ~ normal(mu_alpha, sigma_alpha)
  *   beta[j]   ~ normal(mu_beta, sigma_beta)
  *
- * The sampler moves in alpha_tilde and beta_tilde, each county's distance from the
- * population mean in standard deviations, which are independent of sigma_alpha and
- * sigma_beta a priori: no funnel where counties have few houses.
- * hierarchical_centered.stan is the same posterior without this step; the two programs
- * differ in nothing else. README.md says why they do without offset and multiplier.
+ * The sampler moves in alpha_tilde and beta_tilde, each county's deviation from the
+ * population mean in standard deviations. A priori these are independent of sigma_alpha
+ * and sigma_beta, so there is no funnel where counties have few houses.
+ * hierarchical_centered.stan has the same posterior without this step and differs in
+ * nothing else. README.md says why both avoid offset and multiplier.
  *
  * REML: y ~ floor + (1 | county) + (0 + floor | county)
  */
@@ -24,7 +24,7 @@ data {
   vector<lower=0, upper=1>[N] floor_measure;    // 0 basement, 1 first floor
   vector[N] log_radon;                          // Radon, log pCi/L
 
-  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  int<lower=0> N_new;                                // Houses to predict: these, others, or none
   array[N_new] int<lower=1, upper=J> county_new;     // County of each
   vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
   vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
@@ -46,13 +46,13 @@ parameters {
   real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha;   // Standard deviation of county intercepts
   real<lower=0, upper=prior_sigma_beta_upper> sigma_beta;     // Standard deviation of county slopes
   real<lower=0, upper=prior_sigma_upper> sigma;               // Standard deviation of houses, log pCi/L
-  vector[J] alpha_tilde;                                      // Intercepts, in sigma_alpha from mu_alpha
-  vector[J] beta_tilde;                                       // Slopes, in sigma_beta from mu_beta
+  vector[J] alpha_tilde;                                      // Standardised intercepts, (alpha - mu_alpha) / sigma_alpha
+  vector[J] beta_tilde;                                       // Standardised slopes, (beta - mu_beta) / sigma_beta
 }
 transformed parameters {
   vector[J] alpha = mu_alpha + sigma_alpha * alpha_tilde;     // County intercepts, log pCi/L
   vector[J] beta = mu_beta + sigma_beta * beta_tilde;         // County slopes, log pCi/L
-  // Prior model: the study's scales; with (0, 10) and 1 they say
+  // Prior model, with the study's scales; under (0, 10) and 1 they imply
   real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)  // -23 to 23
                 + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)   // -23 to 23
                 + std_normal_lpdf(sigma_alpha / prior_sigma_alpha_scale)          // 0 to 2.6
@@ -69,8 +69,8 @@ model {
 }
 generated quantities {
   vector[N_new] log_lik;                        // Log density of each house to predict
-  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
-  // Log density of each county's fitted houses, its intercept and slope integrated out
+  vector[N_new] y_rep;                          // Replicated radon of each, log pCi/L
+  // Log density of each county's fitted houses, with its intercept and slope integrated out
   vector[J] log_lik_county = county_log_lik(log_radon, county, floor_measure,
                                             rep_vector(mu_alpha, J), rep_vector(mu_beta, J),
                                             sigma_alpha, sigma_beta, 0, rep_vector(sigma, J));

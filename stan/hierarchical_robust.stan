@@ -1,6 +1,6 @@
 /*
- * Partial pooling, robust: hierarchical_noncentered.stan with Student-t errors, so
- * that a few odd houses do not pull their county.
+ * Partial pooling, robust: hierarchical_noncentered.stan with Student-t errors, so that
+ * a few outlying houses do not distort the estimates of their county.
  *
  *   log_radon ~ student_t(nu, alpha[county] + beta[county] * floor_measure, sigma)
  *   alpha[j]  ~ normal(mu_alpha, sigma_alpha)
@@ -13,7 +13,7 @@ data {
   vector<lower=0, upper=1>[N] floor_measure;    // 0 basement, 1 first floor
   vector[N] log_radon;                          // Radon, log pCi/L
 
-  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  int<lower=0> N_new;                                // Houses to predict: these, others, or none
   array[N_new] int<lower=1, upper=J> county_new;     // County of each
   vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
   vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
@@ -37,14 +37,14 @@ parameters {
   real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha;   // Standard deviation of county intercepts
   real<lower=0, upper=prior_sigma_beta_upper> sigma_beta;     // Standard deviation of county slopes
   real<lower=0, upper=prior_sigma_upper> sigma;               // Scale of the errors of houses, log pCi/L
-  real<lower=1> nu;                                           // Degrees of freedom of the errors: few, heavy tails
-  vector[J] alpha_tilde;                                      // Intercepts, in sigma_alpha from mu_alpha
-  vector[J] beta_tilde;                                       // Slopes, in sigma_beta from mu_beta
+  real<lower=1> nu;                                           // Degrees of freedom of the errors: heavy tails if few
+  vector[J] alpha_tilde;                                      // Standardised intercepts, (alpha - mu_alpha) / sigma_alpha
+  vector[J] beta_tilde;                                       // Standardised slopes, (beta - mu_beta) / sigma_beta
 }
 transformed parameters {
   vector[J] alpha = mu_alpha + sigma_alpha * alpha_tilde;     // County intercepts, log pCi/L
   vector[J] beta = mu_beta + sigma_beta * beta_tilde;         // County slopes, log pCi/L
-  // Prior model: the study's scales; with (0, 10) and 1 they say
+  // Prior model, with the study's scales; under (0, 10) and 1 they imply
   real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)  // -23 to 23
                 + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)   // -23 to 23
                 + std_normal_lpdf(sigma_alpha / prior_sigma_alpha_scale)          // 0 to 2.6
@@ -62,7 +62,7 @@ model {
 }
 generated quantities {
   vector[N_new] log_lik;                        // Log density of each house to predict
-  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
+  vector[N_new] y_rep;                          // Replicated radon of each, log pCi/L
   for (i in 1 : N_new) {
     real mu = alpha[county_new[i]] + beta[county_new[i]] * floor_measure_new[i];
     log_lik[i] = student_t_lpdf(log_radon_new[i] | nu, mu, sigma);

@@ -1,7 +1,7 @@
 /*
  * Partial pooling in three levels: houses in counties, counties in states. Every state
- * has a population of intercepts and one of slopes, whose means come from a population
- * of states.
+ * has its own population of intercepts and of slopes, and the means of these come from a
+ * population of states.
  *
  *   log_radon         ~ normal(alpha[county] + beta[county] * floor_measure, sigma)
  *   alpha[j]          ~ normal(mu_alpha_state[state[j]], sigma_alpha)
@@ -9,11 +9,11 @@
  *   mu_alpha_state[s] ~ normal(mu_alpha, sigma_alpha_state)
  *   mu_beta_state[s]  ~ normal(mu_beta, sigma_beta_state)
  *
- * Alpha and beta are integrated out of the posterior and drawn exactly afterwards; the
- * means of the few states are sampled. A state's many houses say much about its level,
- * so levels are sampled as they stand, unless no house informs them; but about its
- * floor effect they say no more than the other states do, so floor effects are sampled
- * as distances from the mean of all states.
+ * alpha and beta are integrated out of the posterior and drawn exactly afterwards; the
+ * means of the few states are sampled. The many houses of a state determine its mean
+ * intercept well, so mean intercepts are sampled directly, unless no house is fitted. The
+ * same houses inform its mean slope no better than the other states do, so mean slopes are
+ * sampled as standardised deviations from the mean of all states.
  */
 functions {
   #include functions/county_marginal.stanfunctions
@@ -27,7 +27,7 @@ data {
   int<lower=1> S;                               // States
   array[J] int<lower=1, upper=S> state;         // State of each county
 
-  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  int<lower=0> N_new;                                // Houses to predict: these, others, or none
   array[N_new] int<lower=1, upper=J> county_new;     // County of each
   vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
   vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
@@ -48,7 +48,7 @@ data {
   real<lower=0> prior_sigma_upper;              // Upper bound; infinite: none
 }
 transformed data {
-  // Houses of each county by floor, their mean log radon, and squares about these means
+  // Houses of each county by floor, their mean log radon, and sums of squares around it
   matrix[J, 2] houses = cell_counts(county, floor_measure, J);
   matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
   vector[J] squares = within_squares(log_radon, county, floor_measure, J);
@@ -61,15 +61,15 @@ parameters {
   real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha;   // Standard deviation of intercepts in a state
   real<lower=0, upper=prior_sigma_beta_upper> sigma_beta;     // Standard deviation of slopes in a state
   real<lower=0, upper=prior_sigma_upper> sigma;               // Standard deviation of houses, log pCi/L
-  vector[S] alpha_state_free;                                 // Mean intercepts; with no house, their distances
-  vector[S] beta_state_tilde;                                 // Mean slopes, in sigma_beta_state from mu_beta
+  vector[S] alpha_state_free;                                 // Mean intercepts; without houses, their deviations
+  vector[S] beta_state_tilde;                                 // Standardised mean slopes, in sigma_beta_state around mu_beta
 }
 transformed parameters {
   // Mean intercept and slope of each state, log pCi/L
   vector[S] mu_alpha_state = N > 0 ? alpha_state_free
                              : mu_alpha + sigma_alpha_state * alpha_state_free;
   vector[S] mu_beta_state = mu_beta + sigma_beta_state * beta_state_tilde;
-  // Prior model: the study's scales; with (0, 10) and 1 they say
+  // Prior model, with the study's scales; under (0, 10) and 1 they imply
   real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)      // -23 to 23
                 + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)       // -23 to 23
                 + std_normal_lpdf(sigma_alpha_state / prior_sigma_alpha_state_scale)  // 0 to 2.6
@@ -83,10 +83,10 @@ model {
   if (N > 0)
     alpha_state_free ~ normal(mu_alpha, sigma_alpha_state);     // 99% of states within 2.6 sigma_alpha_state
   else
-    alpha_state_free ~ std_normal();                            // The same
+    alpha_state_free ~ std_normal();                            // The same in standard units
   beta_state_tilde ~ std_normal();                              // 99% of states within 2.6 sigma_beta_state
 
-  // Observational model, with the population of county effects in it
+  // Observational model, with the county effects integrated out
   mean_y ~ common_marginal(houses, sum(squares), mu_alpha_state[state],
                            mu_beta_state[state], sigma_alpha, sigma_beta, 0, sigma);
 }
@@ -94,8 +94,8 @@ generated quantities {
   vector[J] alpha;                              // County intercepts, log pCi/L
   vector[J] beta;                               // County slopes, log pCi/L
   vector[N_new] log_lik;                        // Log density of each house to predict
-  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
-  // Log density of each county's fitted houses, its intercept and slope integrated out
+  vector[N_new] y_rep;                          // Replicated radon of each, log pCi/L
+  // Log density of each county's fitted houses, with its intercept and slope integrated out
   vector[J] log_lik_county = county_log_density(mean_y, houses, squares,
                                                 mu_alpha_state[state],
                                                 mu_beta_state[state],

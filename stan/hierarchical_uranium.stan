@@ -1,12 +1,12 @@
 /*
- * Partial pooling of intercepts and slopes towards what soil uranium predicts for
- * each: a cross-level interaction of a house's floor and its county's soil.
+ * Partial pooling of intercepts and slopes, each towards what soil uranium predicts: a
+ * cross-level interaction between a house's floor and its county's soil.
  *
  *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma)
  *   alpha[j]  ~ normal(mu_alpha + gamma_alpha * log_uranium[j], sigma_alpha)
  *   beta[j]   ~ normal(mu_beta + gamma_beta * log_uranium[j], sigma_beta)
  *
- * Alpha and beta are integrated out of the posterior and drawn exactly afterwards.
+ * alpha and beta are integrated out of the posterior and drawn exactly afterwards.
  *
  * REML: y ~ floor + u + floor:u + (1 | county) + (0 + floor | county)
  */
@@ -21,7 +21,7 @@ data {
   vector[N] log_radon;                          // Radon, log pCi/L
   vector[J] log_uranium;                        // Soil uranium of each county, log ppm
 
-  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  int<lower=0> N_new;                                // Houses to predict: these, others, or none
   array[N_new] int<lower=1, upper=J> county_new;     // County of each
   vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
   vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
@@ -42,7 +42,7 @@ data {
   real<lower=0> prior_sigma_upper;              // Upper bound; infinite: none
 }
 transformed data {
-  // Houses of each county by floor, their mean log radon, and squares about these means
+  // Houses of each county by floor, their mean log radon, and sums of squares around it
   matrix[J, 2] houses = cell_counts(county, floor_measure, J);
   matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
   vector[J] squares = within_squares(log_radon, county, floor_measure, J);
@@ -57,7 +57,7 @@ parameters {
   real<lower=0, upper=prior_sigma_upper> sigma;               // Standard deviation of houses, log pCi/L
 }
 transformed parameters {
-  // Prior model: the study's scales; with (0, 10) and 1 they say
+  // Prior model, with the study's scales; under (0, 10) and 1 they imply
   real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)            // -23 to 23
                 + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)             // -23 to 23
                 + normal_lpdf(gamma_alpha | prior_gamma_alpha_loc, prior_gamma_alpha_scale) // -23 to 23
@@ -69,7 +69,7 @@ transformed parameters {
 model {
   target += lprior;
 
-  // Observational model, with the population of county effects in it
+  // Observational model, with the county effects integrated out
   mean_y ~ common_marginal(houses, sum(squares), mu_alpha + gamma_alpha * log_uranium,
                            mu_beta + gamma_beta * log_uranium, sigma_alpha, sigma_beta, 0, sigma);
 }
@@ -77,8 +77,8 @@ generated quantities {
   vector[J] alpha;                              // County intercepts, log pCi/L
   vector[J] beta;                               // County slopes, log pCi/L
   vector[N_new] log_lik;                        // Log density of each house to predict
-  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
-  // Log density of each county's fitted houses, its intercept and slope integrated out
+  vector[N_new] y_rep;                          // Replicated radon of each, log pCi/L
+  // Log density of each county's fitted houses, with its intercept and slope integrated out
   vector[J] log_lik_county = county_log_density(mean_y, houses, squares,
                                                 mu_alpha + gamma_alpha * log_uranium,
                                                 mu_beta + gamma_beta * log_uranium,

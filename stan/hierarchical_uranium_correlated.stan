@@ -1,13 +1,14 @@
 /*
- * hierarchical_uranium.stan with intercepts and slopes correlated between counties.
+ * Partial pooling of intercepts and slopes, each towards what soil uranium predicts, with
+ * intercepts and slopes correlated between counties.
  *
  *   log_radon         ~ normal(alpha[county] + beta[county] * floor_measure, sigma)
  *   (alpha, beta)[j]  ~ multi_normal((mu_alpha + gamma_alpha * log_uranium[j],
  *                                     mu_beta + gamma_beta * log_uranium[j]), Sigma)
  *
- * Sigma has standard deviations sigma_alpha, sigma_beta and correlation rho. The prior
- * of rho is LKJ: for a single correlation that is a symmetric beta from -1 to 1.
- * Alpha and beta are integrated out of the posterior and drawn exactly afterwards.
+ * Sigma has standard deviations sigma_alpha and sigma_beta and correlation rho. The prior
+ * of rho is LKJ, which for a single correlation is a symmetric beta from -1 to 1.
+ * alpha and beta are integrated out of the posterior and drawn exactly afterwards.
  *
  * REML: y ~ floor + u + floor:u + (1 + floor | county)
  */
@@ -22,7 +23,7 @@ data {
   vector[N] log_radon;                          // Radon, log pCi/L
   vector[J] log_uranium;                        // Soil uranium of each county, log ppm
 
-  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  int<lower=0> N_new;                                // Houses to predict: these, others, or none
   array[N_new] int<lower=1, upper=J> county_new;     // County of each
   vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
   vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
@@ -44,7 +45,7 @@ data {
   real<lower=0> prior_sigma_upper;              // Upper bound; infinite: none
 }
 transformed data {
-  // Houses of each county by floor, their mean log radon, and squares about these means
+  // Houses of each county by floor, their mean log radon, and sums of squares around it
   matrix[J, 2] houses = cell_counts(county, floor_measure, J);
   matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
   vector[J] squares = within_squares(log_radon, county, floor_measure, J);
@@ -60,7 +61,7 @@ parameters {
   real<lower=-1, upper=1> rho;                                // Correlation of a county's intercept and slope
 }
 transformed parameters {
-  // Prior model: the study's scales; with (0, 10) and 1 they say
+  // Prior model, with the study's scales; under (0, 10) and 1 they imply
   real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)            // -23 to 23
                 + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)             // -23 to 23
                 + normal_lpdf(gamma_alpha | prior_gamma_alpha_loc, prior_gamma_alpha_scale) // -23 to 23
@@ -73,7 +74,7 @@ transformed parameters {
 model {
   target += lprior;
 
-  // Observational model, with the population of county effects in it
+  // Observational model, with the county effects integrated out
   mean_y ~ common_marginal(houses, sum(squares), mu_alpha + gamma_alpha * log_uranium,
                            mu_beta + gamma_beta * log_uranium, sigma_alpha, sigma_beta, rho, sigma);
 }
@@ -81,8 +82,8 @@ generated quantities {
   vector[J] alpha;                              // County intercepts, log pCi/L
   vector[J] beta;                               // County slopes, log pCi/L
   vector[N_new] log_lik;                        // Log density of each house to predict
-  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
-  // Log density of each county's fitted houses, its intercept and slope integrated out
+  vector[N_new] y_rep;                          // Replicated radon of each, log pCi/L
+  // Log density of each county's fitted houses, with its intercept and slope integrated out
   vector[J] log_lik_county = county_log_density(mean_y, houses, squares,
                                                 mu_alpha + gamma_alpha * log_uranium,
                                                 mu_beta + gamma_beta * log_uranium,

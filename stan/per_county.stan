@@ -4,10 +4,10 @@
  *
  *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma[county])
  *
- * If alpha and beta were sampled, a county with one or two houses or with none on the
- * first floor would ruin the sampler: its slope has the prior's width, or its standard
- * deviation runs to zero. Given sigma the rest is normal, so alpha and beta are
- * integrated out and drawn exactly afterwards: one sampled parameter per county.
+ * Sampling alpha and beta would fail wherever a county has one or two houses, or none on
+ * the first floor: its slope is as wide as the prior, or its standard deviation runs to
+ * zero. Given sigma the rest is normal, so alpha and beta are integrated out and drawn
+ * exactly afterwards, which leaves one sampled parameter per county.
  *
  * Least squares: y ~ floor, by county
  */
@@ -21,7 +21,7 @@ data {
   vector<lower=0, upper=1>[N] floor_measure;    // 0 basement, 1 first floor
   vector[N] log_radon;                          // Radon, log pCi/L
 
-  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  int<lower=0> N_new;                                // Houses to predict: these, others, or none
   array[N_new] int<lower=1, upper=J> county_new;     // County of each
   vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
   vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
@@ -37,13 +37,13 @@ parameters {
   vector<lower=0, upper=prior_sigma_upper>[J] sigma;          // Standard deviation of a county's houses, log pCi/L
 }
 transformed parameters {
-  // Prior model of sigma: the study's scale; with 1 it says
+  // Prior model of sigma, with the study's scale; 1 implies
   real lprior_sampled = std_normal_lpdf(sigma / prior_sigma_scale);   // 0 to 2.6
 }
 model {
   target += lprior_sampled;
 
-  // Observational model, with the priors of alpha and beta in it
+  // Observational model, with alpha and beta integrated out
   log_radon ~ separate_regressions(county, floor_measure, prior_alpha_loc, prior_alpha_scale,
                                    prior_beta_loc, prior_beta_scale, sigma);
 }
@@ -51,8 +51,8 @@ generated quantities {
   vector[J] alpha;                              // County intercepts, log pCi/L
   vector[J] beta;                               // County slopes, log pCi/L
   vector[N_new] log_lik;                        // Log density of each house to predict
-  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
-  // Log density of each county's fitted houses, its intercept and slope integrated out
+  vector[N_new] y_rep;                          // Replicated radon of each, log pCi/L
+  // Log density of each county's fitted houses, with its intercept and slope integrated out
   vector[J] log_lik_county = county_log_lik(log_radon, county, floor_measure,
                                             rep_vector(prior_alpha_loc, J), rep_vector(prior_beta_loc, J),
                                             prior_alpha_scale, prior_beta_scale, 0, sigma);

@@ -1,10 +1,10 @@
 /*
  * No pooling of intercepts: every county has its own and learns nothing about it from
- * the others. The slope and the standard deviation of houses are common.
+ * the others. The slope and the standard deviation of houses are common to all.
  *
  *   log_radon ~ normal(alpha[county] + mu_beta * floor_measure, sigma)
  *
- * As a regression this is floor + county (Gelman and Hill 2007, section 12.2). Alpha is
+ * As a regression this is floor + county (Gelman and Hill 2007, section 12.2). alpha is
  * integrated out of the posterior and drawn exactly afterwards.
  *
  * Least squares: y ~ floor + county
@@ -19,7 +19,7 @@ data {
   vector<lower=0, upper=1>[N] floor_measure;    // 0 basement, 1 first floor
   vector[N] log_radon;                          // Radon, log pCi/L
 
-  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  int<lower=0> N_new;                                // Houses to predict: these, others, or none
   array[N_new] int<lower=1, upper=J> county_new;     // County of each
   vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
   vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
@@ -32,7 +32,7 @@ data {
   real<lower=0> prior_sigma_upper;              // Upper bound; infinite: none
 }
 transformed data {
-  // Houses of each county by floor, their mean log radon, and squares about these means
+  // Houses of each county by floor, their mean log radon, and sums of squares around it
   matrix[J, 2] houses = cell_counts(county, floor_measure, J);
   matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
   vector[J] squares = within_squares(log_radon, county, floor_measure, J);
@@ -42,14 +42,14 @@ parameters {
   real<lower=0, upper=prior_sigma_upper> sigma;               // Standard deviation of houses, log pCi/L
 }
 transformed parameters {
-  // Prior model: the study's scales; with (0, 10) and 1 they say
+  // Prior model, with the study's scales; under (0, 10) and 1 they imply
   real lprior_sampled = normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)  // -23 to 23
                 + std_normal_lpdf(sigma / prior_sigma_scale);                  // 0 to 2.6
 }
 model {
   target += lprior_sampled;
 
-  // Observational model, with the population of county effects in it
+  // Observational model, with the county effects integrated out
   mean_y ~ common_marginal(houses, sum(squares), rep_vector(prior_alpha_loc, J),
                            rep_vector(mu_beta, J), prior_alpha_scale, 0, 0, sigma);
 }
@@ -57,8 +57,8 @@ generated quantities {
   vector[J] alpha;                              // County intercepts, log pCi/L
   vector[J] beta;                               // County slopes, log pCi/L
   vector[N_new] log_lik;                        // Log density of each house to predict
-  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
-  // Log density of each county's fitted houses, its intercept and slope integrated out
+  vector[N_new] y_rep;                          // Replicated radon of each, log pCi/L
+  // Log density of each county's fitted houses, with its intercept and slope integrated out
   vector[J] log_lik_county = county_log_density(mean_y, houses, squares,
                                                 rep_vector(prior_alpha_loc, J),
                                                 rep_vector(mu_beta, J),

@@ -1,10 +1,11 @@
 /*
- * Complete pooling: every county shares one intercept and one slope.
+ * Complete pooling: all counties share one intercept and one slope, as if the county of
+ * a house did not matter.
  *
  *   log_radon ~ normal(mu_alpha + mu_beta * floor_measure, sigma)
  *
- * alpha and beta repeat the two numbers for each county, so that every figure
- * and table reads this program as it reads its siblings.
+ * alpha and beta repeat the two numbers for every county, so that figures and tables
+ * read this program like the others.
  *
  * Least squares: y ~ floor
  */
@@ -18,7 +19,7 @@ data {
   vector<lower=0, upper=1>[N] floor_measure;    // 0 basement, 1 first floor
   vector[N] log_radon;                          // Radon, log pCi/L
 
-  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  int<lower=0> N_new;                                // Houses to predict: these, others, or none
   array[N_new] int<lower=1, upper=J> county_new;     // County of each
   vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
   vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
@@ -38,7 +39,7 @@ parameters {
 transformed parameters {
   vector[J] alpha = rep_vector(mu_alpha, J);                  // County intercepts, all the same
   vector[J] beta = rep_vector(mu_beta, J);                    // County slopes, all the same
-  // Prior model: the study's scales; with (0, 10) and 1 they say
+  // Prior model, with the study's scales; under (0, 10) and 1 they imply
   real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)  // -23 to 23
                 + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)   // -23 to 23
                 + std_normal_lpdf(sigma / prior_sigma_scale);                     // 0 to 2.6
@@ -51,7 +52,7 @@ model {
 }
 generated quantities {
   vector[N_new] log_lik;                        // Log density of each house to predict
-  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
+  vector[N_new] y_rep;                          // Replicated radon of each, log pCi/L
   // Log density of each county's fitted houses
   vector[J] log_lik_county = county_log_lik(log_radon, county, floor_measure,
                                             alpha, beta,

@@ -1,13 +1,12 @@
 /*
- * Partial pooling of intercepts, non-centered: county intercepts are drawn from a
- * population whose mean and standard deviation are learned with them; the slope is
- * common.
+ * Partial pooling of intercepts, non-centered: county intercepts come from a population
+ * whose mean and standard deviation are estimated along with them; the slope is common.
  *
  *   log_radon ~ normal(alpha[county] + mu_beta * floor_measure, sigma)
  *   alpha[j]  ~ normal(mu_alpha, sigma_alpha)
  *
- * The sampler moves in alpha_tilde, each county's distance from the population mean in
- * standard deviations. varying_intercept_centered.stan is the same posterior without
+ * The sampler moves in alpha_tilde, each county's deviation from the population mean in
+ * standard deviations. varying_intercept_centered.stan has the same posterior without
  * this step.
  *
  * REML: y ~ floor + (1 | county)
@@ -22,7 +21,7 @@ data {
   vector<lower=0, upper=1>[N] floor_measure;    // 0 basement, 1 first floor
   vector[N] log_radon;                          // Radon, log pCi/L
 
-  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  int<lower=0> N_new;                                // Houses to predict: these, others, or none
   array[N_new] int<lower=1, upper=J> county_new;     // County of each
   vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
   vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
@@ -41,12 +40,12 @@ parameters {
   real mu_beta;                                               // Slope, the same in all counties, log pCi/L
   real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha;   // Standard deviation of county intercepts
   real<lower=0, upper=prior_sigma_upper> sigma;               // Standard deviation of houses, log pCi/L
-  vector[J] alpha_tilde;                                      // Intercepts, in sigma_alpha from mu_alpha
+  vector[J] alpha_tilde;                                      // Standardised intercepts, (alpha - mu_alpha) / sigma_alpha
 }
 transformed parameters {
   vector[J] alpha = mu_alpha + sigma_alpha * alpha_tilde;     // County intercepts, log pCi/L
   vector[J] beta = rep_vector(mu_beta, J);                    // County slopes, all the same
-  // Prior model: the study's scales; with (0, 10) and 1 they say
+  // Prior model, with the study's scales; under (0, 10) and 1 they imply
   real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)  // -23 to 23
                 + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)   // -23 to 23
                 + std_normal_lpdf(sigma_alpha / prior_sigma_alpha_scale)          // 0 to 2.6
@@ -61,8 +60,8 @@ model {
 }
 generated quantities {
   vector[N_new] log_lik;                        // Log density of each house to predict
-  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
-  // Log density of each county's fitted houses, its intercept integrated out
+  vector[N_new] y_rep;                          // Replicated radon of each, log pCi/L
+  // Log density of each county's fitted houses, with its intercept integrated out
   vector[J] log_lik_county = county_log_lik(log_radon, county, floor_measure,
                                             rep_vector(mu_alpha, J), beta,
                                             sigma_alpha, 0, 0, rep_vector(sigma, J));

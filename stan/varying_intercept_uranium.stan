@@ -1,11 +1,10 @@
 /*
- * Partial pooling of intercepts towards what soil uranium predicts; the slope is
- * common.
+ * Partial pooling of intercepts towards what soil uranium predicts; the slope is common.
  *
  *   log_radon ~ normal(alpha[county] + mu_beta * floor_measure, sigma)
  *   alpha[j]  ~ normal(mu_alpha + gamma_alpha * log_uranium[j], sigma_alpha)
  *
- * A county without houses is predicted from its soil. Alpha is integrated out of the
+ * A county without houses is predicted from its soil. alpha is integrated out of the
  * posterior and drawn exactly afterwards.
  *
  * REML: y ~ floor + u + (1 | county)
@@ -21,7 +20,7 @@ data {
   vector[N] log_radon;                          // Radon, log pCi/L
   vector[J] log_uranium;                        // Soil uranium of each county, log ppm
 
-  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  int<lower=0> N_new;                                // Houses to predict: these, others, or none
   array[N_new] int<lower=1, upper=J> county_new;     // County of each
   vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
   vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
@@ -38,7 +37,7 @@ data {
   real<lower=0> prior_sigma_upper;              // Upper bound; infinite: none
 }
 transformed data {
-  // Houses of each county by floor, their mean log radon, and squares about these means
+  // Houses of each county by floor, their mean log radon, and sums of squares around it
   matrix[J, 2] houses = cell_counts(county, floor_measure, J);
   matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
   vector[J] squares = within_squares(log_radon, county, floor_measure, J);
@@ -51,7 +50,7 @@ parameters {
   real<lower=0, upper=prior_sigma_upper> sigma;               // Standard deviation of houses, log pCi/L
 }
 transformed parameters {
-  // Prior model: the study's scales; with (0, 10) and 1 they say
+  // Prior model, with the study's scales; under (0, 10) and 1 they imply
   real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)            // -23 to 23
                 + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)             // -23 to 23
                 + normal_lpdf(gamma_alpha | prior_gamma_alpha_loc, prior_gamma_alpha_scale) // -23 to 23
@@ -61,7 +60,7 @@ transformed parameters {
 model {
   target += lprior;
 
-  // Observational model, with the population of county effects in it
+  // Observational model, with the county effects integrated out
   mean_y ~ common_marginal(houses, sum(squares), mu_alpha + gamma_alpha * log_uranium,
                            rep_vector(mu_beta, J), sigma_alpha, 0, 0, sigma);
 }
@@ -69,8 +68,8 @@ generated quantities {
   vector[J] alpha;                              // County intercepts, log pCi/L
   vector[J] beta;                               // County slopes, log pCi/L
   vector[N_new] log_lik;                        // Log density of each house to predict
-  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
-  // Log density of each county's fitted houses, its intercept and slope integrated out
+  vector[N_new] y_rep;                          // Replicated radon of each, log pCi/L
+  // Log density of each county's fitted houses, with its intercept and slope integrated out
   vector[J] log_lik_county = county_log_density(mean_y, houses, squares,
                                                 mu_alpha + gamma_alpha * log_uranium,
                                                 rep_vector(mu_beta, J),

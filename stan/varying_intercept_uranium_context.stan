@@ -6,9 +6,9 @@
  *   alpha[j]  ~ normal(mu_alpha + gamma_alpha * log_uranium[j]
  *                      + delta_alpha * first_floor_share[j], sigma_alpha)
  *
- * The share is a county's own predictor, beside the floor of each of its houses: a
- * contextual effect (Gelman and Hill 2007, section 21.7). Alpha is integrated out of
- * the posterior and drawn exactly afterwards.
+ * The share is a predictor of the county, in addition to the floor of each of its
+ * houses: a contextual effect (Gelman and Hill 2007, section 21.7). alpha is integrated
+ * out of the posterior and drawn exactly afterwards.
  *
  * REML: y ~ floor + u + share + (1 | county)
  */
@@ -24,7 +24,7 @@ data {
   vector[J] log_uranium;                        // Soil uranium of each county, log ppm
   vector<lower=0, upper=1>[J] first_floor_share;  // Share of a county's houses measured on the first floor
 
-  int<lower=0> N_new;                                // Houses to predict: the same, others, or none
+  int<lower=0> N_new;                                // Houses to predict: these, others, or none
   array[N_new] int<lower=1, upper=J> county_new;     // County of each
   vector<lower=0, upper=1>[N_new] floor_measure_new; // 0 basement, 1 first floor
   vector[N_new] log_radon_new;                       // Radon if known, log pCi/L: only log_lik reads it
@@ -43,7 +43,7 @@ data {
   real<lower=0> prior_sigma_upper;              // Upper bound; infinite: none
 }
 transformed data {
-  // Houses of each county by floor, their mean log radon, and squares about these means
+  // Houses of each county by floor, their mean log radon, and sums of squares around it
   matrix[J, 2] houses = cell_counts(county, floor_measure, J);
   matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
   vector[J] squares = within_squares(log_radon, county, floor_measure, J);
@@ -57,7 +57,7 @@ parameters {
   real<lower=0, upper=prior_sigma_upper> sigma;               // Standard deviation of houses, log pCi/L
 }
 transformed parameters {
-  // Prior model: the study's scales; with (0, 10) and 1 they say
+  // Prior model, with the study's scales; under (0, 10) and 1 they imply
   real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)            // -23 to 23
                 + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)             // -23 to 23
                 + normal_lpdf(gamma_alpha | prior_gamma_alpha_loc, prior_gamma_alpha_scale) // -23 to 23
@@ -68,7 +68,7 @@ transformed parameters {
 model {
   target += lprior;
 
-  // Observational model, with the population of county effects in it
+  // Observational model, with the county effects integrated out
   mean_y ~ common_marginal(houses, sum(squares), mu_alpha + gamma_alpha * log_uranium + delta_alpha * first_floor_share,
                            rep_vector(mu_beta, J), sigma_alpha, 0, 0, sigma);
 }
@@ -76,8 +76,8 @@ generated quantities {
   vector[J] alpha;                              // County intercepts, log pCi/L
   vector[J] beta;                               // County slopes, log pCi/L
   vector[N_new] log_lik;                        // Log density of each house to predict
-  vector[N_new] y_rep;                          // A radon that each could have had, log pCi/L
-  // Log density of each county's fitted houses, its intercept and slope integrated out
+  vector[N_new] y_rep;                          // Replicated radon of each, log pCi/L
+  // Log density of each county's fitted houses, with its intercept and slope integrated out
   vector[J] log_lik_county = county_log_density(mean_y, houses, squares,
                                                 mu_alpha + gamma_alpha * log_uranium + delta_alpha * first_floor_share,
                                                 rep_vector(mu_beta, J),

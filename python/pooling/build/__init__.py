@@ -1,2 +1,6 @@
-"""What every stage stands on: errors, the command line, files that are whole or absent, a cache and
-a manifest of results, the environment and CmdStan. Nothing of radon, Stan programs or fits."""
+"""Foundations of every stage: errors, the command line, files that are whole or absent, the
+cache and the manifest of results, the environment and CmdStan.
+
+Nothing comes in but files and settings, and what goes out knows nothing of radon, Stan
+programs or fits, so every other package may import it.
+"""

@@ -61,8 +61,11 @@ def own_folder() -> Path:
     Raises
     ------
     SetupError
-        There is no home folder.
+        HOME is empty, or there is no home folder.
     """
+    # Empty, it would mean the root of the file system.
+    if os.environ.get("HOME") == "":
+        raise SetupError("HOME is empty; set it or CMDSTAN")
     try:
         return Path.home() / ".cmdstan"
     except RuntimeError:

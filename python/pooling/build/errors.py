@@ -25,6 +25,10 @@ class ProgramError(PoolingError):
     """A Stan program does not compile or breaks the contract."""
 
 
+class FigureError(PoolingError):
+    """A figure's module does not declare what the workflow must know of it."""
+
+
 class SamplingError(PoolingError):
     """The sampler did not finish."""
 

@@ -14,6 +14,8 @@ from pooling.programs.order import story_order
 BESIDE = 4  # panels in a row that leave room for the name of a model
 LONGEST = 28  # characters of a name in such a panel, underscores counted twice
 
+TALLEST = 1.4  # height of a figure, in widths: what fits a page with its caption
+
 LEGEND_DOTS = 3
 MOST_HOUSES = 500  # of a county that are drawn: more are one black bar
 
@@ -32,6 +34,18 @@ def strip(label: str) -> str:
     return (
         "\n".join(line.replace("_ ", "_") for line in lines) + bracket.replace(" ", "\n") + remark
     )
+
+
+def even_grid(panels: int, most: int) -> tuple[int, int]:
+    """Columns, at most `most`, and rows of so many panels, with few empty places."""
+    rows = -(-panels // most)
+    return -(-panels // rows), rows
+
+
+def subject(labels: pd.Series) -> str:
+    """What a title says of whose estimates a figure shows: the only model, or each model."""
+    names = labels.dropna().unique()
+    return names[0] if len(names) == 1 else "each model"
 
 
 def by_model(labels: pd.Series, fits: Sequence[Fit]) -> pd.Series:

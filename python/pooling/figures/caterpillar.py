@@ -1,11 +1,10 @@
-"""Every county's basement level and floor effect with its uncertainty, model by model.
+"""Basement level and floor effect of counties, with their uncertainty.
 
-One line a county, in the same order in every panel: a dot at the posterior
-median, a thick line over the central 50% and a thin one over the central 90%.
-Hollow dots and pale lines are estimates that the county's own houses do not
-identify: a level without a basement house, a floor effect without houses on
-both floors. Pooled lines are all alike, those of separate regressions scatter
-and are long, partial pooling lies between the two.
+One line per county, in order of the basement level: a dot at the posterior median, a
+thick line over the central 50% and a thin one over the central 90%. Hollow dots and
+pale lines are estimates that the county's own houses do not identify: a level without
+a basement house, a floor effect without houses on both floors. The table of counties
+has them all.
 """
 
 from collections.abc import Sequence
@@ -42,15 +41,21 @@ from pooling.figures._panels import (
     reach,
     side,
     spread_out,
+    subject,
 )
 from pooling.figures._theme import model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
+KIND = "model"
+CHAPTER = "estimates"
+ORDER = 2
+
 PARAMETERS = {"alpha": "basement level", "beta": "floor effect"}
 QUANTILES = {"q5": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
+MOST, LEAST = 40, 25  # counties whose names can be read
 LINES = 340  # of counties, in one column of panels
-INCHES_A_LINE = 0.115
+INCHES_A_LINE = 0.165
 INCHES_WIDE = 10
 
 
@@ -69,7 +74,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     reference = order_by(fits)
     levels = np.median(reference.effects()["alpha"].values, axis=0)
     bands = 2 if len(fits) <= BESIDE else (len(fits) + 1) // 2
-    shown = spread_out(np.argsort(levels, kind="stable"), max(25, min(100, LINES // bands)))
+    shown = spread_out(np.argsort(levels, kind="stable"), max(LEAST, min(MOST, LINES // bands)))
     rows = pd.concat([_quantiles(fit, shown) for fit in fits], ignore_index=True)
     return rows.assign(
         label=by_model(rows["label"], fits),
@@ -138,13 +143,18 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + geom_point(aes(x="q50", fill="fill", shape="place"), alpha=1, size=1.4, stroke=0.4)
         + facet_wrap("panel", ncol=columns, scales="free_x")
         + _scales(rows)
-        + labs(x="log pCi/L", y="", title="County effects under each model", caption=_about(rows))
+        + labs(
+            x="log pCi/L",
+            y="",
+            title=f"County effects under {subject(rows['label'])}",
+            caption=_about(rows),
+        )
         + theme_pooling()
         + theme(
             figure_size=(INCHES_WIDE, bands * (INCHES_A_LINE * rows["row"].nunique() + 0.9) + 1.2),
             plot_title_position="plot",
             plot_caption_position="plot",
-            axis_text_y=element_text(size=6.5),
+            axis_text_y=element_text(size=8),
             axis_ticks_major_y=element_blank(),
             panel_grid_major_y=element_blank(),
         )

@@ -1,10 +1,10 @@
-"""Regression lines of a few counties, fitted alone and with partial pooling.
+"""Regression lines of a few counties: complete, no and partial pooling.
 
-A column for each county, a row for each model. Black points are houses, spread
+A panel for each county, a colour for each model. Black points are houses, spread
 sideways a little on their floor. Thin lines are draws from the posterior, thick
-lines posterior means; the model that fits each county alone is drawn behind
-each of the others. Where a county has few houses on a floor its own lines fan
-out and follow single houses, and the partially pooled ones stay together.
+lines posterior means. Where a county has few houses on a floor the lines fitted to
+it alone fan out and follow single houses, and the partially pooled ones stay
+together; complete pooling has one line for all counties.
 """
 
 from collections.abc import Sequence
@@ -15,13 +15,12 @@ from plotnine import (
     aes,
     coord_cartesian,
     element_blank,
-    facet_grid,
+    facet_wrap,
     geom_point,
     geom_segment,
     ggplot,
     guide_legend,
     guides,
-    labeller,
     labs,
     scale_color_manual,
     scale_shape_manual,
@@ -38,14 +37,18 @@ from pooling.figures._panels import (
     side,
     some_houses,
     spread_out,
-    strip,
 )
 from pooling.figures._theme import DATA, label_colours, theme_pooling
+from pooling.fits.identified import identified, shared_effects
 from pooling.fits.store import Fit, chosen_counties
 from pooling.inputs.study import Figures
 from pooling.programs.order import story_order
 
-ALONE = "per_county"
+KIND = "story"
+CHAPTER = "estimates"
+ORDER = 3
+
+COLUMNS = 3
 LINES = 150
 BEYOND = 0.15
 
@@ -53,33 +56,24 @@ BEYOND = 0.15
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     """Lines and houses of the counties to show.
 
-    Columns: study, kind ("draw", "mean" or "house"), row (visible name of the
-    model of the panel's row), county (visible name), identified (of the
-    county's slope), model, label, draw (number of the sample, -1 otherwise),
-    intercept, slope (log pCi/L, NaN for a house), floor (0, 1, with a sideways
-    shift, NaN for a line), log_radon (log pCi/L, NaN for a line), low, high
-    (range of the panels, log pCi/L).
+    Columns: study, kind ("draw", "mean" or "house"), county (visible name),
+    identified (of a line's slope, by the county's houses or as that of all counties),
+    model, label, draw (number of the sample, -1 otherwise), intercept, slope (log
+    pCi/L, NaN for a house), floor (0, 1, with a sideways shift, NaN for a line),
+    log_radon (log pCi/L, NaN for a line), low, high (range of the panels, log pCi/L).
     """
     fits = sorted(fits, key=lambda fit: story_order(fit.model))
     counties = chosen_counties(fits[0], figures.lines, 3)
-    alone = [fit for fit in fits if fit.model == ALONE]
-    rows = [fit for fit in fits if fit.model != ALONE] or alone
-    lines = {fit.model: _lines(fit, counties) for fit in fits}
-    houses = _houses(fits[0], counties)
-    parts = []
-    for fit in rows:
-        shown = {shown.model: lines[shown.model] for shown in (*alone, fit)}
-        parts += [part.assign(row=fit.label) for part in (*shown.values(), houses)]
-    table = pd.concat(parts, ignore_index=True)
+    # Of lines at one place the later model's are on top.
+    parts = [_lines(fit, counties) for fit in fits]
+    table = pd.concat([*parts, _houses(fits[0], counties)], ignore_index=True)
     names = counties.set_index("county_fips")
     table["county"] = pd.Categorical(
         table["county_fips"].map(names["label"]), list(counties["label"]), ordered=True
     )
-    table["identified"] = table["county_fips"].map(names["slope_identified"])
-    table["row"] = pd.Categorical(table["row"], [fit.label for fit in rows], ordered=True)
     table["study"] = fits[0].study
     table["low"], table["high"] = reach(fits[0].houses["log_radon"])
-    columns = ["study", "kind", "row", "county", "identified", "model", "label", "draw"]
+    columns = ["study", "kind", "county", "identified", "model", "label", "draw"]
     return table[[*columns, "intercept", "slope", "floor", "log_radon", "low", "high"]]
 
 
@@ -107,6 +101,10 @@ def _lines(fit: Fit, counties: pd.DataFrame) -> pd.DataFrame:
         }
     )
     lines = pd.concat([each, mean], ignore_index=True)
+    shared = shared_effects(fit.tree["posterior"].to_dataset())
+    houses = (fit.counties[f"{floor}_houses"] for floor in ("basement", "first_floor"))
+    known = pd.Series(identified("beta", *houses, shared), fit.counties["county_fips"])
+    lines["identified"] = lines["county_fips"].map(known)
     return lines.assign(model=fit.model, label=fit.label, floor=np.nan, log_radon=np.nan)
 
 
@@ -117,6 +115,7 @@ def _houses(fit: Fit, counties: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "kind": "house",
+            "identified": True,
             "county_fips": houses["county_fips"].to_numpy(),
             "draw": -1,
             "intercept": np.nan,
@@ -128,7 +127,7 @@ def _houses(fit: Fit, counties: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A grid of panels, counties by models."""
+    """A panel for each county."""
     low, high = frame[["low", "high"]].iloc[0]
     lines = frame[frame["kind"] != "house"].assign(
         x=-BEYOND,
@@ -143,34 +142,36 @@ def plot(frame: pd.DataFrame) -> ggplot:
     )
     colours = label_colours(frame)
     ends = aes("x", "y", xend="xend", yend="yend", color="label")
+    panels = frame["county"].nunique()
+    columns = min(COLUMNS, panels)
     # Two names of models fit side by side under the narrowest figure.
-    size = (max(3.2 * frame["county"].nunique() + 0.6, 7), 2.6 * frame["row"].nunique() + 2.0)
+    size = (max(3.2 * columns + 0.6, 7), 3.2 * -(-panels // columns) + 2.0)
     return (
         ggplot(houses)
         + geom_segment(ends, data=draws, alpha=0.12, size=0.4)
         + geom_segment(ends, data=means[means["identified"]], size=1.4)
         + geom_segment(ends, data=means[~means["identified"]], size=1.4, linetype="dashed")
         + geom_point(aes("floor", "log_radon", shape="where"), color=DATA, size=1.8)
-        + facet_grid("row", "county", labeller=labeller(rows=strip))
+        + facet_wrap("county", ncol=columns)
         + coord_cartesian(ylim=(low, high))
         + scale_color_manual(values=colours, breaks=list(colours))
         + scale_shape_manual(values=MARKERS_Y, guide=None)
         + scale_x_continuous(breaks=[0, 1], labels=["basement", "first floor"], expand=(0, 0))
         + guides(color=guide_legend(ncol=2 if size[0] < 9 else 3))
         + labs(
-            title="Lines of a few counties, alone and with partial pooling",
+            title="Lines of a few counties: complete, no and partial pooling",
             x="floor of the detector",
             y="log radon (log pCi/L)",
             caption=_caption(frame, size[0]),
         )
         + theme_pooling()
-        + theme(figure_size=size, legend_title=element_blank(), strip_background_y=element_blank())
+        + theme(figure_size=size, legend_title=element_blank())
     )
 
 
 def _caption(frame: pd.DataFrame, inches: float) -> str:
     drawn = frame.loc[frame["kind"] == "draw", "draw"].nunique()
-    houses = frame[(frame["kind"] == "house") & (frame["row"] == frame["row"].iloc[0])]
+    houses = frame[frame["kind"] == "house"]
     text = (
         f"Study {frame['study'].iloc[0]}. Thin: {drawn} posterior draws, evenly spaced; thick: "
         f"posterior mean; points: {about_houses(houses['county'])}."

@@ -45,6 +45,11 @@ from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
+KIND = "library"
+CHAPTER = "checks"
+ORDER = 5
+NEEDS = ("loo.csv", "left_out.csv")
+
 DOTS = 400  # a panel
 SEEN, UNSEEN = "houses seen", "county left out"
 COLUMNS, PAIRED_COLUMNS = 4, 6
@@ -60,10 +65,10 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     DataFrame
         One row a model, sort of prediction and county. Columns: study; model;
         label; seen ("houses seen", "county left out": the latter only if some
-        model was refitted without each county); county_fips; county; houses;
+        model was scored without each county); county_fips; county; houses;
         observed (mean of its houses); predicted, q5, q95 (posterior mean and
         quantiles of the mean of alpha + beta * floor over the same houses; all
-        missing where a model was not refitted, the quantiles wherever the county
+        missing where a model has no scores, the quantiles wherever the county
         was left out); all log pCi/L.
     """
     parts = [_compared(fit) for fit in fits]
@@ -179,13 +184,13 @@ def remarks(frame: pd.DataFrame) -> pd.DataFrame:
     """What each panel says in its upper left corner: how far from the diagonal counties are.
 
     Columns: panel, gap (root mean square over counties of observed minus
-    predicted, log pCi/L; missing if the model was not refitted), model, said.
+    predicted, log pCi/L; missing if the model has no scores), model, said.
     """
     squares = (frame["observed"] - frame["predicted"]) ** 2
     gaps = squares.groupby(frame["panel"], observed=True).mean() ** 0.5
     table = gaps.rename("gap").reset_index()
     models = frame.drop_duplicates("panel")[["panel", "model"]]
-    said = ["not refitted" if np.isnan(gap) else f"rms gap {gap:.2f}" for gap in table["gap"]]
+    said = ["no scores" if np.isnan(gap) else f"rms gap {gap:.2f}" for gap in table["gap"]]
     return table.merge(models, on="panel").assign(said=said)
 
 

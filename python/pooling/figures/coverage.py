@@ -35,6 +35,11 @@ from pooling.fits.store import Fit, in_interval
 from pooling.inputs.study import Figures
 from pooling.scoring.standard_errors import drawn_together, mean
 
+KIND = "library"
+CHAPTER = "scores"
+ORDER = 4
+NEEDS = ("loo.csv", "left_out.csv")
+
 NOMINAL = (0.5, 0.9)
 INCHES_WIDE = 10
 COLUMNS = ["study", "model", "label", "score", "nominal", "share", "se", "houses"]
@@ -131,7 +136,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
 
 
 def _about(frame: pd.DataFrame) -> str:
-    none = " No score: the model was not refitted." * bool(frame["share"].isna().any())
+    none = " No score: the model failed its diagnostics." * bool(frame["share"].isna().any())
     return caption(
         f"""Study {frame["study"].iloc[0]}; {frame["houses"].max():,} houses. Dashed: nominal
         shares. Dot: share of houses; thick line: one standard error, thin line: two; where whole

@@ -34,6 +34,10 @@ from pooling.figures._theme import FLOORS, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
+KIND = "story"
+CHAPTER = "data"
+ORDER = 1
+
 NAMED = 100
 WIDTH = 10
 LETTER = 0.09  # inches of a name's letter at the theme's size

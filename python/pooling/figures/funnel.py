@@ -1,10 +1,10 @@
 """The funnel: one small county's floor effect against the spread of floor effects.
 
-One dot a draw, one panel a model that has this spread; the vertical axis is
-logarithmic. Where the spread is small the county's floor effect must lie close
-to the population's, so the draws narrow downwards to a neck. Crosses are
-divergent transitions: places where the sampler lost its way. Non-centered
-programs reach far down the neck, centered ones stop above it.
+Side by side the centered and the non-centered program of one model, one dot for each
+draw; the vertical axis is logarithmic. Where the spread is small the county's floor
+effect must lie close to the population's, so the draws narrow downwards to a neck.
+Crosses are divergent transitions. The non-centered program reaches far down the neck,
+the centered one stops above it.
 """
 
 from collections.abc import Sequence
@@ -29,13 +29,20 @@ from pooling.figures._panels import by_model, caption, strip
 from pooling.figures._theme import BLACK, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
+from pooling.programs.order import story_order
+
+KIND = "library"
+CHAPTER = "diagnostics"
+ORDER = 2
 
 DOTS = 4000  # in the whole figure, as one bitmap: more hide each other
-COLUMNS = 3
 
 
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     """Draws of one county's slope and of sigma_beta, evenly spaced, and every divergent one.
+
+    Of two programs that differ in their geometry alone, `<x>_centered` and `<x>_noncentered`;
+    without such a pair, of the first model that has sigma_beta.
 
     Returns
     -------
@@ -58,9 +65,20 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
             f"the funnel needs a model with sigma_beta, and {names} has none; "
             "add a hierarchical program to models.use"
         )
+    spread = _pair(spread)
     county = _county(spread[0], figures)
     rows = pd.concat([county_draws(fit, county, max(200, DOTS // len(spread))) for fit in spread])
     return rows.assign(label=by_model(rows["label"], spread))
+
+
+def _pair(fits: Sequence[Fit]) -> list[Fit]:
+    """The centered and the non-centered program of a model, else the first fit of the story."""
+    by_model = {fit.model: fit for fit in sorted(fits, key=lambda fit: story_order(fit.model))}
+    for model, fit in by_model.items():
+        twin = by_model.get(f"{model.removesuffix('_centered')}_noncentered")
+        if model.endswith("_centered") and twin:
+            return [fit, twin]
+    return list(by_model.values())[:1]
 
 
 def _has_one_spread(fit: Fit) -> bool:
@@ -104,10 +122,9 @@ def county_draws(fit: Fit, county: pd.Series, count: int) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model, on common scales; divergent draws on top."""
+    """A panel for each model, on common scales; divergent draws on top."""
     models = frame["label"].cat.categories.size
-    columns = min(COLUMNS, models)
-    wide = max(4.5 * columns, 6.5) if columns < COLUMNS else 10
+    wide = 9 if models > 1 else 6.5
     county = frame["county"].iloc[0]
     dots = frame[~frame["divergent"]]
     return (
@@ -115,7 +132,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + geom_point(aes(color="model"), dots, size=1, alpha=0.3, stroke=0, raster=True)
         + geom_point(data=frame[frame["divergent"]], shape="x", size=1.8, color=BLACK)
         + geom_text(aes(label="said"), remarks(frame), ha="left", va="bottom", size=8)
-        + facet_wrap("label", ncol=columns, labeller=strip)
+        + facet_wrap("label", ncol=models, labeller=strip)
         + scale_y_log10(labels=lambda breaks: [f"{b:g}" for b in breaks])
         + scale_color_manual(model_colours(frame["model"]), guide=None)
         + labs(
@@ -125,7 +142,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
             caption=_about(frame, wide),
         )
         + theme_pooling()
-        + theme(figure_size=(wide, 3.6 * -(-models // columns) + 1.5))
+        + theme(figure_size=(wide, 5.5))
     )
 
 

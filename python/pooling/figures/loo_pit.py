@@ -36,6 +36,11 @@ from pooling.figures._theme import DATA, FAINT, MUTED, model_colours, theme_pool
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
+KIND = "model"
+CHAPTER = "scores"
+ORDER = 3
+NEEDS = ("loo.csv", "left_out.csv")
+
 HOUSES = 2000  # at most, evenly spaced
 POINTS = 200  # of a line
 COVERAGE, SIMULATIONS = 0.95, 1000

@@ -42,6 +42,11 @@ from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures
 from pooling.scoring.standard_errors import total
 
+KIND = "library"
+CHAPTER = "scores"
+ORDER = 1
+NEEDS = ("loo.csv", "left_out.csv")
+
 INCHES_WIDE = 10
 SAID = 0.5  # of the width of the lines, for the numbers beside them
 FARTHEST = 6  # times the median difference; a model further behind stands at the edge
@@ -205,7 +210,7 @@ def _about(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
         for count, label, score in zip(lost["missing"], lost["label"], lost["score"], strict=True)
     )
     left = f" Left out everywhere, without a score under a model: {without}." if without else ""
-    none = " No score: the model was not refitted, or no refit converged." * bool(
+    none = " No score: the model failed its diagnostics, or no refit converged." * bool(
         frame["elpd"].isna().any()
     )
     beyond = " Triangle: further behind than the panel, which cuts lines." * bool(

@@ -1,10 +1,10 @@
-"""Pareto k: which houses a model cannot do without.
+"""Pareto k: influential houses.
 
-A dot a house: across, the number of houses in its county on a logarithmic axis;
-up, the k of its importance weights when it is left out. Above the dashed line,
-at 0.7, the weights cannot stand in for a fit without the house, and the house
-was left out by an exact refit instead. Such houses are mostly those that are
-nearly all a model knows of a county.
+One dot per house: across, the number of houses in its county on a logarithmic axis;
+up, the k of its importance weights when it is left out. Above the dashed line, at
+0.7, the weights cannot stand in for a fit without the house, and the house was left
+out by an exact refit instead. Such houses are mostly those that are nearly all a
+model knows of a county.
 """
 
 from collections.abc import Sequence
@@ -34,6 +34,11 @@ from pooling.figures._theme import DATA, model_colours, theme_pooling
 from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
+
+KIND = "model"
+CHAPTER = "scores"
+ORDER = 2
+NEEDS = ("loo.csv", "left_out.csv")
 
 DOTS = 1500  # a panel, and every house that fails
 LOWEST, HIGHEST = -0.5, 1.2  # of the axis, if there are values so low or high

@@ -1,11 +1,10 @@
-"""Means and spreads of the counties: observed against replicated, model by model.
+"""Posterior predictive check: means and standard deviations of counties.
 
-One dot a county: across, what its houses show; up, the median of the same
-statistic in data sets replicated from the posterior, with a line over their
-central 90%. On the diagonal the two agree. Pale counties are those whose
-observed value lies within their line, strong ones those where it does not;
-fewer than one county in ten is strong if the model is right, since it has seen
-them all.
+One dot per county: across, what its houses show; up, the median of the same statistic
+in data sets replicated from the posterior, with a line over their central 90%. On the
+diagonal the two agree. Pale counties are those whose observed value lies within their
+line, strong ones those where it does not; fewer than one county in ten is strong if
+the model is right, since it has seen them all.
 """
 
 from collections.abc import Sequence
@@ -34,6 +33,11 @@ from pooling.figures._panels import MARKERS_Y, arrange, by_model, caption, reach
 from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
+
+KIND = "model"
+CHAPTER = "checks"
+ORDER = 4
+NEEDS = ("replications.nc",)
 
 REPLICATIONS = 1000
 STATISTICS = {"mean": "mean", "std": "standard deviation"}

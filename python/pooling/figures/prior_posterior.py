@@ -1,9 +1,8 @@
-"""Prior against posterior: what the houses add to what was assumed.
+"""Prior and posterior: what the houses add to what was assumed.
 
-A panel a population parameter and a row a model that has it: the filled curve is
-the density of its posterior, the dark line that of its prior, on the same
-scale. Where the line is flat and low the houses have decided; where line and
-curve are alike the answer is the prior's.
+One panel per population parameter: the filled curve is the density of its posterior,
+the dark line that of its prior, on the same scale. Where the line is flat and low the
+data dominate; where line and curve are alike the answer is the prior's.
 """
 
 from collections.abc import Sequence
@@ -28,10 +27,14 @@ from plotnine import (
 from pooling.build.errors import NothingToShow
 from pooling.figures._densities import bandwidth, smooth
 from pooling.figures._drawing import draw
-from pooling.figures._panels import by_model, caption, strip
+from pooling.figures._panels import by_model, caption, even_grid, strip, subject
 from pooling.figures._theme import DATA, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
+
+KIND = "model"
+CHAPTER = "estimates"
+ORDER = 1
 
 FIRST = (
     *("mu_alpha", "mu_beta", "gamma_alpha", "gamma_beta", "delta_alpha"),
@@ -125,8 +128,8 @@ def plot(frame: pd.DataFrame) -> ggplot:
         line=row + (frame["prior"] * scale).clip(upper=HEIGHT),
     )
     panels = frame["parameter"].cat.categories.size
-    columns = min(COLUMNS, panels)
-    bands = -(-panels // columns)
+    columns, bands = even_grid(panels, COLUMNS)
+    one = len(labels) == 1
     colours = model_colours(rows["model"])
     return (
         ggplot(rows, aes("value", group="label"))
@@ -145,15 +148,15 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + labs(
             x="value of the parameter",
             y="",
-            title="What was assumed of the population, and what the houses say",
+            title=f"Prior and posterior of the population under {subject(frame['label'])}",
             caption=_about(frame),
         )
         + theme_pooling()
         + theme(
-            figure_size=(INCHES_WIDE, bands * (0.42 * len(labels) + 0.9) + 1.5),
+            figure_size=(INCHES_WIDE, bands * (max(0.42 * len(labels), 1.2) + 0.9) + 1.5),
             plot_title_position="plot",
             plot_caption_position="plot",
-            axis_text_y=element_text(size=8),
+            axis_text_y=element_blank() if one else element_text(size=8),
             axis_ticks_major_y=element_blank(),
             panel_grid_major_y=element_blank(),
         )

@@ -1,10 +1,9 @@
-"""Radon that each model expects before it has seen any house.
+"""Prior predictive distribution: radon that a model expects before it has seen any house.
 
-A panel a model and a curve a floor: the activity of houses drawn from the prior,
-in pCi/L on a logarithmic axis, each point a share of the houses. The grey band
-is where the observed houses lie. Percentages in the corners are houses beyond
-the axis, so a prior with most of its houses there says next to nothing about
-radon.
+One curve per floor: the activity of houses drawn from the prior, in pCi/L on a
+logarithmic axis, each point a share of the houses. The grey band is where the
+observed houses lie. Percentages in the corners are houses beyond the axis, so a prior
+with most of its houses there says next to nothing about radon.
 """
 
 from collections.abc import Sequence
@@ -31,6 +30,11 @@ from pooling.figures._theme import FAINT, FLOORS, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.response import activity
 from pooling.inputs.study import Figures
+
+KIND = "model"
+CHAPTER = "checks"
+ORDER = 1
+NEEDS = ("replications.nc",)
 
 NUMBERS = 4_000_000  # read for each model
 HOUSES = 100  # of each floor: houses of a floor differ little before there are data

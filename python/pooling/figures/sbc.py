@@ -32,6 +32,11 @@ from pooling.figures._calibration import draw, grid, label
 from pooling.figures._panels import caption, strip
 from pooling.figures._theme import BLUE, FAINT, GREEN, ORANGE, PURPLE, VERMILION, theme_pooling
 
+KIND = "calibration"
+CHAPTER = "calibration"
+ORDER = 1
+NEEDS = ("sbc.nc",)
+
 LEVEL = 0.95
 KINDS = {
     "population": BLUE,

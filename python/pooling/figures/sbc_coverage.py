@@ -31,6 +31,11 @@ from pooling.figures._calibration import draw, grid, label
 from pooling.figures._panels import caption, strip
 from pooling.figures._theme import BLUE, MUTED, ORANGE, theme_pooling
 
+KIND = "calibration"
+CHAPTER = "calibration"
+ORDER = 2
+NEEDS = ("sbc.nc",)
+
 COLOURS = {"alpha": BLUE, "beta": ORANGE}
 
 

@@ -1,11 +1,12 @@
 """Shrinkage: how pooling moves the intercept and slope of each county.
 
-Each arrow is a county. It starts at the estimate of one model, by default of
-the regressions of each county alone, and ends at the estimate of another, by
-default one that pools partially; arrows fade where a county has few houses.
-Estimates gather around the population's mean, those of small counties most.
-Counties without houses on both floors have no slope of their own: they start
-as hollow triangles on the edge of the panel.
+Each arrow is a county. It starts at the estimate from the county's own houses
+(no pooling) and ends at the estimate of a model that pools partially; arrows of
+counties with few houses are fainter. The ellipses hold 50% and 90% of the
+population of counties that the second model estimates; the diamond is complete
+pooling. Estimates gather around the population's mean, those of small counties
+most. Counties without houses on both floors have no slope of their own: they
+start as hollow triangles on the edge of the panel.
 """
 
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from plotnine import (
     arrow,
     coord_cartesian,
     element_blank,
-    facet_wrap,
+    geom_path,
     geom_point,
     geom_segment,
     geom_text,
@@ -35,96 +36,103 @@ from plotnine import (
 
 from pooling.build.errors import NothingToShow, StudyError
 from pooling.figures._drawing import draw
+from pooling.figures._labels import place_names
 from pooling.figures._panels import caption, reach
 from pooling.figures._theme import DATA, FAINT, label_colours, theme_pooling
+from pooling.fits.identified import identified, shared_effects
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
-from pooling.programs.order import story_order
+from pooling.programs.order import ends_of_story, story_models
 
+KIND = "story"
+CHAPTER = "shrinkage"
+ORDER = 1
+
+SIZE, PANEL = (8, 7), (7.4, 5.2)  # inches, of the figure and about of its panel
+LETTERS = 8.5  # points, of the names of counties
+LARGE, MOVED = 3, 6  # counties that are named: with the most houses, with the longest arrows
 GAP = 0.012  # of the panel, between the tip of an arrow and its point
 SHORT = 0.05  # of the panel: an arrow that has no room for a head
 SHAPES = {"inside": "o", "above": "^", "below": "v", "right": ">", "left": "<"}
+CROWD = 100  # counties from which arrows are drawn finer
+SHARES = (0.5, 0.9)  # of the population, inside the ellipses
 
 
 def frame(
     fits: Sequence[Fit],
     figures: Figures,
-    from_model: str = "per_county",
+    from_model: str = "",
     to_model: str = "",
 ) -> pd.DataFrame:
-    """Where each county's arrow starts and ends, for each model that arrows lead to.
+    """Where each county's arrow starts and ends.
 
-    Columns: study, county, name (of the counties that the study highlights,
-    empty for others), houses, identified (of the slope), from_model, from_label,
-    intercept_from, slope_from, has_start (the slope comes from the county's
-    houses or, with pooling, from other counties; otherwise it is the prior's),
-    model and label (to which the arrow leads), intercept_to, slope_to, has_end
-    (posterior means, log pCi/L), x, y, y_to (ends of the arrow in the panel),
-    edge ("inside", or the side of the panel beyond which the arrow starts,
-    "above" without a start), left, right, low, high (range of the panels,
-    log pCi/L).
+    By default arrows lead from the last story model without partial pooling to the first with it.
+
+    Columns: study, county, fips, houses, identified (of the slope where the arrow
+    starts), from_model, from_label, intercept_from, slope_from, has_start (the slope
+    comes from the county's houses or, with pooling, from other counties; otherwise it
+    is the prior's), model and label (to which the arrow leads), intercept_to, slope_to,
+    has_end (posterior means, log pCi/L); of the population of the model to which
+    arrows lead mean_intercept, mean_slope, var_intercept, var_slope, covariance
+    (posterior means, missing where it has none that all counties share); of complete
+    pooling pooled_model, pooled_label, pooled_intercept, pooled_slope (empty
+    without); x, y, y_to (ends of the arrow in the panel), edge ("inside", or the
+    side of the panel beyond which the arrow starts, "above" without a start),
+    left, right, low, high (range of the panel, log pCi/L); name ("" for
+    counties that are not named), place (1 for the first to be named) and needed.
 
     Raises
     ------
     StudyError
-        Two models were asked for and one has no fit here.
+        A model was asked for that has no fit here.
     NothingToShow
-        The first model has no fit here, or there is no other.
+        There are no two models between which estimates move.
     """
-    first, last = _roles(fits, from_model, to_model)
+    first, last = _ends(fits, from_model, to_model)
     counties = first.counties
-    start = _means(first)
+    start, end = _means(first), _means(last)
     table = pd.DataFrame(
         {
             "study": first.study,
             "county": first.county_labels.to_numpy(),
+            "fips": counties["county_fips"],
             "houses": counties["houses"],
-            "identified": counties["slope_identified"],
+            "identified": _slopes_identified(first),
             "from_model": first.model,
             "from_label": first.label,
             "intercept_from": start["alpha"],
             "slope_from": start["beta"],
-            "has_start": counties["slope_identified"] | _pools(first),
+            "has_start": _slopes_identified(first) | _pools(first),
+            "model": last.model,
+            "label": last.label,
+            "intercept_to": end["alpha"],
+            "slope_to": end["beta"],
+            "has_end": _slopes_identified(last) | _pools(last),
         }
     )
-    highlighted = counties["county_fips"].isin(figures.lines)
-    table.insert(2, "name", table["county"].where(highlighted, ""))
-    parts = []
-    for fit in last:
-        end = _means(fit)
-        to = {"model": fit.model, "label": fit.label}
-        to |= {"intercept_to": end["alpha"], "slope_to": end["beta"]}
-        parts.append(table.assign(**to, has_end=table["identified"] | _pools(fit)))
-    both = pd.concat(parts, ignore_index=True)
-    both["label"] = pd.Categorical(both["label"], [fit.label for fit in last], ordered=True)
-    return in_panel(both)
+    between = [fit for fit in fits if fit.model == "pooled" and fit not in (first, last)]
+    table = table.assign(**_population(last), **_complete_pooling(between))
+    return _named(in_panel(table), figures.lines)
 
 
-def _roles(fits: Sequence[Fit], from_model: str, to_model: str) -> tuple[Fit, list[Fit]]:
-    """The fit where arrows start and those where they end."""
-    if to_model:
-        first, last = _role(fits, from_model, "FROM"), [_role(fits, to_model, "TO")]
-    else:
-        try:
-            first = _role(fits, from_model, "FROM")
-        except StudyError as error:
-            raise NothingToShow(str(error)) from None
-        last = sorted(fits, key=lambda fit: story_order(fit.model))
-    last = [fit for fit in last if fit.model != from_model]
-    if not last:
+def _ends(fits: Sequence[Fit], from_model: str, to_model: str) -> tuple[Fit, Fit]:
+    """The fits at which arrows start and end."""
+    by_model = {fit.model: fit for fit in fits}
+    for setting, model in (("FROM", from_model), ("TO", to_model)):
+        if model and model not in by_model:
+            raise StudyError(
+                f"shrinkage: no fit of model {model!r}; choose {setting}= one of "
+                f"{', '.join(by_model)}"
+            )
+    before, after = ends_of_story(story_models(list(by_model)))
+    first, last = from_model or before, to_model or after
+    if not first or not last or first == last:
         raise NothingToShow(
-            f"shrinkage needs a second model beside {from_model!r}; add one to the study's models "
-            "or choose another with TO=<model>"
+            "shrinkage needs a model without partial pooling and one with it, such as per_county "
+            "and hierarchical_noncentered; add them to the study's models or choose others with "
+            "FROM=<model> TO=<model>"
         )
-    return first, last
-
-
-def _role(fits: Sequence[Fit], model: str, setting: str) -> Fit:
-    for fit in fits:
-        if fit.model == model:
-            return fit
-    known = ", ".join(fit.model for fit in fits)
-    raise StudyError(f"shrinkage: no fit of model {model!r}; choose {setting}= one of {known}")
+    return by_model[first], by_model[last]
 
 
 def _means(fit: Fit) -> dict[str, np.ndarray]:
@@ -132,9 +140,76 @@ def _means(fit: Fit) -> dict[str, np.ndarray]:
     return {name: draws.values.mean(axis=0) for name, draws in fit.effects().items()}
 
 
+def _slopes_identified(fit: Fit) -> np.ndarray:
+    """Whether the data identify the slope of each county under a model, (county,)."""
+    counties, shared = fit.counties, shared_effects(fit.tree["posterior"].to_dataset())
+    return identified("beta", counties["basement_houses"], counties["first_floor_houses"], shared)
+
+
 def _pools(fit: Fit) -> bool:
     """Whether counties share their slopes' population, so that each has an estimate."""
     return "mu_beta" in fit.tree["posterior"]
+
+
+def _population(fit: Fit) -> dict[str, float]:
+    """Mean and covariance of intercepts and slopes in the population of counties.
+
+    Posterior means; missing where counties do not have one population in common: their means
+    depend on soil or state, or they share their slope.
+    """
+    names = ("mean_intercept", "mean_slope", "var_intercept", "var_slope", "covariance")
+    draws = fit.population()
+    own = [n for n in draws if n.startswith(("gamma_", "delta_")) or n.endswith("_state")]
+    if own or not {"mu_alpha", "mu_beta", "sigma_alpha", "sigma_beta"} <= draws.keys():
+        return dict.fromkeys(names, np.nan)
+    spreads = draws["sigma_alpha"], draws["sigma_beta"]
+    shared = draws.get("rho", np.zeros(1)) * spreads[0] * spreads[1]
+    values = (draws["mu_alpha"], draws["mu_beta"], spreads[0] ** 2, spreads[1] ** 2, shared)
+    return {name: float(value.mean()) for name, value in zip(names, values, strict=True)}
+
+
+def _complete_pooling(fits: Sequence[Fit]) -> dict[str, str | float]:
+    names = ("pooled_model", "pooled_label", "pooled_intercept", "pooled_slope")
+    for fit in fits:
+        means = _means(fit)
+        return dict(
+            zip(names, (fit.model, fit.label, means["alpha"][0], means["beta"][0]), strict=True)
+        )
+    return dict(zip(names, ("", "", np.nan, np.nan), strict=True))
+
+
+def ellipse(row: pd.Series, share: float) -> pd.DataFrame:
+    """The ellipse x, y (61 points) that holds a share of a bivariate normal distribution.
+
+    Its squared Mahalanobis distance is the quantile of a chi-square with two degrees of
+    freedom, -2 log(1 - share).
+    """
+    covariance = [[row.var_intercept, row.covariance], [row.covariance, row.var_slope]]
+    angle = np.linspace(0, 2 * np.pi, 61)
+    circle = np.sqrt(-2 * np.log1p(-share)) * np.stack([np.cos(angle), np.sin(angle)])
+    x, y = np.linalg.cholesky(covariance) @ circle
+    return pd.DataFrame({"x": row.mean_intercept + x, "y": row.mean_slope + y, "share": share})
+
+
+def _named(table: pd.DataFrame, highlighted: Sequence[int]) -> pd.DataFrame:
+    """Which counties are named: those of the study, the largest, those that move the most."""
+    width, height = table["right"] - table["left"], table["high"] - table["low"]
+    moved = np.hypot(
+        (table["intercept_to"] - table["x"]) / width, (table["y_to"] - table["y"]) / height
+    )
+    both = table["has_start"] & table["has_end"]
+    chosen = [
+        *(i for fips in highlighted for i in table.index[table["fips"] == fips]),
+        *table.loc[both, "houses"].nlargest(LARGE).index,
+        *moved[both].nlargest(MOVED).index,
+    ]
+    places = {index: place for place, index in enumerate(dict.fromkeys(chosen), start=1)}
+    named = table.index.isin(places)
+    return table.assign(
+        name=table["county"].where(named, ""),
+        place=table.index.map(places),
+        needed=table["fips"].isin(highlighted),
+    )
 
 
 def in_panel(table: pd.DataFrame) -> pd.DataFrame:
@@ -173,24 +248,23 @@ def _union(first: tuple[float, float], second: tuple[float, float]) -> tuple[flo
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel for each model that arrows lead to."""
+    """One panel, an arrow for each county."""
     left, right, low, high = frame[["left", "right", "low", "high"]].iloc[0]
-    panels = frame["label"].nunique()
-    columns = {1: 1, 2: 2, 4: 2}.get(panels, 3)
-    size = (8, 7) if panels == 1 else (10, 10.5 / columns * -(-panels // columns) + 1.8)
-    figure = (
+    return (
         ggplot()
-        + _layers(_drawn(frame), 1 if panels == 1 else 0.7)
+        + _ellipses(frame)
+        + _layers(_drawn(frame))
+        + _complete(frame)
+        + _names(frame)
         + coord_cartesian(xlim=(left, right), ylim=(low, high))
         + scale_alpha_identity()
         + scale_shape_manual(values=SHAPES, guide=None)
         + _colours(frame)
-        + guides(color=guide_legend(ncol=2 if panels == 1 else 3))
-        + _words(frame, size[0])
+        + guides(color=guide_legend(override_aes={"shape": _keys(frame)}))
+        + _words(frame)
         + theme_pooling()
-        + theme(figure_size=size, legend_title=element_blank())
+        + theme(figure_size=SIZE, legend_title=element_blank())
     )
-    return figure if panels == 1 else figure + facet_wrap("label", ncol=columns)
 
 
 def _drawn(frame: pd.DataFrame) -> pd.DataFrame:
@@ -208,7 +282,7 @@ def _drawn(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _layers(table: pd.DataFrame, ratio: float) -> list:
+def _layers(table: pd.DataFrame) -> list:
     both = table["has_start"] & table["has_end"]
     arrows, partial = table[both], table[~both]
     known, unknown = table[table["identified"]], table[~table["identified"]]
@@ -218,75 +292,97 @@ def _layers(table: pd.DataFrame, ratio: float) -> list:
     move = aes("x", "y", xend="xend", yend="yend", alpha="strength")
     hollow = aes("x", "y", shape="edge", color="from_label")
     no_end = aes("intercept_to", "y_to", color="label")
-    size, tip = 2.6 * ratio, arrow(length=0.08 * ratio, type="closed", angle=20)
+    # Of many counties arrows are finer, or they would be one black mass.
+    fine = min(1, (CROWD / len(table)) ** 0.5)
+    size, thick, tip = 2.6 * fine, 0.6 * fine, arrow(length=0.08 * fine, type="closed", angle=20)
     return [
-        geom_segment(ends, data=partial, color=FAINT, size=0.45 * ratio, linetype=(0, (4, 3))),
+        geom_segment(ends, data=partial, color=FAINT, size=0.45, linetype=(0, (4, 3))),
         geom_point(end, data=table[table["has_end"]], size=size, stroke=0),
         geom_point(no_end, data=table[~table["has_end"]], size=size, shape="^", fill="white"),
-        geom_segment(move, data=arrows[arrows["short"]], color=DATA, size=0.6 * ratio),
-        geom_segment(move, data=arrows[~arrows["short"]], color=DATA, size=0.6 * ratio, arrow=tip),
+        geom_segment(move, data=arrows[arrows["short"]], color=DATA, size=thick),
+        geom_segment(move, data=arrows[~arrows["short"]], color=DATA, size=thick, arrow=tip),
         geom_point(hollow, data=unknown, fill="white", size=size),
         geom_point(start, data=known, size=size, stroke=0),
-        _names(table, ratio),
     ]
 
 
-def _names(table: pd.DataFrame, ratio: float) -> geom_text:
+def _ellipses(frame: pd.DataFrame) -> list[geom_path]:
+    row = frame.iloc[0]
+    if np.isnan(row.mean_intercept):
+        return []
+    lines = pd.concat([ellipse(row, share) for share in SHARES]).assign(label=row.label)
+    return [
+        geom_path(
+            aes("x", "y", group="share", color="label"), data=lines, size=0.7, show_legend=False
+        )
+    ]
+
+
+def _complete(frame: pd.DataFrame) -> list[geom_point]:
+    row = frame.head(1)
+    if not row["pooled_label"].iloc[0]:
+        return []
+    look = aes("pooled_intercept", "pooled_slope", color="pooled_label", fill="pooled_label")
+    return [geom_point(look, data=row, shape="D", size=3.6)]
+
+
+def _keys(frame: pd.DataFrame) -> list[str]:
+    return ["D"] * bool(frame["pooled_label"].iloc[0]) + ["o", "o"]
+
+
+def _names(frame: pd.DataFrame) -> geom_text:
     # At the end of the arrow where all start in one place, as with complete pooling.
-    x, y = ("x", "y") if np.ptp(table["x"]) > 0 else ("intercept_to", "y_to")
-    # Away from the point by a share of the panel, whatever its range.
-    named = table[table["name"] != ""].assign(
-        x=table[x] + 0.01 * (table["right"] - table["left"]),
-        y=table[y] - 0.01 * (table["high"] - table["low"]),
-    )
+    x, y = ("x", "y") if np.ptp(frame["x"]) > 0 else ("intercept_to", "y_to")
+    named = frame[frame["name"] != ""].sort_values("place")
+    named = named[["name", "needed"]].assign(x=named[x], y=named[y])
+    start, end = (frame[pair].to_numpy() for pair in (["x", "y"], ["intercept_to", "y_to"]))
+    along = [start + share * (end - start) for share in np.linspace(0.05, 1, 50)]
+    limits = tuple(frame[["left", "right", "low", "high"]].iloc[0])
     return geom_text(
         aes("x", "y", label="name"),
-        data=named,
-        size=8.5 * ratio,
-        ha="left",
-        va="top",
+        data=place_names(
+            named, np.concatenate([start, end]), np.concatenate(along), limits, PANEL, LETTERS
+        ),
+        size=LETTERS,
         path_effects=[withStroke(linewidth=2.5, foreground="white")],
     )
 
 
 def _colours(frame: pd.DataFrame) -> list:
-    both = pd.concat(
-        [
-            frame[["model", "label"]],
-            frame[["from_model", "from_label"]].set_axis(["model", "label"], axis=1),
-        ]
-    )
-    colours = label_colours(both)
+    names = [("pooled_model", "pooled_label"), ("from_model", "from_label"), ("model", "label")]
+    rows = [frame.loc[:0, list(pair)].set_axis(["model", "label"], axis=1) for pair in names]
+    colours = label_colours(pd.concat([row for row in rows if row["label"].iloc[0]]))
     return [
         scale_color_manual(values=colours, breaks=list(colours)),
         scale_fill_manual(values=colours, guide=None),
     ]
 
 
-def _words(frame: pd.DataFrame, inches: float) -> labs:
-    first = frame["from_label"].iloc[0]
-    one = frame["label"].nunique() == 1
-    last = frame["label"].iloc[0] if one else "each model"
-    unidentified = frame.loc[~frame["identified"], "county"].nunique()
+def _words(frame: pd.DataFrame) -> labs:
+    row = frame.iloc[0]
+    unidentified = (~frame["identified"]).sum()
     beyond = frame["has_start"] & (frame["edge"] != "inside")
-    text = (
-        f"Study {frame['study'].iloc[0]}. Posterior means; log pCi/L; arrows fade with few houses."
-    )
+    text = f"Study {row.study}. Posterior means; arrows of counties with few houses are fainter."
+    if not np.isnan(row.mean_intercept):
+        text += f" Ellipses: 50% and 90% of the population of counties that {row.label} estimates."
+    if row.pooled_label:
+        text += f" Diamond: {row.pooled_label}, the same for every county."
     if unidentified:
         text += (
             f" Hollow: {unidentified} counties without houses on both floors, whose slope the "
-            "data do not identify; a model without pooling has only their intercept, shown by a "
-            "triangle on the upper edge."
+            "data do not identify."
         )
+    if not frame[["has_start", "has_end"]].all(axis=None):
+        text += " Without pooling they have an intercept alone: a triangle on the upper edge."
     if beyond.any():
         text += " Filled triangles: estimates beyond the panel."
     return labs(
-        title=f"Shrinkage: from {first} to {last}",
+        title=f"Shrinkage: from {row.from_label} to {row.label}",
         x="intercept: radon in a basement (log pCi/L)",
         y="slope: first floor minus basement (log pCi/L)",
-        caption=caption(text, inches),
+        caption=caption(text, SIZE[0]),
     )
 
 
 if __name__ == "__main__":
-    draw(__doc__, frame, plot, from_model="per_county", to_model="")
+    draw(__doc__, frame, plot, from_model="", to_model="")

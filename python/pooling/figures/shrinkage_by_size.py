@@ -36,6 +36,10 @@ from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 from pooling.programs.order import story_order
 
+KIND = "story"
+CHAPTER = "shrinkage"
+ORDER = 2
+
 QUANTITIES = {"alpha": "intercept", "beta": "slope"}
 NONE = 0.5  # where a county without a house stands on the log axis
 

@@ -34,6 +34,10 @@ from pooling.fits.store import Fit
 from pooling.inputs.response import activity
 from pooling.inputs.study import Figures
 
+KIND = "library"
+CHAPTER = "shrinkage"
+ORDER = 5
+
 PANELS = {
     "level": "basement level, log pCi/L",
     "floor": "floor effect, log pCi/L",

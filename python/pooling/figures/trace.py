@@ -1,11 +1,10 @@
-"""Traces: marginal densities, draws and ranks of every model's parameters.
+"""Traces: marginal densities, draws and ranks of a model's parameters.
 
-A row of panels a model, a band a parameter: on the left the marginal density
-turned sideways, in the middle the draws with the chains one after another, on the
-same axis; on the right how often each chain's draws take each rank among all draws.
-Population parameters have one colour a chain, county parameters one colour a
-county. Chains that agree have equal densities, draws without drift or steps,
-and level ranks.
+One band for each parameter: on the left the marginal density turned sideways, in
+the middle the draws of one chain after another, on the same axis; on the right how
+often each chain's draws take each rank among all draws. Population parameters have
+one colour per chain, county parameters one per county. Chains that agree have equal
+densities, draws without drift or steps, and level ranks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -39,12 +38,16 @@ from plotnine.iapi import panel_view
 from scipy.ndimage import gaussian_filter1d
 
 from pooling.figures._drawing import draw
-from pooling.figures._panels import MARKERS_Y, by_model, caption, side, spread_out, strip
+from pooling.figures._panels import MARKERS_Y, by_model, caption, side, spread_out, strip, subject
 from pooling.figures._theme import BLACK, BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, theme_pooling
 from pooling.fits.identified import identified
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 from pooling.programs.order import story_order
+
+KIND = "model"
+CHAPTER = "diagnostics"
+ORDER = 1
 
 POPULATION = ("mu_alpha", "mu_beta", "sigma_alpha", "sigma_beta", "sigma")
 COUNTY = ("alpha", "beta", "sigma")
@@ -59,7 +62,7 @@ PANELS = {
 DRAWS, COUNTIES, COUNTY_DRAWS = 250, 100, 40  # at most: a chain's, counties, a county's
 HIGHEST_RANK = 2  # times the level, at the upper edge of a band
 MARGIN = 0.06  # of a band, above and below
-WIDTH, INCHES_A_BAND = 11, 0.4
+WIDTH, INCHES_A_BAND = 11, 0.5
 LINE_POINTS = np.sqrt(np.pi)  # to a unit of size, as in plotnine's own lines
 
 
@@ -240,8 +243,8 @@ def plot(frame: pd.DataFrame) -> ggplot:
             minor_breaks=[],
             expand=(0, 0),
         )
-        + labs(title="Draws of every model", x="", y="", caption=_caption(frame))
-        + _quiet()
+        + labs(title=f"Draws of {subject(frame['label'])}", x="", y="", caption=_caption(frame))
+        + _quiet(frame["label"].nunique())
         + theme(figure_size=(WIDTH, INCHES_A_BAND * len(bands) + 2.2))
     )
 
@@ -327,14 +330,16 @@ def _thirds(limits: tuple[float, float]) -> list[float]:
     return [0, *(step * m for m in (1, 2, 5, 10) if limits[1] / 4 <= step * m <= limits[1])]
 
 
-def _quiet() -> theme:
+def _quiet(models: int) -> theme:
+    # The only model is named in the title.
+    name = element_text(angle=0, size=7.5, ha="left") if models > 1 else element_blank()
     return theme_pooling(base_size=10) + theme(
         axis_text=element_text(size=7),
-        axis_text_y=element_text(size=6.5),
+        axis_text_y=element_text(size=7.5),
         axis_ticks_major_y=element_blank(),
         panel_grid_major=element_blank(),
         panel_spacing=0.004,
-        strip_text_y=element_text(angle=0, size=7.5, ha="left"),
+        strip_text_y=name,
         strip_background_y=element_blank(),
         plot_title_position="plot",
         plot_caption_position="plot",

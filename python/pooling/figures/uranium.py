@@ -43,6 +43,10 @@ from pooling.figures._theme import DATA, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
+KIND = "library"
+CHAPTER = "shrinkage"
+ORDER = 3
+
 POINTS = 60  # of a line
 DOTS = 300  # a panel
 COLUMNS = 3

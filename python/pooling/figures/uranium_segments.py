@@ -34,6 +34,10 @@ from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 from pooling.programs.order import story_order
 
+KIND = "library"
+CHAPTER = "shrinkage"
+ORDER = 4
+
 SEGMENTS = 300  # a panel
 COLUMNS = 3
 STATISTICS = ["without", "with", "soil"]

@@ -8,7 +8,6 @@ effects there draws them anew, so what is computed from a run uses the effects o
 
 import os
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,8 +18,8 @@ import xarray as xr
 from cmdstanpy import write_stan_json
 from stanio import parse_header
 
-from pooling.build.errors import SamplingError
 from pooling.fits.store import BY_HOUSE, Fit
+from pooling.fitting.disturbance import undisturbed
 
 SCORED = 4000  # draws, at least if there are, that scores are computed from
 REPLICATED = 1000  # draws that replicated surveys are made from
@@ -100,29 +99,39 @@ def generate(
     ------
     SamplingError
         CmdStan stopped; the message ends with its own words.
+    DisturbedError, InterruptionError
+        As by `pooling.fitting.disturbance.undisturbed`.
     """
     chains = len(next(iter(parameters.values())))
-    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(os.cpu_count()) as pool:
-        folder = Path(name)
+
+    def work(folder: Path) -> list[dict[str, np.ndarray]]:
         write_stan_json(str(folder / "data.json"), dict(data))
 
-        def run(chain: int) -> dict[str, np.ndarray]:
+        def run(chain: int) -> int:
             fitted, output = folder / f"fitted_{chain}.csv", folder / f"output_{chain}.csv"
             _write_draws({n: values[chain] for n, values in parameters.items()}, fitted)
             command = [executable, "generate_quantities", f"fitted_params={fitted}"]
             command += ["random", f"seed={(seed + chain) % 2**31}", "data"]
             command += [f"file={folder / 'data.json'}", "output", f"file={output}"]
-            done = subprocess.run(
-                [*map(str, command), f"sig_figs={DIGITS}"], capture_output=True, text=True
-            )
-            if done.returncode:
-                said = (done.stderr.strip() or done.stdout.strip()).splitlines()[-12:]
-                raise SamplingError(
-                    f"{executable.name}: its generated quantities failed\n" + "\n".join(said)
-                )
-            return _read_draws(output)
+            command += [f"sig_figs={DIGITS}"]
+            log = folder / f"{chain}_stdout.txt"
+            with log.open("wb") as said:
+                end = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT).returncode
+            if not end:  # what is left is by the chains that failed
+                log.unlink()
+            return end
 
-        found = list(pool.map(run, range(chains)))
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            ends = list(pool.map(run, range(chains)))
+        if any(ends):
+            raise RuntimeError(f"retcodes={ends}")
+        outputs = [_read_draws(folder / f"output_{chain}.csv") for chain in range(chains)]
+        wanted = {len(values) for values in parameters[next(iter(parameters))]}
+        if {len(values) for output in outputs for values in output.values()} != wanted:
+            raise ValueError("draws are missing")
+        return outputs
+
+    found = undisturbed(work, f"{executable.name}: its generated quantities failed")
     return {n: np.stack([values[n] for values in found]) for n in found[0]}
 
 
@@ -142,9 +151,12 @@ def _write_draws(parameters: Mapping[str, np.ndarray], path: Path) -> None:
 
 def _read_draws(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as lines:
-        names = next(line for line in lines if not line.startswith(b"#")).decode().strip()
+        names = next((line for line in lines if not line.startswith(b"#")), b"").decode().strip()
     header = names.split(",")
-    table = pl.read_csv(path, comment_prefix="#", schema=dict.fromkeys(header, pl.Float64))
+    try:
+        table = pl.read_csv(path, comment_prefix="#", schema=dict.fromkeys(header, pl.Float64))
+    except pl.exceptions.PolarsError as error:
+        raise ValueError(f"{path.name}: {error}") from None
     values = table.to_numpy()
     return {
         name: variable.extract_reshape(values) for name, variable in parse_header(names).items()

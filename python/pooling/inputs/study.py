@@ -146,6 +146,14 @@ class Models(Section):
     allowed_to_fail: dict[str, str] = {}
 
 
+class Story(Section):
+    """The few models that the figures of the story compare."""
+
+    models: Annotated[list[str], Once] = Field(
+        default=[], description="none: complete, no and partial pooling, one of each"
+    )
+
+
 class Figures(Section):
     """Counties that figures single out, by FIPS code."""
 
@@ -177,6 +185,7 @@ class Study(Section):
     sampler: Sampler
     scores: Scores = Scores()
     models: Models = Models()
+    story: Story = Story()
     figures: Figures = Figures()
 
     @field_validator("other_priors")

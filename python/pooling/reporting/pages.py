@@ -9,7 +9,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -19,8 +19,9 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from pooling.build import cli
-from pooling.build.errors import DataError, NothingToShow, PoolingError
+from pooling.build.errors import DataError, FigureError, NothingToShow, PoolingError
 from pooling.build.files import replacing
+from pooling.figures import CHAPTERS, Declared, declared_figures
 from pooling.fits.store import read_table
 from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures, read_section
@@ -31,16 +32,6 @@ REQUIRED = (
     *("counties", "data_rules", "data_summary", "definitions"),
 )
 OPTIONAL = ("priors", "prior_predictive", "sensitivity", "other_priors", "frequentist", "published")
-PLACES = {
-    "data": ("data-overview",),
-    "diagnostics": ("trace", "funnel"),
-    "estimates": ("prior-posterior", "caterpillar", "county-lines", "county-panels"),
-    "checks": ("prior-predictive", "ppc-density", "ppc-stat", "ppc-county", "county-means"),
-    "priors": ("other-priors",),
-    "scores": ("model-comparison", "pareto-k", "loo-pit", "coverage"),
-    "published": ("frequentist",),
-    "shrinkage": ("shrinkage", "shrinkage-by-size", "uranium", "uranium-segments", "states"),
-}
 BEST = ("rmse_in_sample", "elpd_loo", "elpd_loco")
 LARGE = 1_000_000  # bytes of an SVG from which its PNG is shown, if there is one
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
@@ -119,18 +110,33 @@ def _data_uri(path: Path) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def place(pictures: Sequence[Picture]) -> dict[str, list[Picture]]:
-    """Pictures by section of the page; `more` has those that no section expects.
-
-    Those that have nothing to show in this study are `absent` from the others.
+def of_model(paths: Sequence[Path], model: str) -> list[Path]:
+    """One file for each figure: of those drawn for several models, `<model>/<figure>.svg`, that
+    of `model`.
     """
-    absent = [p for p in pictures if p.title.startswith(NothingToShow.TITLE)]
-    by_name = {picture.name: picture for picture in pictures if picture not in absent}
-    places = {
-        section: [by_name.pop(name) for name in names if name in by_name]
-        for section, names in PLACES.items()
-    }
-    return places | {"more": list(by_name.values()), "absent": absent}
+    ordered = sorted(paths, key=lambda path: path.parent.name == model)
+    return list({path.stem: path for path in ordered}.values())
+
+
+def place(pictures: Sequence[Picture], figures: Mapping[str, Declared]) -> dict[str, list[Picture]]:
+    """Pictures by the chapter that their figures declare, in the figures' order.
+
+    Those that have nothing to show in this study are `absent` from their chapters.
+
+    Raises
+    ------
+    FigureError
+        A picture belongs to no figure.
+    """
+    places: dict[str, list[Picture]] = {chapter: [] for chapter in (*CHAPTERS, "absent")}
+    by_figure = {picture.name.replace("-", "_"): picture for picture in pictures}
+    for name in by_figure.keys() - figures.keys():
+        raise FigureError(f"{by_figure[name].name}: no figure draws this picture; remove the file")
+    for figure in figures.values():
+        if picture := by_figure.get(figure.name):
+            empty = picture.title.startswith(NothingToShow.TITLE)
+            places["absent" if empty else figure.chapter].append(picture)
+    return places
 
 
 def read_listing(path: Path) -> Listing:
@@ -275,16 +281,18 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("--highlight", type=Path, help="the study's [figures] section")
     given = parser.parse_args(arguments)
     chosen = read_section(Figures, given.highlight).lines if given.highlight else []
-    values = context(read_tables(given.tables), chosen)
+    tables = read_tables(given.tables)
+    values = context(tables, chosen)
     # A program that the study does not use is no part of its story; included functions are.
     order = [f"{model}.stan" for model in values["models"]]
     programs = [p for p in given.programs if p.suffix != ".stan" or p.name in order]
     programs.sort(key=lambda p: order.index(p.name) if p.name in order else len(order))
+    drawn = of_model(given.figures, facts.answering_model(tables))
     values |= {
         "about": json.loads(given.about.read_text(encoding="utf-8")),
         "css": Markup(given.css.read_text(encoding="utf-8")),
         "folder": Path(os.path.relpath(given.tables, given.output.parent)).as_posix(),
-        "figures": place([read_picture(path) for path in given.figures]),
+        "figures": place([read_picture(path) for path in drawn], declared_figures()),
         "programs": [read_listing(path) for path in programs],
     }
     with replacing(given.output) as draft:

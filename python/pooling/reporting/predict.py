@@ -390,8 +390,8 @@ def main(arguments: list[str] | None) -> None:
         read_section(Data, given.section).floors,
         read_section(Sampler, given.sampler),
     )
-    # Not sealed: people edit it.
-    with replacing(given.output, sealed=False) as draft:
+    # Not in the manifest: people edit it.
+    with replacing(given.output, recorded=False) as draft:
         predictions.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
     print(f"{overview(predictions, model)}\n\n{given.output}")
 

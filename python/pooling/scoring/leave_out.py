@@ -27,13 +27,13 @@ from pooling.build.errors import ProgramError
 from pooling.build.files import replacing
 from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import BY_HOUSE, Fit, read_fit
-from pooling.fitting.generate import SCORED, evenly_spaced, flat, generate, to_predict
+from pooling.fitting.generate import flat, generate, to_predict
 from pooling.fitting.refits import SCORES, Program, read_program, run_refits, score_predicted
 from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Sampler, Scores, read_section
 from pooling.programs.source import declared
 from pooling.scoring.importance import double_counties, sample_extended, weighted_scores, weights_of
-from pooling.scoring.loo import BLOCK, means_the_same
+from pooling.scoring.loo import BLOCK, generate_beside
 
 FEW_HOUSES = 5  # of a county whose density is compared: of more, few draws have a say
 LARGEST_GAP = 2.0  # root mean square of standard normal numbers that says they are not
@@ -74,12 +74,10 @@ def weighted_counties(
     doubled = double_counties(data, range(1, data["J"] + 1))
     sampled: dict[str, np.ndarray] | None = None
     if not by_county and "alpha" in generated:
-        kept = evenly_spaced(posterior, SCORED).compute().transpose("chain", "draw", ...)
-        sampled = {name: kept[name].values for name in fit.parameters}
         none = doubled | to_predict([], [])
-        beside = generate(program.executable, none, sampled, settings.seed)["log_lik_county"]
-        if not means_the_same(program, data, sampled, beside):
-            sampled = None
+        every = np.arange(1, data["J"] + 1)
+        beside = generate_beside(fit, program, data, none, every, settings.seed)
+        sampled = beside[0] if beside else None
     own_draws = sampled is not None  # which the gate has passed
     if sampled is None:
         sampled = sample_extended(program.executable, doubled, settings)

@@ -99,22 +99,35 @@ def knows_the_rest(program: Program) -> bool:
     return {"alpha", "beta", "log_lik_county"} <= {*generated}
 
 
-def means_the_same(
-    program: Program, data: dict, parameters: dict[str, np.ndarray], density: np.ndarray
-) -> bool:
-    """Whether draws of parameters mean the same where counties or houses were added to the data.
-
-    Not so where a program's sampler moves in numbers that depend on the data.
+def generate_beside(
+    fit: Fit, program: Program, data: dict, extended: dict, doubled: np.ndarray, seed: int
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]] | None:
+    """Generated quantities of kept draws where the doubles of counties were added to the data.
 
     Parameters
     ----------
-    data, parameters
-        Of the fit, without what was added.
-    density
-        `log_lik_county` with it, (chain, draw, county), whose first counties are those of the fit.
+    data, extended
+        Stan data of the fit, and with the doubles and what is predicted.
+    doubled
+        Counties whose doubles were added, 1 to J, in their order.
+
+    Returns
+    -------
+    tuple or None
+        Parameters with those of doubles, and generated quantities, each (chain, draw, ...). None
+        where the draws mean something else beside the doubles, as of a program whose sampler
+        moves in numbers that depend on the data: `log_lik_county` of the fit's own counties
+        then changes.
     """
-    own = generate(program.executable, data | to_predict([], []), parameters, seed=1)
-    return np.allclose(own["log_lik_county"], density[..., : data["J"]], rtol=1e-6, atol=1e-6)
+    draws = evenly_spaced(fit.tree["posterior"].to_dataset(), SCORED).compute()
+    draws = draws.transpose("chain", "draw", ...)
+    # A parameter by county is the same for the double: it is conditioned on.
+    parameters = {n: with_doubles(draws[n], doubled) for n in fit.parameters}
+    found = generate(program.executable, extended, parameters, seed)
+    own = {n: draws[n].values for n in fit.parameters}
+    alone = generate(program.executable, data | to_predict([], []), own, seed)
+    ours, theirs = (each["log_lik_county"][..., : data["J"]] for each in (alone, found))
+    return (parameters, found) if np.allclose(ours, theirs, rtol=1e-6, atol=1e-6) else None
 
 
 def given_the_rest(
@@ -149,14 +162,10 @@ def given_the_rest(
     doubled = double_counties(data, own.tolist()) | houses
     doubled |= {name: [*data[name], *more] for name, more in added.items()}
     doubled["N"] = len(doubled["county"])
-    draws = evenly_spaced(fit.tree["posterior"].to_dataset(), SCORED).compute()
-    draws = draws.transpose("chain", "draw", ...)
-    # A parameter by county is the same for the double: it is conditioned on.
-    parameters = {n: with_doubles(draws[n], own) for n in fit.parameters}
-    found = generate(program.executable, doubled, parameters, seed)
-    own_parameters = {n: draws[n].values for n in fit.parameters}
-    if not means_the_same(program, data, own_parameters, found["log_lik_county"]):
+    beside = generate_beside(fit, program, data, doubled, own, seed)
+    if beside is None:
         return None
+    _, found = beside
     whole = flat(found["log_lik_county"])
     ratios = whole[:, data["J"] :] - whole[:, own - 1]
     weights, k = weights_of(ratios, len(found["alpha"]))

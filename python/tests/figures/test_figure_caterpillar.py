@@ -45,10 +45,10 @@ def test_slopes_without_houses_on_both_floors_are_not_identified(example_fit):
 
 def test_many_counties_are_thinned_evenly_and_the_caption_says_so(example_fit):
     rows = frame([example_fit(counties=400, states=("MN", "WI"))], Figures())
-    assert rows["row"].nunique() == 100
-    assert rows.groupby("parameter", observed=True)["county_fips"].nunique().tolist() == [100, 100]
+    assert rows["row"].nunique() == 40
+    assert rows.groupby("parameter", observed=True)["county_fips"].nunique().tolist() == [40, 40]
     assert rows["county"].str.contains(", MN").any()
-    assert "100 of 400 counties, evenly spaced" in plot(rows).labels.caption.replace("\n", " ")
+    assert "40 of 400 counties, evenly spaced" in plot(rows).labels.caption.replace("\n", " ")
 
 
 @pytest.mark.parametrize("counties", [1, 4])

@@ -13,7 +13,6 @@ def test_frame_has_documented_columns_and_counties_in_the_order_asked_for(exampl
     assert list(table.columns) == [
         "study",
         "kind",
-        "row",
         "county",
         "identified",
         "model",
@@ -28,6 +27,17 @@ def test_frame_has_documented_columns_and_counties_in_the_order_asked_for(exampl
     ]
     assert list(table["county"].cat.categories) == ["CASS", "AITKIN"]
     assert set(table.loc[~table["identified"], "county"]) == {"CASS"}
+
+
+def test_a_slope_that_all_counties_share_is_identified(example_fit):
+    table = frame([example_fit("pooled"), example_fit()], CHOSEN)
+    means = table[table["kind"] == "mean"].set_index(["model", "county"])["identified"]
+    assert means.to_dict() == {
+        ("pooled", "CASS"): True,
+        ("pooled", "AITKIN"): True,
+        ("hierarchical_noncentered", "CASS"): False,
+        ("hierarchical_noncentered", "AITKIN"): True,
+    }
 
 
 def test_a_line_is_one_draw_of_one_county(example_fit):
@@ -50,15 +60,6 @@ def test_means_and_houses(example_fit):
     assert houses["log_radon"].tolist() == [1.0, 1.4, 0.5, 0.9]
     assert houses["floor"].round().tolist() == [0, 0, 1, 1]
     assert houses["floor"].nunique() == 4
-
-
-def test_every_model_has_a_row_with_the_regressions_of_each_county_behind_it(example_fit):
-    models = ["foo", "per_county", "pooled"]
-    table = frame([example_fit(m, converged=m != "foo") for m in models], CHOSEN)
-    assert list(table["row"].cat.categories) == ["pooled", "foo (not converged)"]
-    drawn = table[table["kind"] == "mean"].groupby("row", observed=True)["model"].unique()
-    assert drawn["pooled"].tolist() == ["per_county", "pooled"]
-    assert drawn["foo (not converged)"].tolist() == ["per_county", "foo"]
 
 
 def test_an_unknown_county_is_an_error(example_fit):

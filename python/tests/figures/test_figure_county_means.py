@@ -60,10 +60,10 @@ def test_a_county_left_out_is_the_mean_of_its_houses_predictions(example_fit):
     assert unseen[["q5", "q95"]].isna().all(axis=None)
     # The observed means are those of the same houses.
     assert unseen["observed"].tolist() == pytest.approx(2 * [0.95, 1.9, 1.4, 0.6])
-    # The other model was not refitted, and its panel says so.
+    # The other model has no scores, and its panel says so.
     assert unseen.loc["pooled", "predicted"].isna().all()
     said = remarks(rows.assign(panel=rows["model"] + " " + rows["seen"].astype(str)))
-    assert said.set_index("panel").loc[f"pooled {UNSEEN}", "said"] == "not refitted"
+    assert said.set_index("panel").loc[f"pooled {UNSEEN}", "said"] == "no scores"
 
 
 def test_draws_counties_left_out_beside_them(example_fit, tmp_path):

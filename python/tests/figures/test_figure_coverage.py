@@ -55,7 +55,8 @@ def test_a_model_that_was_not_refitted_has_no_share(example_fit):
     ]
     rows = frame(fits, Figures())
     assert rows["share"].isna().tolist() == [False, False, True, True]
-    assert "No score: the model was not refitted" in plot(rows).labels.caption.replace("\n", " ")
+    caption = plot(rows).labels.caption.replace("\n", " ")
+    assert "No score: the model failed its diagnostics" in caption
     with pytest.raises(NothingToShow, match=r"scores\.pointwise = true"):
         frame(fits[1:], Figures())
 

@@ -5,6 +5,7 @@ from pooling.figures._drawing import save
 from pooling.figures.funnel import county_draws, frame, plot
 from pooling.inputs.study import Figures
 
+CENTERED, NONCENTERED = "hierarchical_centered", "hierarchical_noncentered"
 COLUMNS = [
     *("study", "model", "label", "county", "houses", "first_floor_houses"),
     *("beta", "sigma_beta", "divergent", "divergences", "draws"),
@@ -51,11 +52,20 @@ def test_a_study_without_such_a_county_or_model_is_refused(example_fit):
         frame([example_fit("pooled"), example_fit("per_county")], Figures())
 
 
-@pytest.mark.parametrize("models", [1, 2, 5])
-def test_draws_any_number_of_models(example_fit, tmp_path, models):
-    fits = [example_fit(f"model_{i}", converged=i > 0, diverging=(i,)) for i in range(models)]
-    rows = frame(fits, Figures())
-    assert rows["label"].cat.categories[0] == "model_0 (not converged)"
+def test_the_centered_program_stands_beside_its_non_centered_twin(example_fit):
+    names = ("hierarchical_uranium", NONCENTERED, "hierarchical_marginal", CENTERED)
+    rows = frame([example_fit(name, converged=name != CENTERED) for name in names], Figures())
+    assert list(rows["label"].cat.categories) == [f"{CENTERED} (not converged)", NONCENTERED]
+
+
+def test_without_twins_there_is_one_panel(example_fit):
+    rows = frame([example_fit(name) for name in ("hierarchical_uranium", NONCENTERED)], Figures())
+    assert list(rows["label"].cat.categories) == [NONCENTERED]
+
+
+@pytest.mark.parametrize("models", [[CENTERED], [CENTERED, NONCENTERED]])
+def test_draws_one_panel_or_two(example_fit, tmp_path, models):
+    fits = [example_fit(name, converged=False, diverging=(3,)) for name in models]
     target = tmp_path / "funnel.png"
-    save(plot(rows), [target], "Title\n\nText.")
+    save(plot(frame(fits, Figures())), [target], "Title\n\nText.")
     assert target.stat().st_size > 5000

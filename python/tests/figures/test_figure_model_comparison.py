@@ -99,7 +99,7 @@ def test_panels_share_the_order_of_models_and_say_where_one_has_no_score(scored,
     assert lacking[["elpd", "difference", "se"]].isna().all()
     assert (lacking["houses"], lacking["missing"]) == (10, 10)
     caption = plot(rows).labels.caption.replace("\n", " ")
-    assert "No score: the model was not refitted" in caption
+    assert "No score: the model failed its diagnostics" in caption
 
 
 def test_a_model_far_behind_stands_at_the_edge(scored):

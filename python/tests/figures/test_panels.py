@@ -7,6 +7,7 @@ from pooling.figures._panels import (
     arrange,
     by_model,
     caption,
+    even_grid,
     percent,
     reach,
     side,
@@ -14,6 +15,7 @@ from pooling.figures._panels import (
     some_of_each,
     spread_out,
     strip,
+    subject,
 )
 
 
@@ -124,3 +126,15 @@ def test_houses_beyond_what_can_be_told_apart_are_thinned_evenly_county_by_count
         "houses, at most 4 of a county, evenly spaced"
     )
     assert panels.about_houses(houses["county_fips"][8:11]) == "houses"
+
+
+def test_a_title_names_the_only_model():
+    assert subject(pd.Series(["pooled", "pooled", None])) == "pooled"
+    assert subject(pd.Series(["pooled", "per_county"])) == "each model"
+
+
+@pytest.mark.parametrize(
+    ("panels", "grid"), [(1, (1, 1)), (4, (4, 1)), (5, (3, 2)), (9, (3, 3)), (10, (4, 3))]
+)
+def test_a_grid_has_few_empty_places(panels, grid):
+    assert even_grid(panels, 4) == grid

@@ -1,1 +1,1 @@
-"""What the workflow is put through: damaged input, faults in the middle, and what came of it."""
+"""What the workflow is put through: damaged input, faults, approximations against exact fits."""

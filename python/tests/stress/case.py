@@ -17,7 +17,7 @@ class Case:
     Attributes
     ----------
     kind
-        table, study, program, path, fault or safety.
+        table, study, program, county, path, fault or safety.
     tried, expected
         One phrase each.
     run

@@ -204,7 +204,7 @@ def _references() -> list[Case]:
     return [
         refusal(
             "a model that is not there",
-            "models: no program stan/poled.stan; there are: per_county, pooled",
+            "models.use: no program stan/poled.stan; there are: per_county, pooled",
             edited(use, 'use = ["poled"]'),
         ),
         refusal(
@@ -214,17 +214,17 @@ def _references() -> list[Case]:
         ),
         refusal(
             "an unknown model allowed to fail",
-            "models: no program stan/gone.stan",
+            "models.allowed_to_fail: no program stan/gone.stan",
             edited(use, f'{use}\nallowed_to_fail = {{ gone = "why" }}'),
         ),
         refusal(
             "a model called $(touch here)",
-            "models: no program stan/$(touch here).stan",
+            "models.use: no program stan/$(touch here).stan",
             edited(use, 'use = ["$(touch here)"]'),
         ),
         refusal(
             "a model called ../pooled",
-            "models: no program stan/../pooled.stan",
+            "models.use: no program stan/../pooled.stan",
             edited(use, 'use = ["../pooled"]'),
         ),
         refusal(

@@ -108,7 +108,7 @@ def test_corrected_table_is_taken_up(project):
     ("old", "new", "wanted"),
     [
         ("[sampler]", "[sampler]\nthin = 2", "sampler.thin: unknown setting; remove it"),
-        ("also =", 'use = ["poled"]\nalso =', "models: no program stan/poled.stan;"),
+        ("also =", 'use = ["poled"]\nalso =', "models.use: no program stan/poled.stan;"),
         ('states = ["MN"]', 'houses = "gone.csv"', "no table data/studies/gone.csv; paths are"),
     ],
 )
@@ -223,7 +223,7 @@ def drawn_over_a_file(project, tmp_path):
         shutil.copy(tmp_path / "fits/pooled" / name, place)
         os.utime(place, ns=(times.st_atime_ns, times.st_mtime_ns))
     # Or these would count as damaged.
-    (project.folder / ".build/seals").unlink(missing_ok=True)
+    (project.folder / ".build/manifest").unlink(missing_ok=True)
     shutil.rmtree(project.folder / "reports/minnesota")
     return project
 

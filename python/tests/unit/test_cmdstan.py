@@ -200,6 +200,13 @@ class TestWithoutHome:
         with pytest.raises(SetupError, match=r"^HOME is not set; set it or CMDSTAN$"):
             cmdstan.main(["-o", str(tmp_path / "toolchain.json")])
 
+    def test_empty_is_not_the_root(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("HOME", "")
+        for name in ("CMDSTAN", "CONDA_PREFIX"):
+            monkeypatch.delenv(name, raising=False)
+        with pytest.raises(SetupError, match=r"^HOME is empty; set it or CMDSTAN$"):
+            cmdstan.main(["-o", str(tmp_path / "toolchain.json")])
+
     def test_cmdstan_is_enough(self, homeless, tmp_path, monkeypatch):
         monkeypatch.setenv("CMDSTAN", str(fake_cmdstan(tmp_path / "own")))
         assert provide() == tmp_path / "own"

@@ -6,7 +6,7 @@ import xarray as xr
 from programs import cmdstan, executable, quick, small_fit, tiny_coords, tiny_data
 from scipy import stats
 
-from pooling.build.errors import SamplingError
+from pooling.build.errors import DisturbedError, InterruptionError, SamplingError
 from pooling.checking.likelihood import log_density
 from pooling.fitting.generate import (
     evenly_spaced,
@@ -144,6 +144,63 @@ def test_stopping_is_one_error_that_ends_with_cmdstans_own_words(fit):
     assert first == f"{fit.model}: its generated quantities failed"
     assert "county_new" in said
     assert "is 6, but must be less than or equal to 5" in said
+
+
+PARAMETERS = {
+    "mu_alpha": np.linspace(0.5, 1.5, 40).reshape(2, 20),
+    "mu_beta": np.full((2, 20), -0.5),
+    "sigma": np.full((2, 20), 0.7),
+}
+
+
+def generate_disturbed(folder, times=0, what="", after=""):
+    """Of a program whose second chain does `what` to itself when started, so many times."""
+    wrapper = folder / "pooled"
+    wrapper.write_text(
+        f"""#!/bin/bash
+        if [[ "$*" == *output_1.csv* && $(ls {folder} | grep -c started) -lt {times} ]]; then
+            touch {folder}/started.$$
+            {what}
+        fi
+        {executable("pooled")} "$@" || exit
+        {after}
+        """
+    )
+    wrapper.chmod(0o755)
+    return generate(wrapper, tiny_data() | to_predict([1, 2], [0, 1]), PARAMETERS, seed=1)
+
+
+@pytest.mark.parametrize("what", ["kill -KILL $$", "kill -STOP $$"])
+def test_chain_that_was_killed_or_hangs_is_tried_again(tmp_path, monkeypatch, what):
+    monkeypatch.setenv("STALL", "2")
+    found = generate_disturbed(tmp_path, 1, what)
+    houses = tiny_data() | to_predict([1, 2], [0, 1])
+    own = generate(executable("pooled"), houses, PARAMETERS, seed=1)
+    assert np.array_equal(found["y_rep"], own["y_rep"]), "the same seed, the same numbers"
+    assert len(list(tmp_path.glob("started.*"))) == 1
+
+
+def test_chain_that_is_killed_again_is_named(tmp_path):
+    said = "^pooled: its generated quantities failed: chain 2 was killed by SIGKILL, perhaps"
+    with pytest.raises(DisturbedError, match=said):
+        generate_disturbed(tmp_path, 9, "kill -KILL $$")
+    assert len(list(tmp_path.glob("started.*"))) == 2
+
+
+def test_chain_that_was_interrupted_is_not_tried_again(tmp_path):
+    with pytest.raises(InterruptionError, match="generated quantities failed: interrupted"):
+        generate_disturbed(tmp_path, 9, "kill -INT $$")
+    assert len(list(tmp_path.glob("started.*"))) == 1
+
+
+# CmdStan does not notice that it cannot write.
+@pytest.mark.parametrize("size", ["-s -300", "-s 0"])
+def test_draws_that_are_cut_short_are_no_draws(tmp_path, size):
+    cut = f"""
+        for word; do [[ $word != file=*output*.csv ]] || truncate {size} "${{word#file=}}"; done
+        """
+    with pytest.raises(DisturbedError, match="their draws are not complete, perhaps no space"):
+        generate_disturbed(tmp_path, after=cut)
 
 
 def test_without_houses_nothing_else_changes():

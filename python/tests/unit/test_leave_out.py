@@ -236,7 +236,7 @@ def test_draws_that_would_mean_something_else_beside_doubles_are_made_anew(monke
     monkeypatch.setattr(leave_out, "sample_extended", lambda *a: made.append(1) or original(*a))
     leave_out.weighted_counties(fit, program, data, SETTINGS)
     assert not made, "doubles without a house change no draw"
-    monkeypatch.setattr(leave_out, "means_the_same", lambda *_: False)
+    monkeypatch.setattr(leave_out, "generate_beside", lambda *_: None)
     anew = leave_out.weighted_counties(fit, program, data, SETTINGS)
     assert made
     # County 2 has one house, so that its weights are even: 4,000 draws each.

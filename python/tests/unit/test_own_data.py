@@ -1,4 +1,4 @@
-"""README's study of somebody's own data, word for word, with houses that are made up."""
+"""The study of data/README.md on a user's own tables, verbatim, with simulated houses."""
 
 import re
 from pathlib import Path
@@ -15,8 +15,8 @@ from pooling.inputs import highlights, prepare
 from pooling.workflow import plan
 from pooling.workflow.plan import programs
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-SECTION = README.partition("## Add a study, with your own data")[2].partition("\n## ")[0]
+README = (ROOT / "data/README.md").read_text(encoding="utf-8")
+SECTION = README.partition("## A study of your own")[2].partition("\n## ")[0]
 STUDY, HOUSES, COUNTIES = re.findall(r"^```(?:toml)?\n(.*?)^```$", SECTION, re.M | re.S)
 HOUSES_IN_ALL = 63
 PLAN = ".build/iowa/"

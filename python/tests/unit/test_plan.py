@@ -61,12 +61,35 @@ def rewritten(folder, *more):
 
 def test_plan_names_programs_models_and_tables(folder):
     run()
-    assert (folder / ".build/trial/plan.mk").read_text().splitlines() == [
-        "PROGRAMS := nested pooled",
-        "MODELS := pooled",
+    lines = (folder / ".build/trial/plan.mk").read_text().splitlines()
+    assert lines[:3] == ["PROGRAMS := nested pooled", "MODELS := pooled", "STORY := pooled"]
+    assert lines[-2:] == [
         "HOUSE_TABLE := data/households.csv",
         "COUNTY_TABLE := data/counties.csv",
     ]
+
+
+def test_plan_says_what_figures_declare(folder):
+    run()
+    lines = (folder / ".build/trial/plan.mk").read_text().splitlines()
+    values = dict(line.split(" := ") for line in lines)
+    assert "sbc" in values["CALIBRATION_FIGURES"].split()
+    assert "sbc" not in values["FIGURES"].split()
+    assert set(values["STORY_FIGURES"].split()) < set(values["FIGURES"].split())
+    assert values["needs_other_priors"] == "other_priors.csv"
+    assert values["tables_frequentist"] == "frequentist"
+    assert values["needs_shrinkage"] == ""
+
+
+def test_missing_or_damaged_stamp_is_written_again(folder):
+    run()
+    stamp, old = folder / ".build/code/fitting/fit", folder / ".build/code/fitting/gone"
+    content = stamp.read_text()
+    for path in (stamp, old):
+        path.write_text("damaged")
+    run()
+    assert stamp.read_text() == content
+    assert not old.exists()
 
 
 def test_second_run_writes_nothing(folder):
@@ -81,7 +104,7 @@ def test_second_run_writes_nothing(folder):
         ("seed = 1", "seed = 2", {"trial/sampler.json"}),
         ("upper = 100", "upper = 99", {"trial/priors.json", "trial/calibration.json"}),
         ("funnel = 27021", "funnel = 27035", {"trial/figures.json"}),
-        ('["MN"]', '["MN", "WI"]', {"trial/data.json", "trial/chosen.json", "trial/plan.mk"}),
+        ('["MN"]', '["MN", "WI"]', {"trial/data.json", "trial/model_names.json", "trial/plan.mk"}),
         (
             "[models]",
             '[models]\nallowed_to_fail = { pooled = "why not" }',
@@ -115,6 +138,15 @@ def test_seed_of_the_command_line_wins(folder):
     assert rewritten(folder) == {"trial/sampler.json", "trial/about.json"}
 
 
+def test_the_story_has_the_models_that_the_study_names(folder):
+    run()
+    assert json.loads((folder / ".build/trial/story.json").read_text()) == ["pooled"]
+    edit(folder, "seed = 1", 'seed = 1\n[story]\nmodels = ["nonesuch"]')
+    message = r"story\.models: nonesuch is no model of the study; there are: pooled"
+    with pytest.raises(StudyError, match=message):
+        run()
+
+
 def test_arrows_are_a_file_of_their_own(folder):
     (folder / "stan/other.stan").write_text(COUNTY)
     run("--arrows", "pooled ")
@@ -129,7 +161,6 @@ def test_arrow_to_a_program_without_its_data_is_refused(folder):
     for pair in ("pooled nested", "nested pooled"):
         with pytest.raises(StudyError, match=message):
             run("--arrows", pair)
-    run("--arrows", "nested ")  # a default that the study need not have
     edit(folder, 'states = ["MN"]', 'states = ["MN", "WI"]')
     run("--arrows", "pooled nested")
 
@@ -158,11 +189,11 @@ def test_new_version_of_a_package_is_seen(folder, monkeypatch):
 
 def test_model_without_program_lists_those_there_are(folder):
     edit(folder, "[models]", '[models]\nuse = ["poled"]')
-    message = r"trial\.toml: models: no program stan/poled\.stan; there are: nested, pooled"
-    with pytest.raises(StudyError, match=message):
+    message = r"trial\.toml: models\.{}: no program stan/poled\.stan; there are: nested, pooled"
+    with pytest.raises(StudyError, match=message.format("use")):
         run()
     edit(folder, 'use = ["poled"]', 'allowed_to_fail = { poled = "why" }')
-    with pytest.raises(StudyError, match=message):
+    with pytest.raises(StudyError, match=message.format("allowed_to_fail")):
         run()
 
 
@@ -225,9 +256,11 @@ def test_program_needs_a_name_that_make_can_use(folder, stem):
 
 
 def test_every_phony_target_is_reserved():
-    text = (ROOT / "Makefile").read_text()
-    (line,) = [line for line in text.splitlines() if line.startswith(".PHONY: help")]
-    assert set(line.split()[1:]) - {"FORCE"} <= plan.RESERVED
+    files = [ROOT / "Makefile", *ROOT.glob("python/**/*.mk")]
+    lines = [line for path in files for line in path.read_text().splitlines()]
+    phony = {name for line in lines if line.startswith(".PHONY: ") for name in line.split()[1:]}
+    assert {"all", "fsck", "repair", "sbc", "bench", "test"} <= phony
+    assert {name for name in phony if name.isalpha()} <= plan.RESERVED
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from written import write_coords, write_results, write_twins
 
-from pooling.build.errors import DataError, PoolingError
-from pooling.reporting import pages, results
+from pooling.build.errors import DataError, FigureError, PoolingError
+from pooling.figures import CHAPTERS, declared_figures
+from pooling.reporting import facts, pages, results
 from pooling.reporting.definitions import TABLE_NOTES
 
 REPORTS = Path(__file__).parents[3] / "reports"
@@ -84,7 +85,7 @@ def tables(folder) -> Path:
 
 @pytest.fixture(scope="module")
 def page(folder, tables) -> Page:
-    names = ("trace", "shrinkage", "ppc-density", "my-own")
+    names = ("shrinkage", "trace", "ppc-density")
     figures = [write_figure(folder / f"{name}.svg", name.upper()) for name in names]
     program = folder / "pooled.stan"
     program.write_text("/*\n * One line & all.\n *\n * More.\n */\ndata { int<lower=0> N; }\n")
@@ -129,15 +130,42 @@ def test_figures_say_what_they_are(page):
         "TRACE",
         "PPC-DENSITY",
         "SHRINKAGE",
-        "MY-OWN",
     ]
     assert "What TRACE shows." in page.text
     # 720 x 360 points are 960 x 480 pixels.
     assert (page.all("img")[0]["width"], page.all("img")[0]["height"]) == ("960", "480")
 
 
-def test_a_figure_that_no_section_expects_comes_last(page):
-    assert page.source.index('id="more"') < page.source.index('id="figure-my-own"')
+def test_a_figure_dropped_into_the_folder_stands_in_its_chapter(folder, tables, monkeypatch):
+    figures = folder / "figures"
+    figures.mkdir()
+    (figures / "my_own.py").write_text('KIND = "story"\nCHAPTER = "checks"\n')
+    monkeypatch.setattr(pages, "declared_figures", lambda: declared_figures(figures))
+    picture = write_figure(folder / "my-own.svg", "MY-OWN")
+    source = write_page(folder, tables, "--figures", str(picture)).source
+    places = [source.index(f'id="{name}"') for name in ("checks", "figure-my-own", "scores")]
+    assert places == sorted(places)
+
+
+def test_of_a_figure_of_each_model_the_report_has_that_of_its_headline_model(folder, tables):
+    assert facts.answering_model(pages.read_tables(tables)) == "hierarchical_noncentered"
+    names = ("hierarchical_centered", "hierarchical_noncentered", "pooled")
+    drawn = [write_figure(folder / name / "trace.svg", f"TRACE {name}") for name in names]
+    page = write_page(folder, tables, "--figures", *map(str, drawn))
+    titles = [image["alt"] for image in page.all("img")]
+    assert titles == ["TRACE hierarchical_noncentered"]
+
+
+def test_every_chapter_but_that_of_calibration_is_in_the_report():
+    template = (REPORTS / "report.html.jinja").read_text()
+    places = re.findall(r'{{ pictures\("(\w+)"\) }}', template)
+    assert sorted(places) == sorted({*CHAPTERS} - {"calibration"})
+
+
+def test_a_picture_without_a_figure_is_an_error(folder, tables):
+    picture = write_figure(folder / "tracy.svg", "TRACY")
+    with pytest.raises(FigureError, match="tracy: no figure draws this picture"):
+        write_page(folder, tables, "--figures", str(picture))
 
 
 def test_a_figure_with_nothing_to_show_is_a_line_with_its_reason(tmp_path):

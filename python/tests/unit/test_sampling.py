@@ -6,7 +6,7 @@ from programs import executable, quick, tiny_data
 
 from pooling.build.errors import DisturbedError, InterruptionError, SamplingError
 from pooling.fits.store import Start
-from pooling.fitting import sampling
+from pooling.fitting import disturbance
 from pooling.fitting.sampling import sample
 
 
@@ -144,7 +144,7 @@ def test_county_whose_houses_are_tied_has_no_regression_of_its_own():
 def test_failure_shows_the_chain_that_stopped(tmp_path):
     (tmp_path / "1-stdout.txt").write_text("refresh = 100\n\nException: chain 1 is lost\n\n")
     (tmp_path / "2-stdout.txt").write_text("refresh = 100\n\nElapsed Time: 1 second\n\n")
-    assert sampling._last_words(tmp_path) == "Exception: chain 1 is lost"
+    assert disturbance._last_words(tmp_path) == "Exception: chain 1 is lost"
 
 
 def test_failure_of_the_prior_says_so():
