@@ -354,7 +354,7 @@ def read_fit(
     if not even_failed:
         refuse_failed([found] if found else [])
     scores = [_read_scores(file, tree) for file in (loo, left_out)]
-    return Fit(tree, found, *scores, pd.read_csv(other_priors) if other_priors else pd.DataFrame())
+    return Fit(tree, found, *scores, read_table(other_priors) if other_priors else pd.DataFrame())
 
 
 def _read_scores(path: Path | None, tree: Groups) -> pd.DataFrame:
@@ -362,7 +362,12 @@ def _read_scores(path: Path | None, tree: Groups) -> pd.DataFrame:
     if path is None:
         return pd.DataFrame()
     ids = int if tree["constant_data"]["house"].dtype.kind == "i" else str
-    return pd.read_csv(path, dtype={"house": ids}, keep_default_na=False, na_values=[""])
+    return read_table(path, {"house": ids})
+
+
+def read_table(path: Path, types: dict[str, type] | None = None) -> pd.DataFrame:
+    """A table that a stage wrote; a county may be called NA: only an empty field is missing."""
+    return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
 
 
 def write_fit(tree: xr.DataTree, path: Path) -> None:

@@ -163,7 +163,7 @@ class Figures(Section):
 
 
 def _refuse_new(others: Priors, given: ValidationInfo, place: str, done: str) -> None:
-    for name in dict(others).keys() - dict(given.data.get("priors", others)):
+    for name in sorted({*dict(others)} - {*dict(given.data.get("priors", others))}):
         raise ValueError(
             f"{place}{name} has no prior in [priors] to be {done}; add one there or remove this one"
         )

@@ -9,7 +9,7 @@ import pandas as pd
 from pooling.build.errors import DataError
 from pooling.fits.convergence import GROUPS
 from pooling.fits.identified import shared_effects
-from pooling.fits.store import Fit, open_fit
+from pooling.fits.store import Fit, open_fit, read_table
 
 STRUCTURES = ("complete pooling", "no pooling", "partial pooling", "other")
 
@@ -44,8 +44,7 @@ class Result:
         """A table that a stage wrote beside the fit, such as `scores`."""
         path = self.folder / f"{name}.csv"
         try:
-            # A county may be called NA: only an empty field is missing.
-            table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+            table = read_table(path)
         except FileNotFoundError:
             raise DataError(f"{path}: no such file; make it with `make {self.fit.model}`") from None
         # Missing where a parameter is not by county.

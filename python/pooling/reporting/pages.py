@@ -22,6 +22,7 @@ from pooling.build import cli
 from pooling.build.errors import DataError, FigureError, NothingToShow, PoolingError
 from pooling.build.files import replacing
 from pooling.figures import CHAPTERS, Declared, declared_figures
+from pooling.fits.store import read_table
 from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures, read_section
 from pooling.reporting import facts
@@ -151,8 +152,7 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
     for name in (*REQUIRED, *OPTIONAL):
         path = folder / f"{name}.csv"
         if path.is_file():
-            # A county may be called NA: only an empty field is missing.
-            tables[name] = pd.read_csv(path, keep_default_na=False, na_values=[""])
+            tables[name] = read_table(path)
         elif name in REQUIRED:
             raise DataError(f"{path}: no such table; run make again")
     return tables
