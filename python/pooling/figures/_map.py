@@ -88,7 +88,7 @@ def on_map(values: pd.DataFrame, fit: Fit, study: str) -> pd.DataFrame:
     # Together all states are on one map; each by itself has the projection that suits it.
     apart = drawn["state"].nunique() <= WHOLE
     for _, part in drawn.groupby(drawn["state"] if apart else np.zeros(len(drawn))):
-        places = albers(part["lon"].to_numpy(), part["lat"].to_numpy())
+        places = albers(part["lon"].to_numpy(float), part["lat"].to_numpy(float))
         drawn.loc[part.index, ["x", "y"]] = np.transpose(places)
     names = table[["county", "houses"]].reset_index()
     counties = drawn.reindex(columns=PLACE).merge(names, how="left", on="county_fips")
@@ -215,7 +215,7 @@ def county_layers(frame: pd.DataFrame, panel: str = "", **look: str) -> list:
             axis_text=element_blank(),
             axis_ticks=element_blank(),
             axis_title=element_blank(),
-            legend_key_width=140,
+            legend_key_width=170,
         ),
     ]
 

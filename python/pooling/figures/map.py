@@ -125,9 +125,7 @@ def _houses(frame: pd.DataFrame) -> list:
 
 def _captions(frame: pd.DataFrame) -> tuple[str, str, str]:
     row = frame[frame["houses"] > 0].iloc[0]
-    narrow, wide = (
-        f"{100 * share:.0f}" for share in (frame["p_width"].min(), frame["p_width"].max())
-    )
+    narrow, wide = (f"{100 * share:.0f}" for share in frame["p_width"].agg(["min", "max"]))
     return (
         f"""Study {row.study}, model {row.label}. Posterior median of the county's level, which half
         of its basements exceed; no single house. map-draws shows how uncertain it is.""",

@@ -101,9 +101,9 @@ def _height(frame: pd.DataFrame) -> float:
 def _about(frame: pd.DataFrame) -> str:
     row = frame.iloc[0]
     return caption(
-        f"""Study {row["study"]}, model {row["label"]}. Colour: level of the county, which half of its
-        basements exceed; no single house. Each draw is a map as plausible as the next; the map of
-        medians is smoother than any of them.{about_map(frame)}""",
+        f"""Study {row["study"]}, model {row["label"]}. Colour: level of the county, which half of
+        its basements exceed; no single house. Each draw is a map as plausible as the next; the map
+        of medians is smoother than any of them.{about_map(frame)}""",
         INCHES_WIDE,
     )
 

@@ -56,7 +56,9 @@ def decoded_arcs(topology: dict) -> list[Ring]:
         places = zip(*(accumulate(axis) for axis in zip(*steps, strict=True)), strict=True)
         arcs.append(
             [
-                tuple(round(o + s * p, DECIMALS) for o, s, p in zip(origin, scale, place))
+                tuple(
+                    round(o + s * p, DECIMALS) for o, s, p in zip(origin, scale, place, strict=True)
+                )
                 for place in places
             ]
         )
@@ -70,7 +72,7 @@ def joined(indices: Sequence[int], arcs: Sequence[Ring]) -> Ring:
     made one are one.
     """
     points = [p for i in indices for p in (arcs[i] if i >= 0 else arcs[~i][::-1])]
-    return [p for p, before in zip(points, [None, *points]) if p != before]
+    return [p for p, before in zip(points, [None, *points], strict=False) if p != before]
 
 
 def polygons(geometry: dict, arcs: Sequence[Ring]) -> list[list[Ring]]:

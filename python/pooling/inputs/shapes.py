@@ -45,6 +45,8 @@ def read_shapes(path: Path) -> pd.DataFrame:
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise DataError(f"{path}: line 1: no column {missing[0]}; it needs {', '.join(COLUMNS)}")
+    if table.empty:
+        raise DataError(f"{path}: no outlines; add a row per county")
     twice = table["county_fips"].duplicated()
     rows = zip(table["county_fips"], table["outline"], twice, strict=True)
     parts = [_rings(*row, f"{path}: row {number}") for number, row in enumerate(rows, start=1)]
@@ -69,7 +71,7 @@ def _rings(code: str, outline: str, twice: bool, place: str) -> list[pd.DataFram
                 f"{place}: outline: ring {number + 1} is not closed; end where it began"
             )
         if (np.abs(points) > [180, 90]).any():
-            raise DataError(f"{place}: outline: beyond 180 or 90 degrees; give longitude, latitude")
+            raise DataError(f"{place}: outline: beyond 180 or 90 degrees; give lon lat")
         about = {"county_fips": int(code), "ring": number}
         rings.append(pd.DataFrame(about | {"lon": points[:, 0], "lat": points[:, 1]}))
     return rings
