@@ -118,9 +118,9 @@ def test_areas_are_those_of_the_census(shapes):
     minnesota = shapes[shapes["county_fips"] // 1000 == 27]
     x, y = albers(minnesota["lon"].to_numpy(), minnesota["lat"].to_numpy())
     areas = minnesota.assign(x=x, y=y).groupby(["county_fips", "ring"])[["x", "y"]].apply(area)
-    # Census Bureau, Gazetteer of 2017: land of Minnesota 206,230 km2 and inland water 12,700 km2
-    # without Lake Superior; Ramsey County (27123) 394 + 46 km2.
-    assert areas.sum() == pytest.approx(219_000, rel=0.01)
+    # Census Bureau, State Area Measurements: Minnesota has 225,163 km2, of which about 6,600 are
+    # in Lake Superior; Ramsey County (27123) has 170 square miles.
+    assert areas.sum() == pytest.approx(225_163 - 6_600, rel=0.01)
     assert areas[27123].sum() == pytest.approx(440, rel=0.05)
 
 
