@@ -10,6 +10,8 @@
  * makes a funnel that it cannot follow; hierarchical_noncentered.stan is the same
  * posterior in a geometry that it can. The two programs differ only in how alpha and
  * beta are declared.
+ *
+ * REML: y ~ floor + (1 | county) + (0 + floor | county)
  */
 functions {
   #include functions/county_marginal.stanfunctions

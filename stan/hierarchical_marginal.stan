@@ -11,6 +11,8 @@
  * means and squares of its houses on each floor, and alpha and beta are drawn exactly
  * afterwards. README.md derives it. The sampler moves in numbers, `_free`, in which the
  * posterior is near normal and as wide whatever the survey.
+ *
+ * REML: y ~ floor + (1 | county) + (0 + floor | county)
  */
 functions {
   #include functions/county_marginal.stanfunctions

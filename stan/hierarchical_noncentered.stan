@@ -11,6 +11,8 @@
  * sigma_beta a priori: no funnel where counties have few houses.
  * hierarchical_centered.stan is the same posterior without this step; the two programs
  * differ in nothing else. README.md says why they do without offset and multiplier.
+ *
+ * REML: y ~ floor + (1 | county) + (0 + floor | county)
  */
 functions {
   #include functions/county_marginal.stanfunctions

@@ -7,6 +7,8 @@
  *   beta[j]   ~ normal(mu_beta + gamma_beta * log_uranium[j], sigma_beta)
  *
  * Alpha and beta are integrated out of the posterior and drawn exactly afterwards.
+ *
+ * REML: y ~ floor + u + floor:u + (1 | county) + (0 + floor | county)
  */
 functions {
   #include functions/county_marginal.stanfunctions

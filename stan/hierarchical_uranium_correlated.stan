@@ -8,6 +8,8 @@
  * Sigma has standard deviations sigma_alpha, sigma_beta and correlation rho. The prior
  * of rho is LKJ: for a single correlation that is a symmetric beta from -1 to 1.
  * Alpha and beta are integrated out of the posterior and drawn exactly afterwards.
+ *
+ * REML: y ~ floor + u + floor:u + (1 + floor | county)
  */
 functions {
   #include functions/county_marginal.stanfunctions

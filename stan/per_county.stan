@@ -8,6 +8,8 @@
  * first floor would ruin the sampler: its slope has the prior's width, or its standard
  * deviation runs to zero. Given sigma the rest is normal, so alpha and beta are
  * integrated out and drawn exactly afterwards: one sampled parameter per county.
+ *
+ * Least squares: y ~ floor, by county
  */
 functions {
   #include functions/county_marginal.stanfunctions

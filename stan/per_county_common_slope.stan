@@ -6,6 +6,8 @@
  *
  * As a regression this is floor + county (Gelman and Hill 2007, section 12.2). Alpha is
  * integrated out of the posterior and drawn exactly afterwards.
+ *
+ * Least squares: y ~ floor + county
  */
 functions {
   #include functions/county_marginal.stanfunctions

@@ -5,6 +5,8 @@
  *
  * alpha and beta repeat the two numbers for each county, so that every figure
  * and table reads this program as it reads its siblings.
+ *
+ * Least squares: y ~ floor
  */
 functions {
   #include functions/county_marginal.stanfunctions

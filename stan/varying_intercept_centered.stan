@@ -12,6 +12,8 @@
  * sampler cannot follow: there, and only there, it moves in their distances from the
  * population mean, as varying_intercept_noncentered.stan, the same posterior, always
  * does.
+ *
+ * REML: y ~ floor + (1 | county)
  */
 functions {
   #include functions/county_marginal.stanfunctions

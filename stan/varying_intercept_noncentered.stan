@@ -9,6 +9,8 @@
  * The sampler moves in alpha_tilde, each county's distance from the population mean in
  * standard deviations. varying_intercept_centered.stan is the same posterior without
  * this step.
+ *
+ * REML: y ~ floor + (1 | county)
  */
 functions {
   #include functions/county_marginal.stanfunctions

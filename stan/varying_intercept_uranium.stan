@@ -7,6 +7,8 @@
  *
  * A county without houses is predicted from its soil. Alpha is integrated out of the
  * posterior and drawn exactly afterwards.
+ *
+ * REML: y ~ floor + u + (1 | county)
  */
 functions {
   #include functions/county_marginal.stanfunctions

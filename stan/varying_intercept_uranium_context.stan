@@ -9,6 +9,8 @@
  * The share is a county's own predictor, beside the floor of each of its houses: a
  * contextual effect (Gelman and Hill 2007, section 21.7). Alpha is integrated out of
  * the posterior and drawn exactly afterwards.
+ *
+ * REML: y ~ floor + u + share + (1 | county)
  */
 functions {
   #include functions/county_marginal.stanfunctions

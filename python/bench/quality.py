@@ -7,7 +7,7 @@ import arviz_stats
 import numpy as np
 
 from bench.exchange import EFFECTS, POPULATION
-from pooling.fits.convergence import MAX_R_HAT, MIN_ESS_PER_CHAIN
+from pooling.fits.limits import MAX_R_HAT, MIN_ESS_PER_CHAIN
 
 
 @dataclass(frozen=True)

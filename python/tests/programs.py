@@ -10,9 +10,10 @@ from pooling.fitting.chains import read_chains
 from pooling.fitting.fit import as_tree
 from pooling.fitting.sampling import sample
 from pooling.inputs.prepare import prepare
-from pooling.inputs.study import Gamma, Lkj, LocationScale, Priors, Sampler, Spread, read_study
+from pooling.inputs.priors import Gamma, Lkj, Normal, Priors, Spread
+from pooling.inputs.study import Sampler, read_study
 from pooling.inputs.tables import read_counties, read_houses
-from pooling.programs.source import declared, essence
+from pooling.programs.source import declared, essence, twin
 
 ROOT = Path(__file__).parents[2]
 STEMS = sorted(path.stem for path in (ROOT / "stan").glob("*.stan"))
@@ -25,13 +26,13 @@ SHIPPED = sorted(
 )
 
 WEAK = Priors(
-    alpha=LocationScale(scale=10),
-    beta=LocationScale(scale=10),
-    mu_alpha=LocationScale(scale=10),
-    mu_beta=LocationScale(scale=10),
-    gamma_alpha=LocationScale(scale=10),
-    gamma_beta=LocationScale(scale=10),
-    delta_alpha=LocationScale(scale=10),
+    alpha=Normal(loc=0, scale=10),
+    beta=Normal(loc=0, scale=10),
+    mu_alpha=Normal(loc=0, scale=10),
+    mu_beta=Normal(loc=0, scale=10),
+    gamma_alpha=Normal(loc=0, scale=10),
+    gamma_beta=Normal(loc=0, scale=10),
+    delta_alpha=Normal(loc=0, scale=10),
     sigma=Spread(scale=1),
     sigma_alpha=Spread(scale=1),
     sigma_beta=Spread(scale=1),
@@ -127,6 +128,12 @@ def small_fit(
     about = {"study": coords["study"], "response": coords["response"], "parameters": names}
     tree.attrs.update(about, model=stem)
     return Fit(tree, {"passed": True})
+
+
+def twins() -> dict[str, str]:
+    """Formula of the frequentist twin of each program in `stan/` that names one."""
+    found = {stem: twin(ROOT / "stan" / f"{stem}.stan") for stem in STEMS}
+    return {stem: formula for stem, formula in found.items() if formula}
 
 
 def text_of(stem: str) -> str:

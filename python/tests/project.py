@@ -6,6 +6,7 @@ and leaves `plan` and `cmdstan` to the real interpreter, so that what make
 compares is real.
 """
 
+import ast
 import os
 import re
 import shutil
@@ -15,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-STAGE = re.compile(r"^pooling\.(?!figures)(?:\w+\.)?")  # as in `pooling.fitting.fit`
-REAL = ("pooling.workflow.plan", "pooling.build.cmdstan")
+STAGE = re.compile(r"^pooling\.(?:(?!figures)\w+\.)?")  # as in `pooling.fitting.fit`
+REAL = ("pooling.workflow.*", "pooling.build.*")
 STUB = """#!/bin/bash
 set -eu
 [[ $1 != -c ]] || exec {python} "$@"
@@ -27,7 +28,7 @@ reading=
 for word in "${{@:3}}"; do
     case $word in
         --kept) reading=folder ;;
-        -o | --coords | --estimates | --coverage) reading=yes ;;
+        -o | --coords | --estimates | --coverage | --sensitivity) reading=yes ;;
         -*) reading= ;;
         *)
             if [[ $reading == folder ]]; then reading=
@@ -45,14 +46,14 @@ if [[ ${{FAIL:-}} && "$*" == *$FAIL* ]]; then
     exit 1
 fi
 run=$$-$RANDOM
-# As in the package, a file and its seal come together, whoever else makes it.
-[[ -z ${{SEALS:-}} ]] || {{ exec 9> "$SEALS.lock"; flock 9; }}
+# As in the package, a file and its line in the manifest come together, whoever else makes it.
+[[ -z ${{MANIFEST:-}} ]] || {{ exec 9> "$MANIFEST.lock"; flock 9; }}
 for file in "${{output[@]}}"; do
     [[ -d ${{file%/*}} ]] || mkdir -p "${{file%/*}}"
     echo "made by $stage" > "$file"
-    [[ -z ${{SEALS:-}} ]] || {{
+    [[ -z ${{MANIFEST:-}} ]] || {{
         sum=$(sha256sum < "$file")
-        stat -c "$run %s %.9Y ${{sum:0:64}} $file" "$file" | sed 's/\\.//' >> "$SEALS"
+        stat -c "$run %s %.9Y ${{sum:0:64}} $file" "$file" | sed 's/\\.//' >> "$MANIFEST"
     }}
 done
 """
@@ -60,7 +61,9 @@ done
 
 def copy_project(folder: Path) -> Path:
     """Copy what the workflow is made of, with its times, without anything generated."""
-    for name in ("Makefile", "requirements.lock", "pyproject.toml", ".gitignore"):
+    parts = ("python/tests/tests.mk", "python/bench/bench.mk")
+    for name in ("Makefile", "requirements.lock", "pyproject.toml", ".gitignore", *parts):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
     generated = shutil.ignore_patterns("__pycache__", ".*")
     shutil.copytree(ROOT / "python" / "pooling", folder / "python" / "pooling", ignore=generated)
@@ -151,10 +154,18 @@ class Project:
         """What this run of make built: `stage`, or `stage model` for stages of one model."""
         return {label(words) for words in self.stages(*arguments, **variables)}
 
-    def edit_code(self, module: str) -> None:
-        """Add a constant that nothing uses to a module, `prepare` or `figures/trace`."""
-        with (self.folder / f"python/pooling/{module}.py").open("a") as file:
-            file.write("\n_EDITED = 1\n")
+    def edit_code(self, module: str, function: str = "main") -> None:
+        """Add a statement to a function of a module, `inputs/prepare` or `figures/trace`."""
+        path = self.folder / f"python/pooling/{module}.py"
+        lines = path.read_text(encoding="utf-8").split("\n")
+        name, _, method = function.partition(".")
+        nodes = ast.parse("\n".join(lines)).body
+        (node,) = (node for node in nodes if getattr(node, "name", "") == name)
+        if method:
+            (node,) = (inner for inner in node.body if getattr(inner, "name", "") == method)
+        first = node.body[min(1, len(node.body) - 1)]
+        lines.insert(first.lineno - 1, " " * first.col_offset + "edited = 1")
+        path.write_text("\n".join(lines), encoding="utf-8")
 
     def edit(self, name: str, old: str, new: str) -> None:
         """Replace text in one file."""
@@ -178,7 +189,6 @@ def label(words: list[str]) -> str:
         "loo",
         "leave_out",
         "score",
-        "sensitivity",
         "other_priors",
         "sbc",
     )

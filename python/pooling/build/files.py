@@ -1,8 +1,9 @@
 """Write files so that a reader sees the old content or the new, never a part of it.
 
-What was made is sealed: a line in the file that the environment variable SEALS names
-says which run made it, how large it is, when it was finished, and its SHA-256. By these
-lines `pooling.build.manifest` tells a file that was damaged later from one that was copied.
+What was made is recorded: a line in the manifest, the file that the environment variable
+MANIFEST names, says which run made it, how large it is, when it was finished, and its
+SHA-256. By these lines `pooling.build.manifest` tells a file that was damaged later from one
+that was copied.
 """
 
 import fcntl
@@ -24,7 +25,7 @@ DRAFT = re.compile(r"\..+\.(?P<process>\d+)-[0-9a-f]{8}(\.\w+)?")
 
 
 @contextmanager
-def replacing(target: Path, *, sealed: bool = True, run: str | None = None) -> Iterator[Path]:
+def replacing(target: Path, *, recorded: bool = True, run: str | None = None) -> Iterator[Path]:
     """Give a path beside `target` to write to, and rename it to `target` at the end.
 
     The path keeps the suffix of `target`, so that writers that choose a format
@@ -33,7 +34,7 @@ def replacing(target: Path, *, sealed: bool = True, run: str | None = None) -> I
 
     Parameters
     ----------
-    sealed
+    recorded
         Whether a later change of `target` by anything else is damage. Not so for
         files that are rewritten as need be, and for what may be deleted at any time.
     run
@@ -49,9 +50,9 @@ def replacing(target: Path, *, sealed: bool = True, run: str | None = None) -> I
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield draft
-        seals = os.environ.get("SEALS") if sealed else None
-        if seals:
-            _publish(draft, target, Path(seals), run or _this_run())
+        manifest = os.environ.get("MANIFEST") if recorded else None
+        if manifest:
+            _publish(draft, target, Path(manifest), run or _this_run())
         else:
             draft.replace(target)
     except FileNotFoundError:
@@ -92,17 +93,18 @@ def is_full(folder: Path) -> bool:
     return folder.is_dir() and shutil.disk_usage(folder).free < FULL
 
 
-def _publish(draft: Path, target: Path, seals: Path, run: str) -> None:
+def _publish(draft: Path, target: Path, manifest: Path, run: str) -> None:
     content = digest(draft)
-    with alone(seals):
+    with alone(manifest):
         made = draft.stat()
         line = f"{run} {made.st_size} {made.st_mtime_ns} {content} {os.path.relpath(target)}\n"
-        draft.replace(target)
         # In a line of its own even after one that was cut short.
-        with seals.open("a+b") as log:
+        with manifest.open("a+b") as log:
             log.seek(max(0, log.tell() - 1))
             cut = log.read(1) not in (b"", b"\n")
             log.write(("\n" * cut + line).encode())
+        # Last: whoever is killed in between leaves the file that the line before tells of.
+        draft.replace(target)
 
 
 def digest(path: Path) -> str:
@@ -144,15 +146,15 @@ def _runs(process: int) -> bool:
     return True
 
 
-def write_if_changed(target: Path, text: str, *, sealed: bool = True) -> bool:
+def write_if_changed(target: Path, text: str, *, recorded: bool = True) -> bool:
     """Write `text` unless `target` holds it already; return whether it was written.
 
-    What is sealed stands by itself: if it is damaged, nothing else that the process
+    What is recorded stands by itself: if it is damaged, nothing else that the process
     wrote counts as damaged.
     """
     target, content = Path(target), text.encode()
     if target.is_file() and target.read_bytes() == content:
         return False
-    with replacing(target, sealed=sealed, run=secrets.token_hex(8)) as draft:
+    with replacing(target, recorded=recorded, run=secrets.token_hex(8)) as draft:
         draft.write_bytes(content)
     return True

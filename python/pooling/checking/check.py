@@ -12,52 +12,17 @@ import json
 from pathlib import Path
 
 import pandas as pd
-import xarray as xr
 from cmdstanpy import disable_logging
 
 from pooling.build import cli
 from pooling.build.files import replacing
 from pooling.checking.likelihood import check_likelihood
-from pooling.fits.convergence import GROUPS, MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN, diagnose
+from pooling.fits.convergence import GROUPS, diagnose
+from pooling.fits.identified import identified_rows
+from pooling.fits.limits import MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
 from pooling.fits.store import Fit, open_fit
 from pooling.fits.summaries import label_parameters, summarize_all
 from pooling.inputs.study import Models, Sampler, read_section
-
-
-def identified(summary: pd.DataFrame, fit: Fit) -> pd.Series:
-    """Whether the data identify each parameter without the prior's or the population's help.
-
-    A county's slope needs houses of the county on both floors, its intercept a
-    house in the basement, its spread more houses than floors that have any. A
-    parameter that is the same for all counties needs the same of all houses
-    together. `beta_tilde` and the like go by the first part of their name. Any
-    other parameter is about the population, and counts as identified.
-    """
-    own = fit.counties.set_index("county_fips")[["basement_houses", "first_floor_houses"]]
-    result = pd.Series(True, index=summary.index)
-    by_county = summary["county_fips"].notna()
-    for name in summary.loc[by_county, "variable"].unique():
-        meaning = name.partition("_")[0]
-        if meaning not in ("alpha", "beta", "sigma"):
-            continue
-        rows = summary.index[summary["variable"].eq(name) & by_county]
-        shared = _same_for_all(fit.tree["posterior"][name])
-        houses = own.loc[summary.loc[rows, "county_fips"]].reset_index(drop=True)
-        if shared:
-            houses = pd.DataFrame([own.sum()] * len(rows))
-        basement, first = houses["basement_houses"], houses["first_floor_houses"]
-        known = {
-            "alpha": basement > 0,
-            "beta": (basement > 0) & (first > 0),
-            "sigma": basement + first > (basement > 0).astype(int) + (first > 0),
-        }[meaning]
-        result.loc[rows] = known.to_numpy()
-    return result
-
-
-def _same_for_all(variable: xr.DataArray) -> bool:
-    values = variable.transpose(..., "county").values
-    return bool((values == values[..., :1]).all())
 
 
 def examine(fit: Fit, allowed: dict[str, str], sampler: Sampler) -> tuple[dict, pd.DataFrame]:
@@ -86,7 +51,8 @@ def examine(fit: Fit, allowed: dict[str, str], sampler: Sampler) -> tuple[dict, 
 
 
 def _estimates(summary: pd.DataFrame, fit: Fit) -> pd.DataFrame:
-    table = summary.assign(model=fit.model, identified=identified(summary, fit))
+    known = identified_rows(summary, fit.counties, fit.tree["posterior"].to_dataset())
+    table = summary.assign(model=fit.model, identified=known)
     element = table["element"].map(lambda index: f"[{index}]" if index else "")
     table["parameter"] = table["variable"] + element
     columns = ["model", "parameter", "county_fips", "county", "houses", "identified", "mean", "sd"]

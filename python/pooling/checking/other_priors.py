@@ -21,7 +21,8 @@ from pooling.fits.convergence import diagnose
 from pooling.fits.store import Fit, open_fit
 from pooling.fits.summaries import summarize
 from pooling.fitting.sampling import sample
-from pooling.inputs.study import OWN_PRIORS, OtherPriors, Priors, Sampler, read_section
+from pooling.inputs.priors import Priors
+from pooling.inputs.study import OWN_PRIORS, OtherPriors, Sampler, read_section
 
 NUMBERS = ["mean", "sd", "mcse_mean", "q5", "q95"]
 COLUMNS = ["model", "priors", "parameter", *NUMBERS, "shift", "passed", "failed"]

@@ -26,14 +26,15 @@ from cmdstanpy import CmdStanMCMC, disable_logging
 
 from pooling.build import cli
 from pooling.build.errors import DiagnosticsError, SamplingError, StudyError
-from pooling.fits.convergence import MIN_E_BFMI
+from pooling.fits.limits import MIN_E_BFMI
 from pooling.fits.netcdf import write_netcdf
 from pooling.fits.store import of_the_model
 from pooling.fitting import sampling
 from pooling.fitting.chains import read_chains
 from pooling.fitting.generate import fitted_houses, flat, generate, without_houses
 from pooling.fitting.refits import Batch, Program, compiled, read_program, run_batch
-from pooling.inputs.study import Models, Priors, Sampler, read_section
+from pooling.inputs.priors import Priors
+from pooling.inputs.study import Models, Sampler, read_section
 from pooling.programs.source import declared
 
 DRAWS = 99  # that a truth is ranked among, so that it has one of 100 ranks

@@ -1,42 +1,25 @@
 """How much the posterior depends on prior and likelihood: power-scaling sensitivity.
 
-    python -m pooling.checking.sensitivity stan/M ESSENCE PRIORS.json FIT/fit.nc DATA.json \\
-        SAMPLER.json SCORES.json -o FIT/sensitivity.csv
-
 The method is that of Kallioinen, Paananen, Buerkner and Vehtari (2024), Statistics and
 Computing 34:57: the prior, or the likelihood, is raised to a power near 1, draws are
 reweighted instead of sampled anew, and the sensitivity is how fast each parameter's
 posterior moves. What is scaled are the priors on the parameters at the top: the program's own
 `lprior` if it gives one, else the priors of the study, taken for what the study calls them. The
 population distribution of county effects is left alone, as the paper advises for
-hierarchical models: it is part of the model, and the data inform it.
+hierarchical models: it is part of the model, and the data inform it. `pooling.scoring.loo`, which
+predicts the houses, writes the table.
 """
 
-import json
 from collections.abc import Mapping
 
 import arviz_stats
 import numpy as np
 import pandas as pd
 import xarray as xr
-from scipy import stats
 
-from pooling.build import cli
-from pooling.build.files import replacing
-from pooling.fits.convergence import MAX_PARETO_K
-from pooling.fits.store import Fit, open_fit
-from pooling.fitting.generate import fitted_houses, predict
-from pooling.inputs.study import (
-    Gamma,
-    Lkj,
-    LocationScale,
-    Priors,
-    Sampler,
-    Scores,
-    Section,
-    Spread,
-    read_section,
-)
+from pooling.fits.limits import MAX_PARETO_K
+from pooling.fits.store import Fit
+from pooling.inputs.priors import Prior, Priors
 from pooling.programs.source import declared
 
 POWERS = (0.99, 1.01)
@@ -51,30 +34,7 @@ DIAGNOSES = {
 }
 
 
-def log_density(prior: Section, values: np.ndarray) -> np.ndarray:
-    """Log density of a prior, up to a constant, which power-scaling does not see.
-
-    Parameters
-    ----------
-    prior
-        One of the kinds of `pooling.inputs.study.Priors`.
-    values
-        Draws of its parameter, any shape, within its bounds.
-    """
-    match prior:
-        case LocationScale():
-            return stats.norm.logpdf(values, prior.loc, prior.scale)
-        case Spread():
-            return -0.5 * (values / prior.scale) ** 2  # 0, so uniform, where the scale is infinite
-        case Lkj():
-            # The determinant of a 2x2 correlation matrix, to the power shape - 1.
-            return (prior.shape - 1) * np.log1p(-(values**2))
-        case Gamma():
-            return stats.gamma.logpdf(values, prior.shape, scale=1 / prior.rate)
-    raise TypeError(f"no density for {type(prior).__name__}")
-
-
-def scaled_priors(essence: str, priors: Priors, posterior: xr.Dataset) -> dict[str, Section]:
+def scaled_priors(essence: str, priors: Priors, posterior: xr.Dataset) -> dict[str, Prior]:
     """Priors of the study that a program reads, of parameters that it puts out, by parameter.
 
     Parameters
@@ -86,13 +46,11 @@ def scaled_priors(essence: str, priors: Priors, posterior: xr.Dataset) -> dict[s
     return {
         parameter: prior
         for parameter, prior in priors
-        if prior is not None
-        and parameter in posterior
-        and any(f"prior_{parameter}_{part}" in read for part, _ in prior)
+        if parameter in posterior and any(f"prior_{parameter}_{part}" in read for part, _ in prior)
     }
 
 
-def log_prior(posterior: xr.Dataset, priors: Mapping[str, Section]) -> xr.DataArray:
+def log_prior(posterior: xr.Dataset, priors: Mapping[str, Prior]) -> xr.DataArray:
     """Log density of all priors together, summed over counties where a parameter is by county.
 
     Returns
@@ -102,7 +60,7 @@ def log_prior(posterior: xr.Dataset, priors: Mapping[str, Section]) -> xr.DataAr
     """
     total = xr.zeros_like(posterior["alpha"].isel(county=0, drop=True), dtype=float)
     for parameter, prior in priors.items():
-        density = xr.apply_ufunc(lambda draws, p=prior: log_density(p, draws), posterior[parameter])
+        density = xr.apply_ufunc(prior.log_density, posterior[parameter])
         total = total + density.sum([dim for dim in density.dims if dim not in ("chain", "draw")])
     return total.transpose("chain", "draw")
 
@@ -145,7 +103,7 @@ def diagnosis(prior: float, likelihood: float, worst_k: float) -> str:
 
 
 def sensitivity(
-    fit: Fit, draws: xr.Dataset, log_lik: xr.DataArray, priors: Mapping[str, Section]
+    fit: Fit, draws: xr.Dataset, log_lik: xr.DataArray, priors: Mapping[str, Prior]
 ) -> pd.DataFrame:
     """Sensitivities of every parameter that is one number.
 
@@ -186,26 +144,3 @@ def sensitivity(
         for row in table.itertuples()
     ]
     return table[COLUMNS]
-
-
-def main(arguments: list[str] | None) -> None:
-    """Write the sensitivities of one fit; without checks by house the table is empty."""
-    names = ("executable", "essence", "priors", "fit", "data", "sampler", "scores")
-    given = cli.stage(__doc__, *names).parse_args(arguments)
-    table = pd.DataFrame(columns=COLUMNS)
-    fit = open_fit(given.fit.parent)
-    if read_section(Scores, given.scores).pointwise and fit.population():
-        priors = read_section(Priors, given.priors)
-        data = json.loads(given.data.read_text(encoding="utf-8"))
-        seed = read_section(Sampler, given.sampler).seed
-        # All houses at once: a program that generates county effects draws them once a run.
-        draws = predict(fit, given.executable.resolve(), data, fitted_houses(data), seed)
-        total = draws["log_lik"].sum("new")
-        essence = given.essence.read_text(encoding="utf-8")
-        table = sensitivity(fit, draws, total, scaled_priors(essence, priors, draws))
-    with replacing(given.output) as draft:
-        table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
-
-
-if __name__ == "__main__":
-    cli.run(main)

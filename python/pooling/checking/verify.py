@@ -217,7 +217,7 @@ def main(arguments: list[str] | None) -> None:
     present = Present(*given.present)
     rows = [verify(folder, present) for folder in tqdm(given.fits, unit=" fits", disable=None)]
     table = pd.DataFrame(rows, columns=COLUMNS)
-    with replacing(given.output, sealed=False) as draft:
+    with replacing(given.output, recorded=False) as draft:
         table.to_csv(draft, index=False, float_format="%.4g", lineterminator="\n")
     print(table.to_string(index=False, na_rep="", float_format="{:.2f}".format))
     sys.exit(0 if table["verdict"].isin(ACCEPTED).all() else 1)

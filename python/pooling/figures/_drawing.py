@@ -65,14 +65,20 @@ def draw(
         settings = read_section(Figures, given.figures)
         chosen = {name: read_table(getattr(given, name)) for name in tables}
         chosen |= {name: getattr(given, name) for name in options}
+        about = described(description, fits)
         try:
-            save(plot(frame(fits, settings, **chosen)), given.output, description)
+            save(plot(frame(fits, settings, **chosen)), given.output, about)
         except NothingToShow as reason:
-            title = description.strip().partition("\n")[0]
-            about = f"{NothingToShow.TITLE}: {title}\n\n{reason}"
-            save(note(str(reason)), given.output, about)
+            title = about.partition("\n")[0]
+            save(note(str(reason)), given.output, f"{NothingToShow.TITLE}: {title}\n\n{reason}")
 
     cli.run(main)
+
+
+def described(description: str, fits: Sequence[Fit]) -> str:
+    """A figure's description; the title of a figure of one model names it."""
+    title, _, details = description.strip().partition("\n")
+    return f"{title.rstrip('.')} ({fits[0].label}).\n{details}" if len(fits) == 1 else description
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -8,21 +8,19 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from pooling.fits.store import Fit
+from pooling.inputs.schemes import SCHEMES
 from pooling.programs.order import story_order
 
 BESIDE = 4  # panels in a row that leave room for the name of a model
 LONGEST = 28  # characters of a name in such a panel, underscores counted twice
 
+TALLEST = 1.4  # height of a figure, in widths: what fits a page with its caption
+
 LEGEND_DOTS = 3
 MOST_HOUSES = 500  # of a county that are drawn: more are one black bar
 
 # What was left out, as titles of panels.
-SCHEME_TITLES = {
-    "loo": "leave one house out",
-    "loco": "leave one county out",
-    "kfold_county": "tenths of the counties",
-    "kfold_house": "tenths of the houses",
-}
+SCHEME_TITLES = {name: scheme.title for name, scheme in SCHEMES.items()}
 
 # Markers of a point inside its panel and of one at the edge that it lies beyond.
 MARKERS_X = {"inside": "o", "below": "<", "above": ">"}
@@ -36,6 +34,12 @@ def strip(label: str) -> str:
     return (
         "\n".join(line.replace("_ ", "_") for line in lines) + bracket.replace(" ", "\n") + remark
     )
+
+
+def even_grid(panels: int, most: int) -> tuple[int, int]:
+    """Columns, at most `most`, and rows of so many panels, with few empty places."""
+    rows = -(-panels // most)
+    return -(-panels // rows), rows
 
 
 def subject(labels: pd.Series) -> str:

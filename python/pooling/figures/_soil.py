@@ -75,7 +75,7 @@ def estimates(fit: Fit, effect: str) -> pd.DataFrame:
     (log pCi/L).
     """
     counties = fit.counties
-    own = counties["slope_identified"] if effect == "beta" else counties["basement_houses"] > 0
+    own = counties["slope_identified" if effect == "beta" else "intercept_identified"]
     quantiles = np.quantile(fit.effects()[effect].values, [*SUMMARY.values()], axis=0)
     table = pd.DataFrame(
         {

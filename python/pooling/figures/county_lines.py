@@ -39,7 +39,8 @@ from pooling.figures._panels import (
     spread_out,
 )
 from pooling.figures._theme import DATA, label_colours, theme_pooling
-from pooling.fits.store import Fit, chosen_counties, is_shared
+from pooling.fits.identified import identified, shared_effects
+from pooling.fits.store import Fit, chosen_counties
 from pooling.inputs.study import Figures
 from pooling.programs.order import story_order
 
@@ -56,7 +57,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     """Lines and houses of the counties to show.
 
     Columns: study, kind ("draw", "mean" or "house"), county (visible name),
-    identified (of the slope, by the county's houses or as that of all counties),
+    identified (of a line's slope, by the county's houses or as that of all counties),
     model, label, draw (number of the sample, -1 otherwise), intercept, slope (log
     pCi/L, NaN for a house), floor (0, 1, with a sideways shift, NaN for a line),
     log_radon (log pCi/L, NaN for a line), low, high (range of the panels, log pCi/L).
@@ -70,10 +71,6 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     table["county"] = pd.Categorical(
         table["county_fips"].map(names["label"]), list(counties["label"]), ordered=True
     )
-    slopes = {fit.model: fit.effects()["beta"].values for fit in fits}
-    shared = [name for name, beta in slopes.items() if beta.shape[1] > 1 and is_shared(beta)]
-    table["identified"] = table["county_fips"].map(names["slope_identified"])
-    table["identified"] |= table["model"].isin(shared)
     table["study"] = fits[0].study
     table["low"], table["high"] = reach(fits[0].houses["log_radon"])
     columns = ["study", "kind", "county", "identified", "model", "label", "draw"]
@@ -104,6 +101,10 @@ def _lines(fit: Fit, counties: pd.DataFrame) -> pd.DataFrame:
         }
     )
     lines = pd.concat([each, mean], ignore_index=True)
+    shared = shared_effects(fit.tree["posterior"].to_dataset())
+    houses = (fit.counties[f"{floor}_houses"] for floor in ("basement", "first_floor"))
+    known = pd.Series(identified("beta", *houses, shared), fit.counties["county_fips"])
+    lines["identified"] = lines["county_fips"].map(known)
     return lines.assign(model=fit.model, label=fit.label, floor=np.nan, log_radon=np.nan)
 
 
@@ -114,6 +115,7 @@ def _houses(fit: Fit, counties: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "kind": "house",
+            "identified": True,
             "county_fips": houses["county_fips"].to_numpy(),
             "draw": -1,
             "intercept": np.nan,
@@ -174,8 +176,7 @@ def _caption(frame: pd.DataFrame, inches: float) -> str:
         f"Study {frame['study'].iloc[0]}. Thin: {drawn} posterior draws, evenly spaced; thick: "
         f"posterior mean; points: {about_houses(houses['county'])}."
     )
-    lines = frame["kind"] != "house"
-    unidentified = frame.loc[lines & ~frame["identified"], "county"].unique()
+    unidentified = frame.loc[~frame["identified"], "county"].unique()
     if len(unidentified):
         text += (
             f" Dashed: {', '.join(sorted(unidentified))}, without houses on one of the floors: the "

@@ -1,4 +1,4 @@
-"""Estimated lines of eight counties under every model.
+"""Estimated lines of eight counties under each model.
 
 A panel for each county, with its number of houses; points are houses, spread
 sideways a little on their floor, lines are posterior means, a colour for each
@@ -122,7 +122,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         )
         + guides(color=guide_legend(ncol=3 if len(colours) > 2 else 2))
         + labs(
-            title="Lines of some counties under every model",
+            title="Lines of some counties under each model",
             x="floor of the detector",
             y="log radon (log pCi/L)",
             caption=_caption(frame, size[0]),

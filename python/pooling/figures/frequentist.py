@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from mizani.breaks import breaks_extended
 from plotnine import (
     aes,
     element_blank,
@@ -24,13 +25,14 @@ from plotnine import (
     scale_color_manual,
     scale_fill_manual,
     scale_shape_manual,
+    scale_x_continuous,
     scale_y_continuous,
     theme,
 )
 
 from pooling.build.errors import NothingToShow
 from pooling.figures._drawing import draw
-from pooling.figures._panels import by_model, caption, strip
+from pooling.figures._panels import TALLEST, by_model, caption, even_grid, strip
 from pooling.figures._theme import BLUE, DATA, VERMILION, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
@@ -56,9 +58,9 @@ COLOURS = {POSTERIOR: BLUE, OWN: VERMILION}
 SHAPES = {"with error": "o", "without error": "o", "singular": "x"}
 NORMAL = {"low2": 0.025, "low1": 0.16, "high1": 0.84, "high2": 0.975}  # of one and two errors
 STEPS = {"low2": -2, "low1": -1, "high1": 1, "high2": 2}
-COLUMNS = 3
+COLUMNS = 5
 APART = 0.18  # of a row, each way
-INCHES_WIDE = 10
+INCHES_WIDE = 11
 
 
 def frame(fits: Sequence[Fit], figures: Figures, frequentist: pd.DataFrame) -> pd.DataFrame:
@@ -132,21 +134,29 @@ def plot(frame: pd.DataFrame) -> ggplot:
     """A panel a parameter, on its own scale, and the same rows in all."""
     models = list(frame["label"].cat.categories[::-1])
     rows = frame.assign(
-        panel=frame["parameter"].cat.rename_categories(PARAMETERS),
+        panel=frame["parameter"].cat.rename_categories(
+            {name: said.replace(": ", "\n") for name, said in PARAMETERS.items()}
+        ),
         y=frame["label"].map({label: i for i, label in enumerate(models)}).astype(float)
         + np.where(frame["method"] == POSTERIOR, APART, -APART),
     )
     rows["fill"] = np.where(rows["state"] == "without error", "", rows["method"])
     panels = rows["parameter"].cat.categories.size
     known, lines = rows.dropna(subset=["value"]), rows.dropna(subset=["low2"])
-    bands = -(-panels // COLUMNS)
+    columns, bands = even_grid(panels, COLUMNS)
+    tall = bands * (0.36 * len(models) + 0.9) + 1.9
     return (
         ggplot(known, aes("value", "y", color="method"))
         + geom_segment(aes("low2", xend="high2", yend="y"), lines, size=0.5)
         + geom_segment(aes("low1", xend="high1", yend="y"), lines, size=1.4)
         + geom_point(aes(shape="state", fill="fill"), size=2, stroke=0.6)
         + geom_text(aes(label="said"), undefined(rows), size=7, color=DATA)
-        + facet_wrap("panel", ncol=COLUMNS, scales="free_x")
+        + facet_wrap("panel", ncol=columns, scales="free_x")
+        + scale_x_continuous(
+            breaks=breaks_extended(n=4),
+            labels=lambda breaks: [f"{value:g}" for value in breaks],
+            expand=(0.12, 0),
+        )
         + scale_y_continuous(
             breaks=range(len(models)),
             labels=[strip(label) for label in models],
@@ -165,7 +175,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + scale_fill_manual(COLOURS | {"": "white"}, guide=None)
         + theme_pooling()
         + theme(
-            figure_size=(INCHES_WIDE, bands * (0.3 * len(models) + 0.75) + 1.9),
+            figure_size=(INCHES_WIDE, min(tall, TALLEST * INCHES_WIDE)),
             plot_title_position="plot",
             plot_caption_position="plot",
             axis_ticks_major_y=element_blank(),

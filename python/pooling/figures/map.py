@@ -34,7 +34,8 @@ from pooling.figures._map import (
 )
 from pooling.figures._panels import caption
 from pooling.fits.new_house import above_action_level, errors_of, house_sd
-from pooling.fits.store import ACTION_LEVEL, Fit, activity
+from pooling.fits.store import Fit
+from pooling.inputs.response import ACTION_LEVEL, activity
 from pooling.inputs.study import Figures
 
 KIND = "story"

@@ -24,7 +24,8 @@ from pooling.figures._map import (
     on_map,
 )
 from pooling.figures._panels import caption, spread_out
-from pooling.fits.store import Fit, activity
+from pooling.fits.store import Fit
+from pooling.inputs.response import activity
 from pooling.inputs.study import Figures
 
 KIND = "story"

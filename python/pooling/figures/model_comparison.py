@@ -38,8 +38,9 @@ from pooling.figures._drawing import draw
 from pooling.figures._panels import MARKERS_X, SCHEME_TITLES, caption, side, strip
 from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling
 from pooling.fits.store import Fit
+from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures
-from pooling.scoring.standard_errors import WHOLE_COUNTIES, total
+from pooling.scoring.standard_errors import total
 
 KIND = "library"
 CHAPTER = "scores"
@@ -103,7 +104,7 @@ def compared(fits: Sequence[Fit], scheme: str) -> pd.DataFrame | None:
     passed = [fit.model for fit in fits if fit.converged and fit.model in scored] or list(scored)
     gaps = common.sub(common[common[passed].sum().idxmax()], axis=0)
     group = np.arange(len(common))
-    if scheme in WHOLE_COUNTIES:
+    if SCHEMES[scheme].whole_counties:
         group = fits[0].houses.set_index("house")["county_fips"][common.index].to_numpy()
     none = (np.nan, np.nan)
     sums = {name: total(gap.to_numpy(), group) if len(gap) else none for name, gap in gaps.items()}

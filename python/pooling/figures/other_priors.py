@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from mizani.breaks import breaks_extended
 from plotnine import (
     aes,
     element_blank,
@@ -23,13 +24,14 @@ from plotnine import (
     labs,
     scale_color_manual,
     scale_shape_manual,
+    scale_x_continuous,
     scale_y_continuous,
     theme,
 )
 
 from pooling.build.errors import NothingToShow
 from pooling.figures._drawing import draw
-from pooling.figures._panels import by_model, caption, strip
+from pooling.figures._panels import TALLEST, by_model, caption, even_grid, strip
 from pooling.figures._theme import DATA, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import OWN_PRIORS, Figures
@@ -39,11 +41,11 @@ CHAPTER = "priors"
 ORDER = 1
 NEEDS = ("other_priors.csv",)
 
-COLUMNS = 3
+COLUMNS = 5
 SHAPES = ("o", "D", "s", "^", "v", "P", "X")
 FAILED = "x"
 BAND = 0.4  # of a row, that the sets of one model are spread over
-INCHES_WIDE = 10
+INCHES_WIDE = 11
 
 
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
@@ -88,14 +90,20 @@ def plot(frame: pd.DataFrame) -> ggplot:
         row=len(labels) - frame["label"].cat.codes + BAND / 2 - step * frame["priors"].cat.codes
     )
     colours = model_colours(rows["model"])
-    bands = -(-frame["parameter"].cat.categories.size // COLUMNS)
+    columns, bands = even_grid(frame["parameter"].cat.categories.size, COLUMNS)
+    tall = bands * (0.36 * len(labels) + 0.9) + 1.8
     shapes = dict(zip(sets, np.resize(SHAPES, len(sets)), strict=True))
     return (
         ggplot(rows, aes(y="row", color="model"))
         + geom_segment(aes(x="q5", xend="q95", yend="row"), size=0.7)
         + geom_point(aes(x="mean", shape="priors"), size=2.0)
         + geom_point(aes(x="mean"), rows[~rows["passed"]], shape=FAILED, size=3.2, color=DATA)
-        + facet_wrap("parameter", ncol=COLUMNS, scales="free_x")
+        + facet_wrap("parameter", ncol=columns, scales="free_x")
+        + scale_x_continuous(
+            breaks=breaks_extended(n=4),
+            labels=lambda breaks: [f"{value:g}" for value in breaks],
+            expand=(0.12, 0),
+        )
         + scale_color_manual(colours, guide=None)
         + scale_shape_manual(shapes)
         + guides(shape=guide_legend(title="priors"))
@@ -113,7 +121,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         )
         + theme_pooling()
         + theme(
-            figure_size=(INCHES_WIDE, bands * (0.42 * len(labels) + 0.9) + 1.8),
+            figure_size=(INCHES_WIDE, min(tall, TALLEST * INCHES_WIDE)),
             plot_title_position="plot",
             plot_caption_position="plot",
             legend_position="top",

@@ -1,10 +1,10 @@
-"""Pareto k: which houses a model cannot do without.
+"""Pareto k: influential houses.
 
-A dot a house: across, the number of houses in its county on a logarithmic axis;
-up, the k of its importance weights when it is left out. Above the dashed line,
-at 0.7, the weights cannot stand in for a fit without the house, and the house
-was left out by an exact refit instead. Such houses are mostly those that are
-nearly all a model knows of a county.
+One dot per house: across, the number of houses in its county on a logarithmic axis;
+up, the k of its importance weights when it is left out. Above the dashed line, at
+0.7, the weights cannot stand in for a fit without the house, and the house was left
+out by an exact refit instead. Such houses are mostly those that are nearly all a
+model knows of a county.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from pooling.build.errors import NothingToShow
 from pooling.figures._drawing import draw
 from pooling.figures._panels import MARKERS_Y, by_model, caption, side, some_of_each, strip
 from pooling.figures._theme import DATA, model_colours, theme_pooling
-from pooling.fits.convergence import MAX_PARETO_K
+from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 

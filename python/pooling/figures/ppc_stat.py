@@ -1,9 +1,9 @@
-"""Summaries of the whole survey: observed, and in data that each model makes up.
+"""Posterior predictive check: summaries of the survey, observed and replicated.
 
-A panel a summary; the dashed line is the observed value. For each model a dot at
-the median of the replicated data sets, a thick line over their central 50% and a
-thin one over their central 90%. p is the share of replicated data sets with at
-least the observed value: near 0 or 1 the model cannot make such data.
+One panel per summary; the dashed line is the observed value. The dot is the median of
+the replicated data sets, the thick line their central 50%, the thin one their central
+90%. p is the share of replicated data sets with at least the observed value: near 0
+or 1 the model cannot make such data.
 """
 
 from collections.abc import Callable, Sequence
@@ -32,7 +32,8 @@ from plotnine import (
 from pooling.figures._drawing import draw
 from pooling.figures._panels import MARKERS_X, by_model, caption, side, strip
 from pooling.figures._theme import DATA, model_colours, theme_pooling
-from pooling.fits.store import ACTION_LEVEL, Fit, log_activity
+from pooling.fits.store import Fit
+from pooling.inputs.response import ACTION_LEVEL, log_activity
 from pooling.inputs.study import Figures
 
 KIND = "model"

@@ -1,9 +1,8 @@
-"""Prior against posterior: what the houses add to what was assumed.
+"""Prior and posterior: what the houses add to what was assumed.
 
-A panel a population parameter and a row a model that has it: the filled curve is
-the density of its posterior, the dark line that of its prior, on the same
-scale. Where the line is flat and low the houses have decided; where line and
-curve are alike the answer is the prior's.
+One panel per population parameter: the filled curve is the density of its posterior,
+the dark line that of its prior, on the same scale. Where the line is flat and low the
+data dominate; where line and curve are alike the answer is the prior's.
 """
 
 from collections.abc import Sequence
@@ -28,7 +27,7 @@ from plotnine import (
 from pooling.build.errors import NothingToShow
 from pooling.figures._densities import bandwidth, smooth
 from pooling.figures._drawing import draw
-from pooling.figures._panels import by_model, caption, strip, subject
+from pooling.figures._panels import by_model, caption, even_grid, strip, subject
 from pooling.figures._theme import DATA, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
@@ -129,8 +128,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         line=row + (frame["prior"] * scale).clip(upper=HEIGHT),
     )
     panels = frame["parameter"].cat.categories.size
-    bands = -(-panels // COLUMNS)
-    columns = -(-panels // bands)
+    columns, bands = even_grid(panels, COLUMNS)
     one = len(labels) == 1
     colours = model_colours(rows["model"])
     return (

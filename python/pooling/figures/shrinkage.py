@@ -39,6 +39,7 @@ from pooling.figures._drawing import draw
 from pooling.figures._labels import place_names
 from pooling.figures._panels import caption, reach
 from pooling.figures._theme import DATA, FAINT, label_colours, theme_pooling
+from pooling.fits.identified import identified, shared_effects
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 from pooling.programs.order import ends_of_story, story_models
@@ -67,10 +68,10 @@ def frame(
 
     By default arrows lead from the last story model without partial pooling to the first with it.
 
-    Columns: study, county, fips, houses, identified (of the slope), from_model,
-    from_label, intercept_from, slope_from, has_start (the slope comes from the
-    county's houses or, with pooling, from other counties; otherwise it is the
-    prior's), model and label (to which the arrow leads), intercept_to, slope_to,
+    Columns: study, county, fips, houses, identified (of the slope where the arrow
+    starts), from_model, from_label, intercept_from, slope_from, has_start (the slope
+    comes from the county's houses or, with pooling, from other counties; otherwise it
+    is the prior's), model and label (to which the arrow leads), intercept_to, slope_to,
     has_end (posterior means, log pCi/L); of the population of the model to which
     arrows lead mean_intercept, mean_slope, var_intercept, var_slope, covariance
     (posterior means, missing where it has none that all counties share); of complete
@@ -78,7 +79,7 @@ def frame(
     without); x, y, y_to (ends of the arrow in the panel), edge ("inside", or the
     side of the panel beyond which the arrow starts, "above" without a start),
     left, right, low, high (range of the panel, log pCi/L); name ("" for
-    counties that are not named) and place (1 for the first to be named).
+    counties that are not named), place (1 for the first to be named) and needed.
 
     Raises
     ------
@@ -96,17 +97,17 @@ def frame(
             "county": first.county_labels.to_numpy(),
             "fips": counties["county_fips"],
             "houses": counties["houses"],
-            "identified": counties["slope_identified"],
+            "identified": _slopes_identified(first),
             "from_model": first.model,
             "from_label": first.label,
             "intercept_from": start["alpha"],
             "slope_from": start["beta"],
-            "has_start": counties["slope_identified"] | _pools(first),
+            "has_start": _slopes_identified(first) | _pools(first),
             "model": last.model,
             "label": last.label,
             "intercept_to": end["alpha"],
             "slope_to": end["beta"],
-            "has_end": counties["slope_identified"] | _pools(last),
+            "has_end": _slopes_identified(last) | _pools(last),
         }
     )
     between = [fit for fit in fits if fit.model == "pooled" and fit not in (first, last)]
@@ -137,6 +138,12 @@ def _ends(fits: Sequence[Fit], from_model: str, to_model: str) -> tuple[Fit, Fit
 def _means(fit: Fit) -> dict[str, np.ndarray]:
     """Posterior mean of each county's `alpha` and `beta`, (county,)."""
     return {name: draws.values.mean(axis=0) for name, draws in fit.effects().items()}
+
+
+def _slopes_identified(fit: Fit) -> np.ndarray:
+    """Whether the data identify the slope of each county under a model, (county,)."""
+    counties, shared = fit.counties, shared_effects(fit.tree["posterior"].to_dataset())
+    return identified("beta", counties["basement_houses"], counties["first_floor_houses"], shared)
 
 
 def _pools(fit: Fit) -> bool:

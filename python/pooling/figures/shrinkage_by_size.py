@@ -49,10 +49,9 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
 
     Columns: study, model, label, quantity ("intercept" or "slope"), county,
     houses, x (houses with a sideways shift, the same in all panels),
-    identified (always for an intercept, for a slope with houses on both
-    floors), mean, q5, q95 (of the posterior, log pCi/L), centre (median of the
-    means of the model's identified counties), low, high (range of the
-    quantity's panels).
+    identified (by the county's own houses), mean, q5, q95 (of the posterior,
+    log pCi/L), centre (median of the means of the model's identified counties),
+    low, high (range of the quantity's panels).
     """
     fits = sorted(fits, key=lambda fit: story_order(fit.model))
     table = pd.concat(
@@ -83,7 +82,7 @@ def _estimates(fit: Fit, name: str) -> pd.DataFrame:
             "county": fit.county_labels.to_numpy(),
             "houses": counties["houses"],
             "x": counties["houses"].clip(lower=NONE) * shift,
-            "identified": counties["slope_identified"] | (name == "alpha"),
+            "identified": counties[f"{QUANTITIES[name]}_identified"],
             "mean": draws.mean(axis=0),
             "q5": low,
             "q95": high,
@@ -147,8 +146,8 @@ def _caption(frame: pd.DataFrame, inches: float) -> str:
     )
     if not frame["identified"].all():
         text += (
-            " Hollow and faint: slopes that the data do not identify, of counties without houses "
-            "on both floors; the line leaves them out."
+            " Hollow and faint: not identified by the county's own houses (an intercept without a "
+            "basement house, a slope without houses on both floors); the line leaves them out."
         )
     if (frame["where"] != "inside").any():
         text += " Triangles: estimates beyond the panel; intervals end at its edge."

@@ -30,7 +30,8 @@ from pooling.build.errors import NothingToShow
 from pooling.figures._drawing import draw
 from pooling.figures._panels import by_model, caption, strip
 from pooling.figures._theme import MUTED, model_colours, theme_pooling
-from pooling.fits.store import Fit, activity
+from pooling.fits.store import Fit
+from pooling.inputs.response import activity
 from pooling.inputs.study import Figures
 
 KIND = "library"

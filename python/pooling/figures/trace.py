@@ -1,11 +1,10 @@
-"""Traces: marginal densities, draws and ranks of every model's parameters.
+"""Traces: marginal densities, draws and ranks of a model's parameters.
 
-A row of panels a model, a band a parameter: on the left the marginal density
-turned sideways, in the middle the draws with the chains one after another, on the
-same axis; on the right how often each chain's draws take each rank among all draws.
-Population parameters have one colour a chain, county parameters one colour a
-county. Chains that agree have equal densities, draws without drift or steps,
-and level ranks.
+One band for each parameter: on the left the marginal density turned sideways, in
+the middle the draws of one chain after another, on the same axis; on the right how
+often each chain's draws take each rank among all draws. Population parameters have
+one colour per chain, county parameters one per county. Chains that agree have equal
+densities, draws without drift or steps, and level ranks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,6 +40,7 @@ from scipy.ndimage import gaussian_filter1d
 from pooling.figures._drawing import draw
 from pooling.figures._panels import MARKERS_Y, by_model, caption, side, spread_out, strip, subject
 from pooling.figures._theme import BLACK, BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, theme_pooling
+from pooling.fits.identified import identified
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 from pooling.programs.order import story_order
@@ -72,7 +72,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Columns: study, model, label, parameter, row (model and parameter),
     kind ("density", "draw" or "rank"), by (what has a line: "chain" or
     "county"), line (its number), chain (of ranks, 0 otherwise), colour,
-    identified (False for the slope of a county without houses on both floors),
+    identified (of a county's parameter, by its own houses),
     x (density relative to the row's highest, number of the draw, or rank as a
     share of all draws), y (value in the parameter's unit, or frequency relative
     to level ranks), low, high (the row's range of values).
@@ -103,7 +103,8 @@ def _parameters(fit: Fit) -> Iterator[tuple[str, xr.DataArray]]:
     for name in COUNTY:
         if name in posterior and "county" in posterior[name].dims:
             values = posterior[name].isel(county=shown)
-            own = fit.counties["slope_identified"].to_numpy()[shown] | (name != "beta")
+            houses = fit.counties["basement_houses"], fit.counties["first_floor_houses"]
+            own = identified(name, *houses)[shown]
             values = values.transpose("chain", "draw", "county").assign_coords(own=("county", own))
             if len(shown) == 1 or np.ptp(values.values, axis=2).any():
                 yield name, values
@@ -348,7 +349,7 @@ def _quiet(models: int) -> theme:
 def _caption(frame: pd.DataFrame) -> str:
     counties = frame.loc[frame["by"] == "county", "line"].nunique()
     shown = f", {COUNTIES} counties evenly spaced" if counties == COUNTIES else ""
-    pale = " Pale lines: slopes of counties without houses on both floors, not identified."
+    pale = " Pale lines: not identified by the county's own houses."
     return caption(
         f"""Study {frame["study"].iloc[0]}; values in log pCi/L, from the lower to the upper edge
         of each band as written beside it. Population parameters: one colour a chain. County

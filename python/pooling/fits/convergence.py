@@ -13,12 +13,9 @@ import pandas as pd
 import xarray as xr
 
 from pooling.build.errors import DiagnosticsError
+from pooling.fits.limits import MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
 from pooling.inputs.study import PRIOR_ADAPT_DELTA, study_file
 
-MIN_E_BFMI = 0.3
-MAX_R_HAT = 1.01
-MIN_ESS_PER_CHAIN = 100
-MAX_PARETO_K = 0.7  # above it importance sampling cannot be trusted
 GROUPS = {"posterior": "sample_stats", "prior": "sample_stats_prior"}
 STEPS = (0.95, 0.99, 0.999)  # adapt_delta to try, one after the other
 MAX_DIVERGENT_SHARE = 0.01  # of transitions; more are not cured by smaller steps

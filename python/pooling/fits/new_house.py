@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
-from pooling.fits.store import ACTION_LEVEL, Fit, log_activity
+from pooling.fits.store import Fit
+from pooling.inputs.response import ACTION_LEVEL, log_activity
 
 
 class Errors(NamedTuple):

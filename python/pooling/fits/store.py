@@ -13,7 +13,6 @@ Dimensions are `chain`, `draw`, `county` (FIPS code) and `house` (house id).
 """
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -25,19 +24,12 @@ import xarray as xr
 
 from pooling.build.errors import DataError, NothingToShow, StudyError
 from pooling.fits.convergence import refuse_failed
+from pooling.fits.identified import identified
 from pooling.fits.netcdf import Groups, write_netcdf
+from pooling.inputs.schemes import SCHEMES
 
 BY_HOUSE = ("county", "floor_measure", "log_radon")  # Stan data with a number a house
-ACTION_LEVEL = 4.0  # pCi/L: at or above it the US EPA says to fix the home
-LEFT_OUT = {
-    "loo": "its house",
-    "loco": "its whole county",
-    "kfold_county": "a random tenth of the counties",
-    "kfold_house": "a random tenth of the houses",
-}
 REPLICATIONS = "replications.nc"
-FOLDS = 10  # random tenths
-ZERO = 0.1  # pCi/L that keep the logarithm of an activity of 0 finite
 
 
 @dataclass(frozen=True)
@@ -111,7 +103,7 @@ class Fit:
 
     @cached_property
     def left_out(self) -> dict[str, pd.DataFrame]:
-        """Scores of left-out houses by what was left out, in the order of `LEFT_OUT`.
+        """Scores of left-out houses by what was left out, in the order of `SCHEMES`.
 
         Each has a row a house in the order of `houses` with at least house, elpd
         (nats), mean, mcse (log pCi/L), pit, converged; what was not scored is missing.
@@ -119,7 +111,7 @@ class Fit:
         tables = {"loo": self.loo} if len(self.loo) else {}
         if len(self.left_out_together):
             tables |= dict(iter(self.left_out_together.groupby("scheme")))
-        return {name: tables[name].reset_index(drop=True) for name in LEFT_OUT if name in tables}
+        return {name: tables[name].reset_index(drop=True) for name in SCHEMES if name in tables}
 
     def effects(self, group: str = "posterior") -> xr.Dataset:
         """County intercepts and slopes: `alpha`, `beta` (sample, county), log pCi/L.
@@ -137,19 +129,21 @@ class Fit:
         """One row a county, in FIPS order.
 
         Columns: county_fips, county (name), state, houses, basement_houses,
-        first_floor_houses, slope_identified (houses on both floors).
+        first_floor_houses; intercept_identified and slope_identified, by these houses alone.
         """
         data = self.tree["constant_data"].to_dataset()
         houses, first = data["houses"].values, data["first_floor_houses"].values
+        basement = houses - first
         return pd.DataFrame(
             {
                 "county_fips": data["county"].values,
                 "county": data["county_name"].values.astype(str),
                 "state": data["state_name"].values.astype(str),
                 "houses": houses,
-                "basement_houses": houses - first,
+                "basement_houses": basement,
                 "first_floor_houses": first,
-                "slope_identified": (first > 0) & (first < houses),
+                "intercept_identified": identified("alpha", basement, first),
+                "slope_identified": identified("beta", basement, first),
             }
         )
 
@@ -265,26 +259,9 @@ def of_the_model(name: str) -> bool:
     return not (name.endswith("_free") or name.startswith("lprior"))
 
 
-def is_shared(values: np.ndarray) -> bool:
-    """Whether an effect (sample, county) is the same in all counties."""
-    return bool((values == values[:, :1]).all())
-
-
-def log_activity(activity: float, response: str) -> float:
-    """Response of a house with this activity (pCi/L) in a study with this `response`."""
-    return math.log(activity + ZERO if response == "log(x + 0.1)" else activity or ZERO)
-
-
 def in_interval(pit: np.ndarray, probability: float) -> np.ndarray:
     """Whether the central interval of this probability holds a value, from its `pit`; (house,)."""
     return np.abs(np.asarray(pit) - 0.5) <= probability / 2
-
-
-def activity(log_radon: np.ndarray, response: str) -> np.ndarray:
-    """Activity (pCi/L, from 0) of these responses; infinite above the largest float."""
-    with np.errstate(over="ignore"):
-        level = np.exp(np.asarray(log_radon, dtype=float))
-    return np.maximum(level - ZERO, 0.0) if response == "log(x + 0.1)" else level
 
 
 def label_counties(counties: pd.DataFrame) -> pd.Series:

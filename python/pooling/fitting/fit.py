@@ -22,10 +22,9 @@ from arviz_base import from_dict
 from cmdstanpy import disable_logging
 
 from pooling.build import cache, cli
-from pooling.build.digest import meaning
+from pooling.build.digest import code_digest
 from pooling.build.files import replacing
 from pooling.fits.store import BY_HOUSE, write_fit
-from pooling.fitting import chains, generate, sampling
 from pooling.fitting.chains import Chains, read_chains
 from pooling.fitting.sampling import sample
 from pooling.inputs.study import Sampler
@@ -145,16 +144,12 @@ def fit(executable: Path, contents: dict[str, bytes], output: Path) -> None:
 
 
 def depends_on(model: str, contents: dict[str, bytes]) -> str:
-    """Key of a fit: its model, the contents of its inputs, the packages, and this code.
+    """Key of a fit: its model, the contents of its inputs, the packages, and the code of `fit`.
 
     The executable is what its essence and the toolchain make of it.
     """
-    code = [
-        meaning(Path(module))
-        for module in (__file__, chains.__file__, generate.__file__, sampling.__file__)
-    ]
     versions = json.dumps({name: version(name) for name in PACKAGES})
-    return cache.key([model, *contents.values(), *code, versions])
+    return cache.key([model, *contents.values(), code_digest(fit), versions])
 
 
 def main(arguments: list[str] | None) -> None:

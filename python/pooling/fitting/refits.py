@@ -7,7 +7,6 @@ compile once. What is finished is kept and never repeated.
 """
 
 import hashlib
-import inspect
 import json
 import logging
 import os
@@ -27,13 +26,12 @@ from tqdm import tqdm
 
 from pooling.build.cli import interruptions
 from pooling.build.cmdstan import locate
-from pooling.build.digest import meaning
+from pooling.build.digest import code_digest
 from pooling.build.errors import SamplingError, SetupError
 from pooling.build.files import replacing, sweep
-from pooling.fits import convergence, summaries
-from pooling.fits.convergence import MAX_R_HAT, MIN_ESS_PER_CHAIN
+from pooling.fits.limits import MAX_R_HAT, MIN_ESS_PER_CHAIN
 from pooling.fits.store import BY_HOUSE, Fit, Start
-from pooling.fitting import generate, sampling
+from pooling.fitting import sampling
 from pooling.fitting.generate import flat, to_predict
 from pooling.inputs.study import Sampler
 from pooling.programs.compile import compile_program
@@ -286,17 +284,8 @@ class Batch:
 
     def keys(self) -> dict[str, str]:
         """A key for each job, made of all that its result depends on."""
-        modules = (
-            __file__,
-            generate.__file__,
-            sampling.__file__,
-            convergence.__file__,
-            summaries.__file__,
-            inspect.getfile(self.work),
-        )
-        code = [meaning(Path(module)) for module in dict.fromkeys(modules)]
         program = asdict(replace(self.program, executable=None))
-        about = [program, self.data, self.settings.model_dump(), code]
+        about = [program, self.data, self.settings.model_dump(), code_digest(self.work)]
         start = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
         keys = {}
         for name, job in self.jobs.items():
@@ -351,7 +340,7 @@ def run_batch(batch: Batch, kept: Path, scheduler: str | None = None) -> dict[st
         for name, found in batch.results(missing, scheduler):
             results[name] = found
             if "stopped" not in found:
-                with replacing(files[name], sealed=False) as draft:
+                with replacing(files[name], recorded=False) as draft:
                     draft.write_text(json.dumps(found), encoding="utf-8")
     return {name: results[name] for name in files}
 

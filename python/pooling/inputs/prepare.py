@@ -1,6 +1,6 @@
 """Turn the tables and a study into Stan data, and count what was dropped on the way.
 
-The only place with a logarithm, a dropped row or an index from 1.
+The only place with a dropped row or an index from 1.
 """
 
 import json
@@ -14,10 +14,10 @@ import pandas as pd
 from pooling.build import cli
 from pooling.build.errors import StudyError
 from pooling.build.files import replacing
-from pooling.inputs.study import Data, Priors, read_section, study_file
+from pooling.inputs.priors import Priors
+from pooling.inputs.response import ZERO, log_activity
+from pooling.inputs.study import Data, read_section, study_file
 from pooling.inputs.tables import Table, read_counties, read_houses
-
-ZERO = 0.1  # pCi/L, what stands for an activity of 0 or is added to every activity
 
 
 @dataclass
@@ -130,21 +130,13 @@ def select_counties(
 
 
 def log_radon(activity: np.ndarray, response: str, rules: Rules) -> np.ndarray:
-    """Logarithm of the activity, log pCi/L, as the study's `response` defines it.
-
-    Parameters
-    ----------
-    activity
-        (house,), pCi/L, from 0.
-    response
-        "log(x + 0.1)" or "log(x), 0 as 0.1".
-    """
+    """Response of each house, log pCi/L, and what became of activities of 0."""
     zeros = int((activity == 0).sum())
     if response == "log(x + 0.1)":
         rules.record("zero activities kept", zeros, f"{ZERO} pCi/L is added to every activity")
-        return np.log(activity + ZERO)
-    rules.record("zero activities replaced", zeros, f"activity 0 counts as {ZERO} pCi/L")
-    return np.log(np.where(activity == 0, ZERO, activity))
+    else:
+        rules.record("zero activities replaced", zeros, f"activity 0 counts as {ZERO} pCi/L")
+    return log_activity(activity, response)
 
 
 def count_houses(houses: pd.DataFrame, counties: pd.DataFrame, data: Data) -> pd.DataFrame:

@@ -5,7 +5,6 @@ that an edit of one is seen only by the stages that read it.
 """
 
 import json
-import math
 import re
 import tomllib
 from inspect import isclass
@@ -14,11 +13,7 @@ from typing import Annotated, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
-    Strict,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -26,60 +21,12 @@ from pydantic import (
 )
 
 from pooling.build.errors import StudyError
+from pooling.inputs.priors import KINDS, Priors
+from pooling.inputs.response import Response
+from pooling.inputs.schemes import SCHEMES
+from pooling.inputs.sections import Code, Fips, Flag, Line, Number, Once, Section, Whole
 
-
-class Section(BaseModel):
-    """Part of a study; unknown keys are errors."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=True)
-
-
-def _fips(value: object) -> object:
-    return int(value) if isinstance(value, str) and value.isdigit() else value
-
-
-def _code(value: object) -> object:
-    # Keys are text in TOML: 0 and 00 would be one code with two meanings.
-    if isinstance(value, str) and re.fullmatch(r"0|-?[1-9]\d{0,8}", value) is None:
-        raise ValueError("write the code as a whole number, like 0")
-    return value
-
-
-def _once(values: list) -> list:
-    twice = [value for place, value in enumerate(values) if value in values[:place]]
-    if twice:
-        raise ValueError(f"{twice[0]} is there twice; remove one")
-    return values
-
-
-def _line(text: str) -> str:
-    if not text.strip() or any(ord(letter) < 32 for letter in text):
-        raise ValueError("give one line of text")
-    return text
-
-
-# Strict: text, true and 1.0 are no whole numbers, text and true are no numbers.
-Whole = Annotated[int, Strict()]
-Number = Annotated[float, Strict()]
-Flag = Annotated[bool, Strict()]
-Line = Annotated[str, AfterValidator(_line)]
-Fips = Annotated[Whole, BeforeValidator(_fips), Field(ge=1, lt=10**9)]
-# On the log scale e^1000000 and e^0.000001 are beyond any radon, and products stay finite.
-LARGEST, SMALLEST = 1e6, 1e-6
-Location = Annotated[Number, Field(ge=-LARGEST, le=LARGEST)]
-Positive = Annotated[Number, Field(ge=SMALLEST, le=LARGEST)]
-
-Counties = Annotated[list[Fips], AfterValidator(_once)]
-
-
-def _bounded(value: float) -> float:
-    if SMALLEST <= value <= LARGEST or value == math.inf:
-        return value
-    raise ValueError(f"give a number from {SMALLEST:g} to {LARGEST:g}, or leave it out")
-
-
-PositiveOrNone = Annotated[Number, AfterValidator(_bounded)]
-
+Counties = Annotated[list[Fips], Once]
 
 S = TypeVar("S", bound=Section)
 
@@ -103,11 +50,11 @@ class Data(Section):
     county_columns: dict[
         Literal["county_fips", "state", "county", "lon", "lat", "uranium"], str
     ] = {}
-    states: Annotated[list[Line], AfterValidator(_once)] = Field(
+    states: Annotated[list[Line], Once] = Field(
         default=[], description="none: every state of the table"
     )
-    response: Literal["log(x + 0.1)", "log(x), 0 as 0.1"] = "log(x + 0.1)"
-    floors: dict[Annotated[int, BeforeValidator(_code)], Literal["basement", "first floor"]] = {
+    response: Response = "log(x + 0.1)"
+    floors: dict[Code, Literal["basement", "first floor"]] = {
         0: "basement",
         1: "first floor",
     }
@@ -127,82 +74,6 @@ class Data(Section):
         if both:
             raise ValueError(f"floor {both[0]} is both in floors and in drop_floors")
         return self
-
-
-class LocationScale(Section):
-    """Normal prior of a coefficient or a population mean."""
-
-    loc: Location = 0.0
-    scale: Positive
-
-
-class Spread(Section):
-    """Half-normal prior of a standard deviation up to `upper`; uniform where `upper` is alone."""
-
-    scale: PositiveOrNone = math.inf
-    upper: PositiveOrNone = math.inf
-
-    @model_validator(mode="after")
-    def _proper(self) -> "Spread":
-        if math.isinf(self.scale) and math.isinf(self.upper):
-            raise ValueError("needs a scale, an upper bound or both")
-        return self
-
-
-class Lkj(Section):
-    """LKJ prior of a correlation; shape 1 is uniform, more draws it to 0."""
-
-    shape: Positive
-
-
-class Gamma(Section):
-    """Gamma prior, of mean shape / rate."""
-
-    shape: Positive
-    rate: Positive
-
-
-class Priors(Section):
-    """Priors by parameter; programs with a parameter that has none do not apply to the study.
-
-    `gamma_alpha`, `gamma_beta` are the effects of log uranium on intercepts and
-    slopes, `delta_alpha` that of a county's share of first-floor houses on
-    intercepts, `sigma_alpha_state` and `sigma_beta_state` the spreads between states
-    of their mean intercepts and slopes, `rho` the correlation of intercepts and
-    slopes, `nu` the degrees of freedom of Student-t errors.
-    """
-
-    alpha: LocationScale | None = None
-    beta: LocationScale | None = None
-    mu_alpha: LocationScale | None = None
-    mu_beta: LocationScale | None = None
-    gamma_alpha: LocationScale | None = None
-    gamma_beta: LocationScale | None = None
-    delta_alpha: LocationScale | None = None
-    sigma: Spread | None = None
-    sigma_alpha: Spread | None = None
-    sigma_beta: Spread | None = None
-    sigma_alpha_state: Spread | None = None
-    sigma_beta_state: Spread | None = None
-    rho: Lkj | None = None
-    nu: Gamma | None = None
-
-    def scales(self) -> dict[str, float]:
-        """The numbers under the names that programs read: `prior_<parameter>_<part>`."""
-        return {
-            f"prior_{parameter}_{part}": value
-            for parameter, prior in self
-            if prior is not None
-            for part, value in prior
-        }
-
-    def beyond(self, others: "Priors") -> list[str]:
-        """Parameters that have a prior here and none in `others`."""
-        return [name for name, prior in self if prior and not getattr(others, name)]
-
-    def replaced_by(self, others: "Priors") -> "Priors":
-        """These priors, with those of `others` in place of the ones that it has."""
-        return self.model_copy(update={name: prior for name, prior in others if prior is not None})
 
 
 OWN_PRIORS = "study"  # what tables call the study's own priors
@@ -249,13 +120,17 @@ class Sampler(Section):
         )
 
 
+def _scheme(name: str) -> str:
+    if name not in SCHEMES:
+        raise ValueError(f"nothing is left out by {name}; there are: {', '.join(SCHEMES)}")
+    return name
+
+
 class Scores(Section):
     """What is left out to score the models: each house, each county, tenths of either."""
 
     pointwise: Flag = Field(default=True, description="false: no scores and checks by house")
-    leave_out: Annotated[
-        list[Literal["loo", "loco", "kfold_county", "kfold_house"]], AfterValidator(_once)
-    ] = ["loo", "loco"]
+    leave_out: Annotated[list[Annotated[str, AfterValidator(_scheme)]], Once] = ["loo", "loco"]
 
 
 class Models(Section):
@@ -265,10 +140,10 @@ class Models(Section):
     differ in their geometry alone: it runs where `also` or `allowed_to_fail` names it.
     """
 
-    use: Annotated[list[str], AfterValidator(_once)] = Field(
+    use: Annotated[list[str], Once] = Field(
         default=[], description="none: every program that applies"
     )
-    also: Annotated[list[str], AfterValidator(_once)] = Field(
+    also: Annotated[list[str], Once] = Field(
         default=[], description="beside those of `use`, such as centered programs"
     )
     allowed_to_fail: dict[str, str] = {}
@@ -277,7 +152,7 @@ class Models(Section):
 class Story(Section):
     """The few models that the figures of the story compare."""
 
-    models: Annotated[list[str], AfterValidator(_once)] = Field(
+    models: Annotated[list[str], Once] = Field(
         default=[], description="none: complete, no and partial pooling, one of each"
     )
 
@@ -394,7 +269,7 @@ def _validated(kind: type[S], table: dict, path: Path) -> S:
         errors = error.errors()
         # A name that is misspelt is missing, too, under its right name.
         first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
-        setting = ".".join(map(str, first["loc"])) or "study"
+        setting = ".".join(str(part) for part in first["loc"] if part not in KINDS) or "study"
         message = first["msg"]
         if first["type"] == "extra_forbidden":
             names = ", ".join(_section_at(kind, first["loc"][:-1]).model_fields)
@@ -407,8 +282,10 @@ def _validated(kind: type[S], table: dict, path: Path) -> S:
 def _section_at(kind: type[Section], place: tuple[int | str, ...]) -> type[Section]:
     """The section in which a setting stands, by the names on the way to it."""
     for name in place:
-        # A section, or an optional one; names of sets of priors are the user's own.
-        if field := kind.model_fields.get(str(name)):
+        # Names of parameters and of sets of priors are the user's own.
+        if name in KINDS:
+            kind = KINDS[str(name)]
+        elif field := kind.model_fields.get(str(name)):
             inner = [field.annotation, *get_args(field.annotation)]
             kind = next(one for one in inner if isclass(one) and issubclass(one, Section))
     return kind

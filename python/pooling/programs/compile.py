@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import cmdstanpy
@@ -17,10 +18,9 @@ import cmdstanpy
 from pooling.build import cli
 from pooling.build.cache import key, made_once
 from pooling.build.cmdstan import compiler_version, first_errors, mend_tbb
-from pooling.build.digest import meaning
+from pooling.build.digest import code_digest
 from pooling.build.errors import ProgramError
 from pooling.build.files import replacing
-from pooling.programs import contract
 from pooling.programs.contract import check_contract, program_info
 from pooling.programs.source import essence
 
@@ -124,6 +124,12 @@ def _copy(program: Path, scratch: Path) -> Path:
     return scratch / program.name
 
 
+def checked(program: Path, cmdstan: Path, executable: Path, expected: str, log: Path) -> None:
+    """Compile a program that keeps the contract; see `compile_program`."""
+    check_contract(program_info(stanc(cmdstan), program, program.parent), program)
+    compile_program(program, cmdstan, executable, expected, log)
+
+
 def main(arguments: list[str] | None) -> None:
     """Compile one program, or find its executable among those that are kept."""
     parser = cli.stage(__doc__, "program", "essence", "toolchain")
@@ -131,15 +137,9 @@ def main(arguments: list[str] | None) -> None:
     given = parser.parse_args(arguments)
     text, tools = (path.read_text(encoding="utf-8") for path in (given.essence, given.toolchain))
     cmdstan = Path(json.loads(tools)["cmdstan"])
-
-    def make() -> None:
-        info = program_info(stanc(cmdstan), given.program, given.program.parent)
-        check_contract(info, given.program)
-        log = given.essence.with_suffix(".log")
-        compile_program(given.program, cmdstan, given.output, text.strip(), log)
-
-    checks = [meaning(Path(module)) for module in (__file__, contract.__file__)]
-    name = key([text, tools, *checks])
+    log = given.essence.with_suffix(".log")
+    make = partial(checked, given.program, cmdstan, given.output, text.strip(), log)
+    name = key([text, tools, code_digest(checked)])
     made_once(make, given.kept, name, [given.output], KEPT)
 
 

@@ -9,25 +9,14 @@ import subprocess
 from pathlib import Path
 
 from pooling.build.errors import ProgramError
+from pooling.inputs.priors import DATA_NAME, KINDS, read_of
 from pooling.programs.source import LEXEME
 
 OLD_SWITCHES = ("held_out", "prior_only", "pointwise")
 TO_PREDICT = ("N_new", "county_new", "floor_measure_new", "log_radon_new")
-PRIOR_PARTS = {
-    "alpha beta mu_alpha mu_beta gamma_alpha gamma_beta delta_alpha": "loc scale",
-    "sigma sigma_alpha sigma_beta sigma_alpha_state sigma_beta_state": "scale upper",
-    "rho": "shape",
-    "nu": "shape rate",
-}
 OPTIONAL = {"log_uranium", "S", "state"}
 INPUTS = {"N", "J", "county", "floor_measure", "log_radon", "first_floor_share", *TO_PREDICT}
-PRIORS = {
-    f"prior_{parameter}_{part}"
-    for parameters, parts in PRIOR_PARTS.items()
-    for parameter in parameters.split()
-    for part in parts.split()
-}
-INPUTS |= OPTIONAL | PRIORS
+INPUTS |= OPTIONAL
 LISTS = {"county", "floor_measure", "log_radon", "log_uranium", "first_floor_share", "state"}
 LISTS |= set(TO_PREDICT) - {"N_new"}
 OUTPUTS = {"alpha": (1,), "beta": (1,), "sigma": (0, 1), "log_lik": (1,), "y_rep": (1,)}
@@ -137,6 +126,11 @@ def _is_name(word: str, before: str, after: str) -> bool:
     return True
 
 
+def is_provided(name: str) -> bool:
+    """Whether a table, or a prior of a study, may provide this name in a data block."""
+    return name in INPUTS or DATA_NAME.fullmatch(name) is not None
+
+
 def check_contract(info: dict, program: Path) -> None:
     """Check a program's inputs and outputs.
 
@@ -162,12 +156,17 @@ def check_contract(info: dict, program: Path) -> None:
     faults += [
         f"no table or study provides its data `{name}`"
         for name in info["inputs"]
-        if name not in INPUTS and name not in old
+        if not is_provided(name) and name not in old
     ]
     faults += [
         f"its data `{name}` must be {'an array or a vector' if name in LISTS else 'a number'}"
         for name, declared in info["inputs"].items()
-        if name in INPUTS and declared["dimensions"] != int(name in LISTS)
+        if is_provided(name) and declared["dimensions"] != int(name in LISTS)
+    ]
+    faults += [
+        f"no kind of prior has the {', '.join(sorted(parts))} of its data `prior_{name}_...`"
+        for name, parts in read_of(info["inputs"]).items()
+        if not any(parts <= kind.model_fields.keys() for kind in KINDS.values())
     ]
     for name, dimensions in (OUTPUTS | OPTIONAL_OUTPUTS).items():
         if name not in outputs:

@@ -15,6 +15,7 @@ LEXEME = re.compile(
       | (?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
+TWIN = re.compile(r"^ *(?:\*|//) *(?:Least squares|REML): *(.*?) *$", re.MULTILINE)
 BRACKETS = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|<[^<>]*>")
 
 
@@ -104,3 +105,12 @@ def declared(essence_text: str, block: str = "data") -> list[str]:
         for words in map(str.split, statement.partition("=")[0].split(","))
         if words
     ]
+
+
+def twin(path: Path) -> str | None:
+    """Formula of a program's frequentist twin, which a line of its comments names.
+
+    Such as `* REML: y ~ floor + (1 | county)` or `// Least squares: y ~ floor`.
+    """
+    found = TWIN.search(path.read_text(encoding="utf-8"))
+    return found and found[1]

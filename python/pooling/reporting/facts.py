@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from pooling.checking.sensitivity import SENSITIVE
-from pooling.fits.store import FOLDS, LEFT_OUT, label_counties
+from pooling.fits.store import label_counties
+from pooling.inputs.schemes import FOLDS, SCHEMES
 from pooling.inputs.study import OWN_PRIORS
 
 Tables = Mapping[str, pd.DataFrame]
@@ -82,7 +83,8 @@ def left_out(
     for scheme in schemes:
         own = [f"{name}_{scheme}" for name in names if f"{name}_{scheme}" in known]
         if own:
-            found.append((f"{LEFT_OUT[scheme].removeprefix('its ').capitalize()} left out", own))
+            what = SCHEMES[scheme].left_out.removeprefix("its ").capitalize()
+            found.append((f"{what} left out", own))
     return found
 
 

@@ -22,7 +22,7 @@ from pooling.build import cli
 from pooling.build.errors import DataError, FigureError, NothingToShow, PoolingError
 from pooling.build.files import replacing
 from pooling.figures import CHAPTERS, Declared, declared_figures
-from pooling.fits.store import LEFT_OUT
+from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures, read_section
 from pooling.reporting import facts
 
@@ -107,6 +107,14 @@ def _data_uri(path: Path) -> str:
     if size > LARGE and pixels.is_file() and pixels.stat().st_size < size:
         kind, path = "png", pixels
     return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def of_model(paths: Sequence[Path], model: str) -> list[Path]:
+    """One file for each figure: of those drawn for several models, `<model>/<figure>.svg`, that
+    of `model`.
+    """
+    ordered = sorted(paths, key=lambda path: path.parent.name == model)
+    return list({path.stem: path for path in ordered}.values())
 
 
 def place(pictures: Sequence[Picture], figures: Mapping[str, Declared]) -> dict[str, list[Picture]]:
@@ -215,7 +223,7 @@ def context(tables: dict[str, pd.DataFrame], highlight: Sequence[int]) -> dict:
     source = facts.model_of(tables, "no pooling")
     shown, hidden = facts.population(tables)
     repeated = facts.repeated_schemes(tables)
-    left_out = tuple(scheme for scheme in LEFT_OUT if scheme not in repeated)
+    left_out = tuple(scheme for scheme in SCHEMES if scheme not in repeated)
     together = tuple(scheme for scheme in left_out if scheme != "loo")
     return {
         "tables": {name: records(table) for name, table in tables.items()},
@@ -273,16 +281,18 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("--highlight", type=Path, help="the study's [figures] section")
     given = parser.parse_args(arguments)
     chosen = read_section(Figures, given.highlight).lines if given.highlight else []
-    values = context(read_tables(given.tables), chosen)
+    tables = read_tables(given.tables)
+    values = context(tables, chosen)
     # A program that the study does not use is no part of its story; included functions are.
     order = [f"{model}.stan" for model in values["models"]]
     programs = [p for p in given.programs if p.suffix != ".stan" or p.name in order]
     programs.sort(key=lambda p: order.index(p.name) if p.name in order else len(order))
+    drawn = of_model(given.figures, facts.answering_model(tables))
     values |= {
         "about": json.loads(given.about.read_text(encoding="utf-8")),
         "css": Markup(given.css.read_text(encoding="utf-8")),
         "folder": Path(os.path.relpath(given.tables, given.output.parent)).as_posix(),
-        "figures": place([read_picture(path) for path in given.figures], declared_figures()),
+        "figures": place([read_picture(path) for path in drawn], declared_figures()),
         "programs": [read_listing(path) for path in programs],
     }
     with replacing(given.output) as draft:

@@ -24,15 +24,7 @@ from scipy.special import logsumexp
 from pooling.build import cli
 from pooling.build.errors import DataError, DiagnosticsError, SamplingError, StudyError
 from pooling.build.files import replacing
-from pooling.fits.store import (
-    ACTION_LEVEL,
-    Fit,
-    activity,
-    in_interval,
-    label_counties,
-    log_activity,
-    open_fit,
-)
+from pooling.fits.store import Fit, in_interval, label_counties, open_fit
 from pooling.fitting.generate import (
     SCORED,
     evenly_spaced,
@@ -42,6 +34,7 @@ from pooling.fitting.generate import (
     predict,
     to_predict,
 )
+from pooling.inputs.response import ACTION_LEVEL, activity, log_activity
 from pooling.inputs.study import Data, Sampler, read_section
 from pooling.inputs.tables import Table, read_houses_to_predict
 from pooling.reporting.facts import answering_model
@@ -408,8 +401,8 @@ def main(arguments: list[str] | None) -> None:
         read_section(Data, given.section).floors,
         read_section(Sampler, given.sampler),
     )
-    # Not sealed: people edit it.
-    with replacing(given.output, sealed=False) as draft:
+    # Not in the manifest: people edit it.
+    with replacing(given.output, recorded=False) as draft:
         predictions.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
     print(f"{overview(predictions, model)}\n\n{given.output}")
 

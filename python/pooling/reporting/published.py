@@ -23,7 +23,7 @@ import pandas as pd
 from pooling.build import cli
 from pooling.build.errors import DataError
 from pooling.build.files import replacing
-from pooling.fits.store import ACTION_LEVEL, activity
+from pooling.inputs.response import ACTION_LEVEL, activity
 
 MCSE_MULTIPLE = 4
 # What an optimizer or a sum of rounded terms may be off by.

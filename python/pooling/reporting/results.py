@@ -21,10 +21,14 @@ from pooling.build import cli
 from pooling.build.errors import DataError
 from pooling.build.files import replacing
 from pooling.checking.sensitivity import DIAGNOSES, SENSITIVE
-from pooling.fits.convergence import GROUPS, MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
+from pooling.fits.convergence import GROUPS
+from pooling.fits.identified import FIRST_FLOOR, identified, is_shared, shared_effects
+from pooling.fits.limits import MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
 from pooling.fits.new_house import NORMAL, Errors, above_action_level, errors_of, house_sd
-from pooling.fits.store import ACTION_LEVEL, Fit, activity, is_shared, log_activity, open_fit
-from pooling.inputs.study import Gamma, Lkj, LocationScale, Priors, Spread, read_section
+from pooling.fits.store import Fit, open_fit
+from pooling.inputs.priors import PARTS, Priors
+from pooling.inputs.response import ACTION_LEVEL, activity, log_activity
+from pooling.inputs.study import read_section
 from pooling.scoring.score import DEFINITIONS
 
 INTERVAL = (0.05, 0.95)
@@ -305,12 +309,12 @@ def county_levels(fit: Fit) -> pd.DataFrame:
     effects, spread = fit.effects(), house_sd(fit)
     response = fit.tree.attrs["response"]
     table = fit.counties.assign(model=fit.model, converged=fit.converged)
-    on_floor = (table["basement_houses"], table["first_floor_houses"])
+    houses = table["basement_houses"], table["first_floor_houses"]
+    shared = shared_effects(fit.tree["posterior"].to_dataset())
     parts = []
-    for floor, houses in zip((0, 1), on_floor, strict=True):
+    for floor, level in enumerate(("alpha", FIRST_FLOOR)):
         mean = (effects["alpha"] + floor * effects["beta"]).values
-        known = houses.sum() > 0 if is_shared(mean) and len(table) > 1 else houses > 0
-        levels = {"floor": FLOORS[floor], "identified": known}
+        levels = {"floor": FLOORS[floor], "identified": identified(level, *houses, shared)}
         parts.append(table.assign(**levels, **_radon(mean, spread, response, errors_of(fit))))
     columns = ["model", "converged", "county_fips", "county", "state", "houses"]
     columns += ["first_floor_houses", "floor", "identified", "typical", "typical_q5", "typical_q95"]
@@ -430,23 +434,14 @@ def data_summary(fit: Fit) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-PRIOR_KINDS = {LocationScale: "normal", Spread: "half-normal", Lkj: "LKJ", Gamma: "gamma"}
-
-
 def priors_table(priors: Priors) -> pd.DataFrame:
     """One row a parameter: parameter, prior (its kind), loc, scale, upper, shape, rate."""
     rows = []
     for parameter, prior in priors:
-        if prior is None:
-            continue
-        kind = PRIOR_KINDS[type(prior)]
-        if isinstance(prior, Spread) and np.isinf(prior.scale):
-            kind = "uniform"
         # What is infinite sets no scale or bound.
         finite = {name: value for name, value in prior if np.isfinite(value)}
-        rows.append({"parameter": parameter, "prior": kind} | finite)
-    columns = ["parameter", "prior", "loc", "scale", "upper", "shape", "rate"]
-    return pd.DataFrame(rows, columns=columns)
+        rows.append({"parameter": parameter, "prior": prior.family} | finite)
+    return pd.DataFrame(rows, columns=["parameter", "prior", *PARTS])
 
 
 def definitions() -> pd.DataFrame:

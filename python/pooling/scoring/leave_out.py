@@ -16,7 +16,6 @@ is neither weighted nor refitted: its houses are listed without scores.
 """
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,10 +25,11 @@ from cmdstanpy import disable_logging
 from pooling.build import cli
 from pooling.build.errors import ProgramError
 from pooling.build.files import replacing
-from pooling.fits.convergence import MAX_PARETO_K
-from pooling.fits.store import BY_HOUSE, FOLDS, Fit, open_fit
+from pooling.fits.limits import MAX_PARETO_K
+from pooling.fits.store import BY_HOUSE, Fit, open_fit
 from pooling.fitting.generate import SCORED, evenly_spaced, flat, generate, to_predict
 from pooling.fitting.refits import SCORES, Program, read_program, run_refits, score_predicted
+from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Sampler, Scores, read_section
 from pooling.programs.source import declared
 from pooling.scoring.importance import double_counties, sample_extended, weighted_scores, weights_of
@@ -38,41 +38,6 @@ from pooling.scoring.loo import BLOCK, means_the_same
 FEW_HOUSES = 5  # of a county whose density is compared: of more, few draws have a say
 LARGEST_GAP = 2.0  # root mean square of standard normal numbers that says they are not
 COLUMNS = ["scheme", "house", "fold", *SCORES, "pareto_k", "refitted", "converged"]
-
-
-def one_county_each(data: dict, seed: int) -> dict[str, list[int]]:
-    """Positions of the houses of each county that has any, by its number."""
-    county = np.asarray(data["county"])
-    return {f"county {j}": np.flatnonzero(county == j).tolist() for j in np.unique(county)}
-
-
-def tenths_of_counties(data: dict, seed: int) -> dict[str, list[int]]:
-    """Positions of the houses of a random tenth of the counties, for each tenth."""
-    county = np.asarray(data["county"])
-    present = np.unique(county)
-    fold = dict(zip(present, _balanced(present.size, seed), strict=True))
-    return _grouped(np.array([fold[j] for j in county]))
-
-
-def tenths_of_houses(data: dict, seed: int) -> dict[str, list[int]]:
-    """Positions of a random tenth of the houses, for each tenth."""
-    return _grouped(_balanced(data["N"], seed))
-
-
-def _balanced(size: int, seed: int) -> np.ndarray:
-    """Fold of each of `size` things, in random order, sizes as even as can be."""
-    return np.random.default_rng(seed).permutation(np.arange(size) % min(FOLDS, size))
-
-
-def _grouped(fold: np.ndarray) -> dict[str, list[int]]:
-    return {f"tenth {k + 1}": np.flatnonzero(fold == k).tolist() for k in np.unique(fold)}
-
-
-SCHEMES: dict[str, Callable[[dict, int], dict[str, list[int]]]] = {
-    "loco": one_county_each,
-    "kfold_county": tenths_of_counties,
-    "kfold_house": tenths_of_houses,
-}
 
 
 def table(scores: dict[str, dict], folds: dict[str, list[int]], house: list) -> pd.DataFrame:
@@ -115,6 +80,7 @@ def weighted_counties(
         beside = generate(program.executable, none, sampled, settings.seed)["log_lik_county"]
         if not means_the_same(program, data, sampled, beside):
             sampled = None
+    own_draws = sampled is not None  # which the gate has passed
     if sampled is None:
         sampled = sample_extended(program.executable, doubled, settings)
     if sampled is None:
@@ -134,7 +100,7 @@ def weighted_counties(
         if not parts:  # the densities of counties are the same beside any houses to predict
             weights, k = weights_of(-density * (not shares_nothing), len(found["log_lik"]))
         scores = weighted_scores(weights[:, county - 1], found, houses, own["log_radon"])
-        sound = score_predicted(found, houses, 0)["converged"]
+        sound = own_draws or score_predicted(found, houses, 0)["converged"]
         names = [f"county {j}" for j in county]
         parts.append(scores.assign(fold=names, pareto_k=k[county - 1], converged=sound))
     return pd.concat(parts, ignore_index=True).assign(house=fit.houses["house"], refitted=False)
@@ -187,7 +153,7 @@ def leave_out(
     scheduler: str | None = None,
 ) -> pd.DataFrame:
     """Scores of every house under each scheme, columns `COLUMNS`; see `pooling.fitting.refits`."""
-    folds = {scheme: SCHEMES[scheme](data, settings.seed) for scheme in schemes}
+    folds = {scheme: SCHEMES[scheme].folds(data, settings.seed) for scheme in schemes}
     house = fit.houses["house"].tolist()
     weighted = weighted_counties(fit, program, data, settings) if "loco" in folds else None
     if weighted is not None:
@@ -232,7 +198,7 @@ def main(arguments: list[str] | None) -> None:
     given = parser.parse_args(arguments)
     disable_logging()
     asked = read_section(Scores, given.scores)
-    schemes = [scheme for scheme in asked.leave_out if scheme in SCHEMES]
+    schemes = [scheme for scheme in asked.leave_out if SCHEMES[scheme].folds]
     rows = pd.DataFrame(columns=COLUMNS)
     if asked.pointwise and schemes:
         fit, settings = open_fit(given.fit.parent), read_section(Sampler, given.sampler)

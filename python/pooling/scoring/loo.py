@@ -1,13 +1,17 @@
 """Leave one house out: PSIS, and where PSIS fails the exact density, or an exact refit.
 
-    python -m pooling.scoring.loo \\
-        stan/M ESSENCE FIT/fit.nc DATA.json SAMPLER.json SCORES.json TOOLCHAIN.json -o FIT/loo.csv
+    python -m pooling.scoring.loo stan/M ESSENCE FIT/fit.nc DATA.json SAMPLER.json SCORES.json \\
+        TOOLCHAIN.json PRIORS.json -o FIT/loo.csv --sensitivity FIT/sensitivity.csv
 
 PSIS-LOO and its Pareto k are those of Vehtari, Gelman and Gabry (2017), Statistics and Computing
 27(5). A house with k above 0.7 is left out again by the density of the house given its county's
 other houses, where the program integrates county effects out and so knows it exactly. If k is
 still above 0.7, or the program does not, the house is left out in earnest: the program is fitted
 to the other houses and predicts it. The same goes for a house that alone informs an effect.
+
+Power-scaling, `pooling.checking.sensitivity`, reweights the same draws by the density of the
+same houses:
+so that these are predicted once, its table is made here too.
 """
 
 import json
@@ -22,8 +26,11 @@ from scipy.special import logsumexp
 
 from pooling.build import cli
 from pooling.build.files import replacing
-from pooling.fits.convergence import MAX_PARETO_K
-from pooling.fits.store import Fit, is_shared, open_fit
+from pooling.checking.sensitivity import COLUMNS as OF_SENSITIVITY
+from pooling.checking.sensitivity import scaled_priors, sensitivity
+from pooling.fits.identified import is_shared
+from pooling.fits.limits import MAX_PARETO_K
+from pooling.fits.store import Fit, open_fit
 from pooling.fitting.generate import (
     SCORED,
     evenly_spaced,
@@ -33,6 +40,7 @@ from pooling.fitting.generate import (
     to_predict,
 )
 from pooling.fitting.refits import SCORES, Program, read_program, run_refits
+from pooling.inputs.priors import Priors
 from pooling.inputs.study import Sampler, Scores, read_section
 from pooling.programs.source import declared
 from pooling.scoring.importance import double_counties, weighted_scores, weights_of
@@ -41,8 +49,8 @@ COLUMNS = ["house", *SCORES, "lpd", "pareto_k", "refitted", "converged"]
 BLOCK = 2000  # houses that are predicted at once: draws of more need not fit in memory
 
 
-def psis(fit: Fit, program: Program, data: dict, seed: int) -> pd.DataFrame:
-    """PSIS leave-one-out of every house.
+def psis(fit: Fit, program: Program, data: dict, seed: int) -> tuple[pd.DataFrame, xr.Dataset]:
+    """PSIS leave-one-out of every house, and the draws that it comes from.
 
     Returns
     -------
@@ -52,8 +60,11 @@ def psis(fit: Fit, program: Program, data: dict, seed: int) -> pd.DataFrame:
         error, of independent draws), pit (left-out probability of replications
         up to what was measured), lpd (log density by the fit that has seen it),
         pareto_k, refitted (False), converged (as the fit).
+    Dataset
+        The program's draws, (chain, draw, ...), with the density of all houses
+        together as `log_lik` (chain, draw), nats.
     """
-    parts = []
+    parts, total = [], 0.0
     for start in range(0, data["N"], BLOCK):
         own = {n: data[n][start : start + BLOCK] for n in ("county", "floor_measure", "log_radon")}
         houses = to_predict(*own.values())
@@ -62,8 +73,12 @@ def psis(fit: Fit, program: Program, data: dict, seed: int) -> pd.DataFrame:
         lpd = logsumexp(flat(draws["log_lik"].values), axis=0) - np.log(len(weights))
         scores = weighted_scores(weights, draws, houses, own["log_radon"])
         parts.append(scores.assign(lpd=lpd, pareto_k=k))
+        # A program that generates county effects does so before it looks at houses to predict:
+        # from the same seed, the same for every block.
+        total = total + draws["log_lik"].sum("new")
     scores = pd.concat(parts, ignore_index=True)
-    return scores.assign(house=fit.houses["house"], refitted=False, converged=fit.converged)
+    scores = scores.assign(house=fit.houses["house"], refitted=False, converged=fit.converged)
+    return scores, draws.drop_vars(["log_lik", "y_rep"]).assign(log_lik=total)
 
 
 def _loo_weights(draws: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
@@ -178,10 +193,11 @@ def leave_out(
     program: Program,
     data: dict,
     settings: Sampler,
+    scores: pd.DataFrame,
     kept: Path,
     scheduler: str | None = None,
 ) -> pd.DataFrame:
-    """Scores of every house, columns `COLUMNS`: by weights where they hold, else by refits.
+    """Scores of every house, columns `COLUMNS`: of `psis` where it holds, else by refits.
 
     A fit that failed its diagnostics is not refitted: where PSIS fails, the house has no
     score. Nor has a house whose refits stop or do not converge.
@@ -191,7 +207,7 @@ def leave_out(
     SamplingError
         Every refit stopped; the message names the first house.
     """
-    scores = psis(fit, program, data, settings.seed)
+    scores = scores.copy()
     failing = ~(scores["pareto_k"] <= MAX_PARETO_K).to_numpy() | only_informant(fit).to_numpy()
     if not fit.converged:
         scores.loc[failing, list(SCORES)] = np.nan
@@ -216,7 +232,6 @@ def refit(
     scheduler: str | None,
 ) -> pd.DataFrame:
     """Replace the rows of `scores` that are `failing` by exact refits."""
-    scores = scores.copy()
     rows = scores.index[failing]
     folds = {f"house {scores.at[row, 'house']}": [int(row)] for row in rows}
     found = run_refits(program, data, folds, settings, kept, scheduler)
@@ -228,20 +243,27 @@ def refit(
 
 
 def main(arguments: list[str] | None) -> None:
-    """Score one fit house by house; the table is empty if the study leaves no house out."""
-    names = ("executable", "essence", "fit", "data", "sampler", "scores", "toolchain")
+    """Score one fit house by house; tables that the study does not ask for are empty."""
+    names = ("executable", "essence", "fit", "data", "sampler", "scores", "toolchain", "priors")
     parser = cli.stage(__doc__, *names)
+    parser.add_argument("--sensitivity", type=Path, required=True)
     parser.add_argument("--scheduler", help="address of a dask scheduler; none: this machine")
     given = parser.parse_args(arguments)
     asked = read_section(Scores, given.scores)
-    scores = pd.DataFrame(columns=COLUMNS)
-    if asked.pointwise and "loo" in asked.leave_out:
+    scores, shaken = pd.DataFrame(columns=COLUMNS), pd.DataFrame(columns=OF_SENSITIVITY)
+    if asked.pointwise:
         fit = open_fit(given.fit.parent)
         settings = read_section(Sampler, given.sampler)
         data = json.loads(given.data.read_text(encoding="utf-8"))
         program = read_program(given.executable, given.essence, given.toolchain, fit)
-        kept = given.output.with_name("refits")
-        scores = leave_out(fit, program, data, settings, kept, given.scheduler)
+        every, draws = psis(fit, program, data, settings.seed)
+        priors = scaled_priors(program.essence, read_section(Priors, given.priors), draws)
+        shaken = sensitivity(fit, draws, draws["log_lik"], priors)
+        if "loo" in asked.leave_out:
+            kept = given.output.with_name("refits")
+            scores = leave_out(fit, program, data, settings, every, kept, given.scheduler)
+    with replacing(given.sensitivity) as draft:
+        shaken.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
     with replacing(given.output) as draft:
         scores.to_csv(draft, index=False, float_format="%.8g", lineterminator="\n")
 

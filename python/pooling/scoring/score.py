@@ -14,16 +14,11 @@ import pandas as pd
 from pooling.build import cli
 from pooling.build.errors import DataError
 from pooling.build.files import replacing
-from pooling.fits.convergence import MAX_PARETO_K
-from pooling.fits.store import LEFT_OUT, Fit, in_interval, open_fit
+from pooling.fits.limits import MAX_PARETO_K
+from pooling.fits.store import Fit, in_interval, open_fit
 from pooling.fitting.generate import REPLICATED
-from pooling.scoring.standard_errors import (
-    WHOLE_COUNTIES,
-    drawn_together,
-    mean,
-    root_mean_square,
-    total,
-)
+from pooling.inputs.schemes import SCHEMES
+from pooling.scoring.standard_errors import drawn_together, mean, root_mean_square, total
 
 COLUMNS = ["model", "score", "value", "se", "n", "note"]
 COVERAGE = (50, 90)  # per cent
@@ -37,17 +32,18 @@ IN_SAMPLE = {
 }
 OF_LOO = {
     "p_loo": "log density in the sample minus elpd_loo: the effective number of parameters",
-    "pareto_k": "houses whose Pareto k exceeds 0.7, where the importance sampling behind the "
-    "leave-one-out scores fails; each was left out by an exact refit",
+    "pareto_k": f"houses whose Pareto k exceeds {MAX_PARETO_K:g}, where the importance sampling "
+    "behind the leave-one-out scores fails; each was left out by an exact refit",
 }
 OF_LOCO = {
-    "pareto_k_loco": "counties whose Pareto k exceeds 0.7, or that have none, where no "
-    "importance sampling can leave them out; each was left out by an exact refit",
+    "pareto_k_loco": f"counties whose Pareto k exceeds {MAX_PARETO_K:g}, or that have none, where "
+    "no importance sampling can leave them out; each was left out by an exact refit",
 }
 OF_COUNTIES = {
-    f"rmse_county_means_{scheme}": "root mean square, over counties, of the mean log radon of a "
-    f"county's houses minus its mean predicted with {LEFT_OUT[scheme]} left out"
-    for scheme in WHOLE_COUNTIES
+    f"rmse_county_means_{name}": "root mean square, over counties, of the mean log radon of a "
+    f"county's houses minus its mean predicted with {scheme.left_out} left out"
+    for name, scheme in SCHEMES.items()
+    if scheme.whole_counties
 }
 OF_HOUSES = {
     "elpd": "sum over houses of the log predictive density of log radon",
@@ -56,8 +52,9 @@ OF_HOUSES = {
 }
 DEFINITIONS = IN_SAMPLE | OF_LOO | OF_LOCO | OF_COUNTIES
 DEFINITIONS |= {
-    f"{name}_{scheme}": f"{what}{' interval' * name.startswith('coverage')}, with {left} left out"
-    for scheme, left in LEFT_OUT.items()
+    f"{name}_{scheme}": f"{what}{' interval' * name.startswith('coverage')}, "
+    f"with {about.left_out} left out"
+    for scheme, about in SCHEMES.items()
     for name, what in OF_HOUSES.items()
 }
 
@@ -93,7 +90,7 @@ def out_of_sample(fit: Fit, scheme: str, rows: pd.DataFrame) -> dict[str, Score]
         f"elpd_{scheme}": (*total(rows["elpd"].to_numpy(), group), n),
         f"rmse_{scheme}": (*root_mean_square(gaps**2, group), n),
     }
-    if scheme in WHOLE_COUNTIES:
+    if SCHEMES[scheme].whole_counties:
         means = pd.Series(gaps).groupby(group).mean().to_numpy()
         each = np.arange(means.size)
         scores[f"rmse_county_means_{scheme}"] = (*root_mean_square(means**2, each), means.size)

@@ -9,14 +9,13 @@ import numpy as np
 import pandas as pd
 
 from pooling.fits.store import Fit
-
-WHOLE_COUNTIES = ("loco", "kfold_county")
+from pooling.inputs.schemes import SCHEMES
 
 
 def drawn_together(fit: Fit, scheme: str) -> np.ndarray:
-    """Group of each house of the fit under a scheme of `LEFT_OUT`: its county, or itself."""
+    """Group of each house of the fit under a scheme of `SCHEMES`: its county, or itself."""
     county = fit.houses["county_fips"].to_numpy()
-    return county if scheme in WHOLE_COUNTIES else np.arange(county.size)
+    return county if SCHEMES[scheme].whole_counties else np.arange(county.size)
 
 
 def mean(values: np.ndarray, group: np.ndarray) -> tuple[float, float]:

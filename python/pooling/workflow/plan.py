@@ -3,10 +3,9 @@
 `python -m pooling.workflow.plan STUDY.toml stan -o .build/<study>/plan.mk`
 
 Beside `plan.mk`, which names the models and tables, this writes each section of
-the study, and in `.build` the essence of each program, the meaning of each module
-of this package, the toolchain and the versions of the packages. Every file is
-rewritten only when its content changes, so make sees an edit that matters and no
-other.
+the study, and in `.build` the normalised source of each program, a stamp of the code of each
+stage, the toolchain and the versions of the packages. Every file is rewritten only when its
+content changes, so make sees an edit that matters and no other.
 """
 
 import json
@@ -17,30 +16,22 @@ from pathlib import Path
 
 from pooling.build import cli
 from pooling.build.cmdstan import is_built, locate, toolchain
-from pooling.build.digest import meaning
 from pooling.build.errors import ProgramError, StudyError
 from pooling.build.files import write_if_changed
-from pooling.build.manifest import heal, read_seen
+from pooling.build.manifest import reconcile
+from pooling.figures import KINDS
+from pooling.inputs.priors import unread
 from pooling.inputs.study import Study, read_study
-from pooling.programs.contract import INPUTS, OPTIONAL, PRIORS
+from pooling.programs.contract import INPUTS, OPTIONAL, is_provided
 from pooling.programs.order import story_models
-from pooling.programs.source import declared, essence
+from pooling.programs.source import declared, essence, twin
+from pooling.workflow.stamps import write_stamps
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
-RESERVED = {"all", "bench", "clean", "diagnostics", "figures", "fits", "help", "lint"}
-RESERVED |= {
-    "predict",
-    "report",
-    "setup",
-    "tables",
-    "test",
-    "verify",
-    "data",
-    "scores",
-    "stress",
-    "sbc",
-}
-RESERVED |= {"FORCE", "draft", "functions"}  # the last two are folders where executables would be
+GOALS = "all bench clean data diagnostics figures fits fsck graph help lint predict repair report"
+GOALS += " sbc scores setup stress tables test verify why"
+RESERVED = {*GOALS.split(), "FORCE"}
+RESERVED |= {"draft", "functions"}  # folders where executables would be
 PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
 
 
@@ -78,8 +69,11 @@ def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
     Raises
     ------
     StudyError
-        It names a model that has no program, or one whose data it does not provide.
+        It names a model that has no program, or one whose data it does not provide, or a
+        prior that no program reads.
     """
+    if problem := unread(study.priors, map(declared, available.values())):
+        raise StudyError(f"{path}: {problem}")
     wanted, allowed = study.models, list(study.models.allowed_to_fail)
     for model in (*wanted.use, *wanted.also, *allowed):
         if model not in available:
@@ -103,12 +97,13 @@ def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
 
 def lacking(study: Study, text: str) -> str:
     """Data that a program needs and a study does not provide, such as `S, state`; mostly ""."""
-    return ", ".join(sorted((INPUTS & {*declared(text)}) - provided_data(study)))
+    read = filter(is_provided, declared(text))
+    return ", ".join(sorted({*read} - provided_data(study)))
 
 
 def provided_data(study: Study) -> set[str]:
     """Names of the Stan data that a study provides."""
-    provided = INPUTS - PRIORS - OPTIONAL | set(study.priors.scales())
+    provided = INPUTS - OPTIONAL | set(study.priors.scales())
     if study.data.uranium:
         provided.add("log_uranium")
     if study.data.several_states:
@@ -148,17 +143,21 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
     # What a study can have wrong is refused before anything is written.
     section, build = output.parent, output.parent.parent
+    figures = write_stamps(Path(__file__).parents[1], build / "code")
     for name in ("data", "priors", "sampler", "scores", "figures", "models"):
         _write_json(section / f"{name}.json", getattr(study, name).model_dump())
     _write_json(section / "other_priors.json", study.all_other_priors().model_dump())
     _write_json(section / "calibration.json", study.calibration_priors().model_dump())
     about = {"study": path.stem} | study.model_dump(include={"title", "description"})
     _write_json(section / "about.json", about)
-    _write_json(section / "chosen.json", models)
+    _write_json(section / "model_names.json", models)
     _write_json(section / "story.json", story)
     write_if_changed(section / "arrows", arrows.strip() + "\n")
     for program, text in available.items():
         write_if_changed(build / "programs" / f"{program}.essence", text + "\n")
+    _write_json(build / "figures.json", figures)
+    twins = {program: twin(folder / f"{program}.stan") for program in available}
+    _write_json(build / "twins.json", {program: of for program, of in twins.items() if of})
     _write_json(build / "packages.json", {name: version(name) for name in PACKAGES})
     cmdstan, recorded = locate(), build / "toolchain.json"
     if cmdstan is None or not is_built(cmdstan):
@@ -167,29 +166,21 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
         write_if_changed(recorded, toolchain(cmdstan))
     lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
     lines += [f"STORY := {' '.join(story)}"]
+    lines += figure_lines(figures)
     lines += [f"HOUSE_TABLE := {tables['houses']}", f"COUNTY_TABLE := {tables['counties']}"]
     # make makes this file before it looks at the times of any other.
-    write_if_changed(output, "\n".join(lines) + "\n", sealed=False)
+    write_if_changed(output, "\n".join(lines) + "\n", recorded=False)
 
 
-def write_meanings(package: Path, folder: Path) -> None:
-    """Write the meaning of each module of a package to a file of the same name in `folder`.
-
-    Only modules whose time or size is not that of the last call are read, since parsing
-    all of them takes longer than the rest of a plan.
-    """
-    seen = folder / "seen.json"
-    before = read_seen(seen)
-    now = {}
-    for path in sorted(package.glob("**/*.py")):
-        name = path.relative_to(package).as_posix()
-        about = path.stat()
-        now[name] = [about.st_mtime_ns, about.st_size]
-        if now[name] != before.get(name) or not (folder / name).is_file():
-            write_if_changed(folder / name, meaning(path) + "\n")
-    for name in before.keys() - now.keys():
-        (folder / name).unlink(missing_ok=True)
-    _write_json(seen, now)
+def figure_lines(figures: dict[str, dict]) -> list[str]:
+    """What figures declare, as variables of make."""
+    lines = []
+    for kind in KINDS:
+        names = [name for name, figure in figures.items() if figure["kind"] == kind]
+        lines.append(f"{kind.upper()}_FIGURES := {' '.join(names)}")
+    for name, figure in figures.items():
+        lines += [f"{what}_{name} := {' '.join(figure[what])}" for what in ("needs", "tables")]
+    return lines
 
 
 def _refuse_arrows(models: list[str], study: Study, name: str, available: dict[str, str]) -> None:
@@ -216,15 +207,14 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("--arrows", default="")
     parser.add_argument("--sources", type=Path, nargs="*", default=[], help="what make compares")
     given = parser.parse_args(arguments)
-    if seals := os.environ.get("SEALS"):
-        for message in heal(Path(seals), given.sources):
-            print(f"damaged  {message}", flush=True)
+    if manifest := os.environ.get("MANIFEST"):
+        for message in reconcile(Path(manifest), given.sources):
+            print(f"damaged  {message}; it is made again", flush=True)
     study = read_study(given.study)
     if given.seed is not None:
         study = study.with_seed(given.seed)
         study = study.model_copy(update={"title": f"{study.title} (seed {study.sampler.seed})"})
     write_plan(study, given.study, given.arrows, given.programs, given.output)
-    write_meanings(Path(__file__).parents[1], given.output.parent.parent / "code")
 
 
 if __name__ == "__main__":

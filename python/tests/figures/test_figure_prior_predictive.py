@@ -3,7 +3,7 @@ import pytest
 
 from pooling.figures._drawing import save
 from pooling.figures.prior_predictive import frame, plot, remarks
-from pooling.fits.store import activity, log_activity
+from pooling.inputs.response import activity, log_activity
 from pooling.inputs.study import Figures
 
 COLUMNS = [

@@ -7,6 +7,7 @@ from pooling.figures._panels import (
     arrange,
     by_model,
     caption,
+    even_grid,
     percent,
     reach,
     side,
@@ -130,3 +131,10 @@ def test_houses_beyond_what_can_be_told_apart_are_thinned_evenly_county_by_count
 def test_a_title_names_the_only_model():
     assert subject(pd.Series(["pooled", "pooled", None])) == "pooled"
     assert subject(pd.Series(["pooled", "per_county"])) == "each model"
+
+
+@pytest.mark.parametrize(
+    ("panels", "grid"), [(1, (1, 1)), (4, (4, 1)), (5, (3, 2)), (9, (3, 3)), (10, (4, 3))]
+)
+def test_a_grid_has_few_empty_places(panels, grid):
+    assert even_grid(panels, 4) == grid

@@ -19,8 +19,8 @@ from pooling.fits.store import REPLICATIONS, Fit, open_fit
 from pooling.fitting import fit
 from pooling.inputs import prepare
 from pooling.inputs.study import Figures, Priors, Sampler
+from pooling.programs.source import twin
 from pooling.reporting import frequentist
-from pooling.reporting.frequentist import design, least_squares
 from pooling.scoring import replicate
 from stress.case import Case
 from stress.tables import COUNTIES, HOUSES, Tables, many_counties
@@ -63,10 +63,14 @@ def fitted(
         settings = ("sampler.json", "scores.json", "-o", f"{place}/{REPLICATIONS}")
         accepted(folder, replicate.main, program, made, data[0], *settings)
     if mixed:
-        accepted(folder, frequentist.main, *data[:2], "-o", "frequentist.csv")
+        twins = {model: twin(ROOT / f"stan/{model}.stan") for model in MODELS}
+        written(folder, {"twins.json": json.dumps(twins)})
+        accepted(folder, frequentist.main, *data[:2], "twins.json", "-o", "frequentist.csv")
     else:
-        estimates = least_squares(design(values))
-        estimates.to_csv(folder / "frequentist.csv", index=False)
+        own = {"models": "pooled", "formula": "y ~ floor"}
+        estimates = frequentist.estimates(frequentist.design(values), own["formula"], [])
+        table = estimates.assign(**own).reindex(columns=frequentist.COLUMNS)
+        table.to_csv(folder / "frequentist.csv", index=False)
     return [open_fit(folder / "fits" / model) for model in MODELS]
 
 

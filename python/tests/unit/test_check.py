@@ -13,7 +13,7 @@ import xarray as xr
 
 from pooling.build.errors import ProgramError
 from pooling.checking import check
-from pooling.checking.check import examine, identified, main
+from pooling.checking.check import examine, main
 from pooling.fits.convergence import diagnose
 from pooling.fits.store import Fit, write_fit
 from pooling.fits.summaries import label_parameters, summarize
@@ -218,46 +218,6 @@ def test_effective_size_is_asked_of_every_chain():
     many, few = noise()[:, :150], noise()[:, :50]
     assert "ess_bulk" not in failed(diagnosis(dataset(mu_alpha=many)))
     assert {"ess_bulk", "ess_tail"} <= set(failed(diagnosis(dataset(mu_alpha=few))))
-
-
-def test_identified_without_pooling(example_fit):
-    # AITKIN has 2 + 2 houses by floor, ANOKA 2 + 1, CASS 2 + 0, MAHNOMEN 1 + 0.
-    fit = example_fit("per_county")
-    summary = summarize(fit.tree["posterior"].to_dataset())
-    known = identified(summary, fit).groupby(summary["variable"]).agg(list)
-    assert known["alpha"] == [True, True, True, True]
-    assert known["beta"] == [True, True, False, False]
-    assert known["sigma"] == [True, True, True, False]
-
-
-def test_identified_where_counties_share_their_numbers(example_fit):
-    fit = example_fit("pooled")
-    assert identified(summarize(fit.tree["posterior"].to_dataset()), fit).all()
-
-
-def test_identified_follows_the_first_part_of_a_name(example_fit):
-    fit = example_fit("hierarchical_noncentered")
-    posterior = fit.tree["posterior"].to_dataset()
-    posterior["beta_tilde"] = posterior["beta"]
-    posterior["gamma"] = posterior["beta"]
-    fit = Fit(xr.DataTree.from_dict(dict(fit.tree.children) | {"posterior": posterior}), {})
-    summary = summarize(posterior)
-    known = identified(summary, fit).groupby(summary["variable"]).agg(list)
-    assert known["beta_tilde"] == [True, True, False, False]
-    assert known["gamma"] == [True] * 4
-    assert known["sigma_beta"] == [True]
-
-
-def test_county_without_a_basement_or_a_house_is_not_identified(example_fit):
-    fit = example_fit("per_county")
-    fit.tree["constant_data"]["houses"].values[:2] = [2, 0]
-    fit.tree["constant_data"]["first_floor_houses"].values[:2] = [2, 0]
-    summary = summarize(fit.tree["posterior"].to_dataset())
-    known = identified(summary, fit).groupby(summary["variable"]).agg(list)
-    assert known["alpha"][:2] == [False, False]
-    assert known["beta"][:2] == [False, False]
-    # Two houses on one floor have a spread, no house has none.
-    assert known["sigma"][:2] == [True, False]
 
 
 def sound_tree(example_fit, **changes: xr.Dataset) -> xr.DataTree:

@@ -18,6 +18,7 @@ from pooling.checking.likelihood import check_likelihood
 from pooling.fits.store import BY_HOUSE, Fit
 from pooling.fitting.generate import to_predict
 from pooling.fitting.sampling import sample
+from pooling.inputs.priors import DATA_NAME
 from pooling.programs.compile import stanc
 from pooling.programs.contract import INPUTS, check_contract, program_info, refuse_reserved_names
 from pooling.programs.source import declared
@@ -255,7 +256,19 @@ def test_all_faults_are_told_at_once():
 
 
 def test_what_prepare_provides_is_what_the_contract_admits():
-    assert set(tiny_data()) == INPUTS
+    assert {name for name in tiny_data() if not DATA_NAME.fullmatch(name)} == INPUTS
+
+
+def test_a_prior_of_any_parameter_is_admitted_and_one_of_no_kind_refused():
+    number = {"dimensions": 0}
+    kinds = {"prior_tau_scale": number, "prior_kappa_shape": number, "prior_kappa_rate": number}
+    info = program_info(stanc(cmdstan()), ROOT / "stan/pooled.stan", ROOT / "stan")
+    check_contract(info | {"inputs": info["inputs"] | kinds}, ROOT / "stan/pooled.stan")
+    mixed = {"prior_tau_loc": number, "prior_tau_rate": number}
+    with pytest.raises(
+        ProgramError, match="no kind of prior has the loc, rate of its data `prior_tau"
+    ):
+        check_contract(info | {"inputs": info["inputs"] | mixed}, ROOT / "stan/pooled.stan")
 
 
 def test_syntax_error_is_stancs_own_with_file_and_line(tmp_path):

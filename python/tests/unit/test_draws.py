@@ -37,6 +37,7 @@ def test_counties_say_whether_data_identify_their_slope(example_fit):
         "houses",
         "basement_houses",
         "first_floor_houses",
+        "intercept_identified",
         "slope_identified",
     ]
     assert list(counties["county_fips"]) == [27001, 27003, 27005, 27007]

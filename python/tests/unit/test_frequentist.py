@@ -6,21 +6,18 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from programs import study_data
+from programs import study_data, twins
 from scipy.optimize import minimize
 
-from pooling.build.errors import DataError
-from pooling.reporting import frequentist
-from pooling.reporting.frequentist import (
-    COLUMNS,
-    MIXED,
+from pooling.build.errors import DataError, ProgramError
+from pooling.programs.source import twin
+from pooling.reporting import frequentist, reml
+from pooling.reporting.frequentist import COLUMNS, OF_OTHERS, design, estimate, main, read_formula
+from pooling.reporting.reml import (
     Mixed,
     Optimum,
     Start,
     coefficient_errors,
-    design,
-    estimate,
-    main,
     restricted_likelihood,
 )
 
@@ -36,6 +33,8 @@ BALANCED = [
 INTERCEPTS = "y ~ floor + (1 | county)"
 INDEPENDENT = "y ~ floor + (1 | county) + (0 + floor | county)"
 CROSSED = "y ~ floor + u + floor:u + (1 + floor | county)"
+TWINS = twins()
+FORMULAS = {*TWINS.values(), *OF_OTHERS}
 
 
 def stan_data(houses, counties: int, **more: object) -> dict:
@@ -59,7 +58,7 @@ def coords(data: dict) -> dict:
 
 
 def table(data: dict) -> pd.DataFrame:
-    return estimate(data, coords(data))
+    return estimate(data, coords(data), TWINS)
 
 
 def values(found: pd.DataFrame, formula: str, column: str = "value") -> pd.Series:
@@ -76,7 +75,7 @@ def balanced():
 def minnesota():
     """Data of the study gelman_hill and its estimates."""
     data, names = study_data("gelman_hill")
-    return data, estimate(data, names)
+    return data, estimate(data, names, TWINS)
 
 
 def test_least_squares_by_hand(balanced):
@@ -124,14 +123,12 @@ def test_a_singular_optimum_is_reached_and_named():
     # -2 log restricted likelihood of least squares: 46 degrees of freedom, |X'X| = 48 * 24 - 24^2.
     s2 = 60 / 46
     expected = 46 * (1 + np.log(2 * np.pi * s2)) + np.log(48 * 24 - 24**2)
-    for mixed in (m for m in MIXED if len(m.coefficients) == 2):
-        estimates = values(found, mixed.formula)
-        assert values(found, mixed.formula, "criterion").iloc[0] == pytest.approx(
-            expected, abs=1e-3
-        )
+    for formula in (one for one in FORMULAS if one.startswith("y ~ floor + (")):
+        estimates = values(found, formula)
+        assert values(found, formula, "criterion").iloc[0] == pytest.approx(expected, abs=1e-3)
         assert estimates["sigma_alpha"] < 0.002
         assert estimates["sigma"] == pytest.approx(np.sqrt(s2), abs=1e-4)
-        assert "singular" in values(found, mixed.formula, "note").iloc[0]
+        assert "singular" in values(found, formula, "note").iloc[0]
 
 
 def test_a_regular_optimum_is_not_called_singular(minnesota):
@@ -163,8 +160,7 @@ def direct_criterion(counties: list[tuple[np.ndarray, ...]], relative: np.ndarra
 @pytest.mark.parametrize(("formula", "size"), [(INTERCEPTS, 1), (INDEPENDENT, 2), (CROSSED, 3)])
 def test_reml_against_a_direct_search(minnesota, formula, size):
     data, found = minnesota
-    mixed = next(m for m in MIXED if m.formula == formula)
-    counties = by_county(design(data), mixed)
+    counties = by_county(design(data), read_formula(formula))
 
     def factor(theta):
         lower = np.zeros((2, 2))
@@ -201,7 +197,8 @@ def test_no_uranium_no_model_with_it(balanced):
 
 
 def test_all_models_with_uranium(minnesota):
-    assert set(minnesota[1]["models"]) >= {mixed.names for mixed in MIXED}
+    assert set(minnesota[1]["formula"]) == FORMULAS
+    assert {*" ".join(minnesota[1]["models"]).split()} == set(TWINS)
     assert (minnesota[1]["starts"].dropna() == 4).all()
     assert (minnesota[1]["agreeing"].dropna() >= 2).all()
 
@@ -244,31 +241,31 @@ def optimum(start: Start, criterion: float, converged: bool = True) -> Optimum:
 
 
 def test_lowest_criterion_wins_and_agreement_is_counted(monkeypatch):
-    criteria = dict(zip(frequentist.STARTS, (30.0, 10.0, 10.0005, None), strict=True))
+    criteria = dict(zip(reml.STARTS, (30.0, 10.0, 10.0005, None), strict=True))
 
     def fit(frame, mixed, start):
         return criteria[start] and optimum(start, criteria[start])
 
-    monkeypatch.setattr(frequentist, "_fit", fit)
-    found = restricted_likelihood(design(stan_data(BALANCED, 4)), MIXED[0]).iloc[0]
+    monkeypatch.setattr(reml, "_fit", fit)
+    found = restricted_likelihood(design(stan_data(BALANCED, 4)), read_formula(INTERCEPTS)).iloc[0]
     assert (found["criterion"], found["starts"], found["agreeing"]) == (10.0, 4, 2)
-    assert found["note"] == f"best: {frequentist.STARTS[1]}"
+    assert found["note"] == f"best: {reml.STARTS[1]}"
 
 
 def test_where_no_two_starts_agree_the_search_goes_on(monkeypatch):
     def fit(frame, mixed, start):
         return optimum(start, 9.0 if start.method == "nm" else 10.0 + start.alpha)
 
-    monkeypatch.setattr(frequentist, "_fit", fit)
-    monkeypatch.setattr(frequentist, "STARTS", frequentist.STARTS[:3])
-    found = restricted_likelihood(design(stan_data(BALANCED, 4)), MIXED[0]).iloc[0]
+    monkeypatch.setattr(reml, "_fit", fit)
+    monkeypatch.setattr(reml, "STARTS", reml.STARTS[:3])
+    found = restricted_likelihood(design(stan_data(BALANCED, 4)), read_formula(INTERCEPTS)).iloc[0]
     assert (found["criterion"], found["agreeing"]) == (9.0, 0)
     assert found["note"].startswith("best: nm from")
 
 
 def test_no_optimum_is_said(monkeypatch):
-    monkeypatch.setattr(frequentist, "_fit", lambda *_: None)
-    found = restricted_likelihood(design(stan_data(BALANCED, 4)), MIXED[0])
+    monkeypatch.setattr(reml, "_fit", lambda *_: None)
+    found = restricted_likelihood(design(stan_data(BALANCED, 4)), read_formula(INTERCEPTS))
     assert len(found) == 1
     assert np.isnan(found["value"].iloc[0])
     assert found["note"].iloc[0] == "none of 4 starts reached an optimum"
@@ -276,26 +273,28 @@ def test_no_optimum_is_said(monkeypatch):
 
 def test_errors_without_county_effects_are_those_of_least_squares():
     frame = design(stan_data(BALANCED, 4))
-    flat = Optimum(frequentist.STARTS[0], np.zeros(2), np.zeros((2, 2)), 2.0, 0.0, True)
+    flat = Optimum(reml.STARTS[0], np.zeros(2), np.zeros((2, 2)), 2.0, 0.0, True)
     # X'X = [[16, 8], [8, 8]], its inverse [[1/8, -1/8], [-1/8, 1/4]]; sigma 2.
-    errors = coefficient_errors(frame, MIXED[0], flat)
+    errors = coefficient_errors(frame, read_formula(INTERCEPTS), flat)
     assert errors == pytest.approx([2 / np.sqrt(8), 1.0])
 
 
 def test_data_of_another_study_are_refused():
     data = stan_data(BALANCED, 4)
     with pytest.raises(DataError, match=r"study example: .* run make again"):
-        estimate(data, coords(data) | {"house_id": [1, 2]})
+        estimate(data, coords(data) | {"house_id": [1, 2]}, TWINS)
 
 
 def test_file(tmp_path):
     data = stan_data(BALANCED, 4)
-    for name, content in (("data", data), ("coords", coords(data))):
+    for name, content in (("data", data), ("coords", coords(data)), ("twins", TWINS)):
         (tmp_path / f"{name}.json").write_text(json.dumps(content))
     output = tmp_path / "tables" / "frequentist.csv"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        main([str(tmp_path / "data.json"), str(tmp_path / "coords.json"), "-o", str(output)])
+        main(
+            [*(str(tmp_path / f"{n}.json") for n in ("data", "coords", "twins")), "-o", str(output)]
+        )
     found = pd.read_csv(output)
     assert list(found) == COLUMNS
     # A correlation with slopes that do not vary is the one thing that has no value.
@@ -305,8 +304,45 @@ def test_file(tmp_path):
 def test_reml_is_left_out_of_very_many_houses(monkeypatch):
     data, coords = study_data("indiana")
     monkeypatch.setattr(frequentist, "LARGEST", data["N"])
-    assert set(frequentist.estimate(data, coords)["formula"]) == {
+    assert set(estimate(data, coords, TWINS)["formula"]) == {
         "y ~ floor",
         "y ~ floor + county",
         "y ~ floor, by county",
     }
+
+
+def test_a_program_names_its_twin_in_its_comment(tmp_path):
+    program = tmp_path / "mine.stan"
+    program.write_text("// REML: y ~ floor + share + (1 | county)\ndata { int N; }\n")
+    assert twin(program) == "y ~ floor + share + (1 | county)"
+    program.write_text("/*\n * Mine.\n *\n * Least squares: y ~ floor\n */\ndata { int N; }\n")
+    assert twin(program) == "y ~ floor"
+    program.write_text("data { int N; }  // Least squares are not for this one\n")
+    assert twin(program) is None
+
+
+def test_programs_of_one_formula_share_its_rows(balanced):
+    found = estimate(stan_data(BALANCED, 4), coords(stan_data(BALANCED, 4)), {"mine": "y ~ floor"})
+    assert found.loc[found["formula"] == "y ~ floor", "models"].unique().tolist() == ["mine"]
+    own = estimate(stan_data(BALANCED, 4), coords(stan_data(BALANCED, 4)), {"mine": "y ~ share"})
+    # Every county has the same share, so it follows from the intercept.
+    assert "mine" not in set(own["models"])
+
+
+def test_effects_and_coefficients_of_a_formula():
+    assert read_formula(CROSSED) == Mixed(
+        ("mu_alpha", "mu_beta", "gamma_alpha", "gamma_beta"), "correlated"
+    )
+    assert read_formula(INDEPENDENT) == Mixed(("mu_alpha", "mu_beta"), "independent")
+    assert read_formula("y ~ floor") == Mixed(("mu_alpha", "mu_beta"), "")
+
+
+@pytest.mark.parametrize(
+    "formula", ["y ~ flor", "y ~ floor + (u | county)", "y ~ floor + county + u"]
+)
+def test_a_formula_that_is_not_known_is_refused(formula):
+    data = stan_data(BALANCED, 4)
+    with pytest.raises(
+        ProgramError, match=r"stan/mine\.stan: .* is no formula that is known; after"
+    ):
+        estimate(data, coords(data), {"mine": formula})

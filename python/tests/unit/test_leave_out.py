@@ -8,11 +8,12 @@ import pytest
 from conftest import build_fit
 from programs import WEAK, executable, quick, small_fit, text_of, tiny_coords, tiny_data
 
-from pooling.fits.convergence import MAX_PARETO_K
+from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import Fit, write_fit
 from pooling.fitting.generate import flat, to_predict
 from pooling.fitting.refits import SCORES, Program, refit
-from pooling.inputs.study import LocationScale, Priors, Spread
+from pooling.inputs import schemes
+from pooling.inputs.priors import Normal, Priors, Spread
 from pooling.scoring import leave_out
 
 COUNTIES = {"county 1": [0, 1, 2, 8], "county 2": [3, 4, 5, 9], "county 3": [6], "county 5": [7]}
@@ -21,17 +22,17 @@ HOUSES = list(range(5081, 5091))  # of the example fit, see conftest
 
 def test_one_county_each_leaves_out_its_houses():
     # The counties of the ten houses in tiny_data: 1 1 1 2 2 2 3 5 1 2; county 4 has none.
-    assert leave_out.one_county_each(tiny_data(), seed=1) == COUNTIES
+    assert schemes.one_county_each(tiny_data(), seed=1) == COUNTIES
 
 
 def test_tenths_of_counties_keep_counties_whole():
-    folds = leave_out.tenths_of_counties(tiny_data(), seed=1)
+    folds = schemes.tenths_of_counties(tiny_data(), seed=1)
     assert sorted(folds.values()) == sorted(COUNTIES.values())
 
 
 @pytest.mark.parametrize("houses", [7, 919])
 def test_tenths_of_houses_are_even_and_cover_every_house_once(houses):
-    folds = leave_out.tenths_of_houses({"N": houses}, seed=1)
+    folds = schemes.tenths_of_houses({"N": houses}, seed=1)
     sizes = [len(fold) for fold in folds.values()]
     assert len(sizes) == min(10, houses)
     assert max(sizes) - min(sizes) <= 1
@@ -39,7 +40,7 @@ def test_tenths_of_houses_are_even_and_cover_every_house_once(houses):
 
 
 def test_folds_depend_on_the_seed_alone():
-    first, again, other = (leave_out.tenths_of_houses({"N": 50}, seed) for seed in (1, 1, 2))
+    first, again, other = (schemes.tenths_of_houses({"N": 50}, seed) for seed in (1, 1, 2))
     assert first == again != other
 
 
@@ -126,8 +127,8 @@ def test_nothing_to_leave_out_is_an_empty_table(run, schemes):
 # by its prior, and few of its draws lie where a house is if that is wide.
 PRIORS = WEAK.replaced_by(
     Priors(
-        alpha=LocationScale(loc=1.2, scale=0.8),
-        beta=LocationScale(loc=-0.5, scale=0.5),
+        alpha=Normal(loc=1.2, scale=0.8),
+        beta=Normal(loc=-0.5, scale=0.5),
         sigma=Spread(scale=1),
     )
 )
@@ -169,7 +170,7 @@ def surveyed(stem: str, extreme: float = 0.0) -> tuple[Fit, Program, dict, dict]
     data, coords = survey(extreme)
     fit = small_fit(stem, data, coords, SETTINGS)
     program = Program(stem, text_of(stem), executable(stem), start=fit.start())
-    return fit, program, data, leave_out.one_county_each(data, seed=1)
+    return fit, program, data, schemes.one_county_each(data, seed=1)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pooling.scoring import loo
 Y = np.array([0.3, -0.4, 1.1, 0.8, 2.4, -0.9, 0.1, 1.6, 0.5, -0.2])
 PRIOR_VARIANCE = 25.0
 INPUTS = ("pooled", "pooled.essence", "fit.nc", "data.json", "sampler.json", "scores.json")
-INPUTS += ("toolchain.json",)
+INPUTS += ("toolchain.json", "priors.json")
 
 
 def conjugate_fit(y: np.ndarray, chains: int = 4, draws: int = 2000) -> Fit:
@@ -83,7 +83,7 @@ def real():
 
 def psis(y: np.ndarray, passed: bool = True) -> pd.DataFrame:
     fit = Fit(conjugate_fit(y).tree, {"passed": passed})
-    return loo.psis(fit, loo.Program("conjugate", ""), conjugate_data(y), seed=1)
+    return loo.psis(fit, loo.Program("conjugate", ""), conjugate_data(y), seed=1)[0]
 
 
 def analytic_loo(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -122,6 +122,16 @@ def test_houses_are_predicted_a_block_at_a_time(monkeypatch):
     pd.testing.assert_frame_equal(parts[same], whole[same], rtol=1e-6)
 
 
+def test_density_of_all_houses_is_summed_over_blocks(monkeypatch):
+    """At each draw of alpha it is the sum of the logarithms of the normal densities of `Y`."""
+    monkeypatch.setattr(loo, "BLOCK", 4)
+    fit = conjugate_fit(Y)
+    _, draws = loo.psis(fit, loo.Program("conjugate", ""), conjugate_data(Y), seed=1)
+    expected = stats.norm.logpdf(Y, fit.tree["posterior"]["alpha"].values, 1).sum(axis=-1)
+    assert draws["log_lik"].dims == ("chain", "draw")
+    assert draws["log_lik"].values == pytest.approx(expected)
+
+
 def test_psis_names_houses_and_claims_no_refit():
     found = psis(Y)
     assert set(found.columns) == set(loo.COLUMNS)
@@ -156,10 +166,10 @@ def refitted(monkeypatch, tmp_path):
         k = [pareto_k.get(f"house_{house}", 0.1) for house in range(501, 511)]
         known = {"elpd": -9.0, "mean": 9.0, "mcse": 0.0, "pit": 0.5, "lpd": -8.0, "pareto_k": k}
         known |= {"house": range(501, 511), "refitted": False, "converged": True}
-        monkeypatch.setattr(loo, "psis", lambda *_: pd.DataFrame(known))
         program = loo.Program("pooled", text_of("pooled"))
         fit = build_fit("pooled")
-        return loo.leave_out(fit, program, tiny_data(), quick(), tmp_path), asked
+        scores = pd.DataFrame(known)
+        return loo.leave_out(fit, program, tiny_data(), quick(), scores, tmp_path), asked
 
     return run
 
@@ -236,7 +246,8 @@ def test_house_that_alone_informs_a_slope_is_left_out_exactly(real, monkeypatch,
     county = [27001, 27001, 27001, 27003, 27003, 27003, 27005, 27005, 27001, 27003]
     coords = tiny_coords() | numbers | {"house_county": county}
     fit = small_fit("per_county", data, coords, settings)
-    found = loo.leave_out(fit, program, data, settings, tmp_path)
+    scores, _ = loo.psis(fit, program, data, 1)
+    found = loo.leave_out(fit, program, data, settings, scores, tmp_path)
     assert "house 507" not in asked
     assert found["refitted"].sum() == len(asked)
     assert found.at[6, "pareto_k"] <= loo.MAX_PARETO_K
@@ -246,15 +257,14 @@ def test_house_that_alone_informs_a_slope_is_left_out_exactly(real, monkeypatch,
     share = (weight * stats.norm.cdf(0.3, mean, spread)).sum()
     assert found.at[6, "pit"] == pytest.approx(share, abs=0.04)
     assert elpd < -3
-    assert loo.psis(fit, program, data, 1).at[6, "elpd"] > elpd + 1, "what PSIS alone would say"
+    assert scores.at[6, "elpd"] > elpd + 1, "what PSIS alone would say"
 
 
 @pytest.mark.parametrize("scores", [{"pointwise": False}, {"leave_out": ["loco"]}])
 def test_study_that_leaves_no_house_out_has_an_empty_table(tmp_path, scores):
     write_fit(conjugate_fit(Y).tree, tmp_path / "fit.nc")
-    (tmp_path / "scores.json").write_text(json.dumps(scores))
-    inputs = [tmp_path / name for name in INPUTS]
-    loo.main([*map(str, inputs), "-o", str(tmp_path / "loo.csv")])
+    write_inputs(tmp_path, Y, {"passed": True}, **scores)
+    run_stage(tmp_path)
     assert (tmp_path / "loo.csv").read_text() == ",".join(loo.COLUMNS) + "\n"
 
 
@@ -266,26 +276,31 @@ def test_draws_that_mean_something_else_beside_further_houses_are_not_used(real)
     assert loo.given_the_rest(fit, program, tiny_data(), [0, 6], seed=1) is None
 
 
-def write_inputs(folder, y: np.ndarray, diagnostics: dict) -> None:
+def write_inputs(folder, y: np.ndarray, diagnostics: dict, **scores) -> None:
     """What the stage reads beside the fit."""
     contents = {
         "diagnostics.json": diagnostics,
         "data.json": conjugate_data(y),
         "sampler.json": quick().model_dump(),
-        "scores.json": {},
+        "scores.json": scores,
         "pooled.essence": {},
         "toolchain.json": {},
+        "priors.json": {},
     }
     for name, content in contents.items():
         (folder / name).write_text(json.dumps(content))
+
+
+def run_stage(folder) -> None:
+    outputs = ["-o", folder / "loo.csv", "--sensitivity", folder / "sensitivity.csv"]
+    loo.main([*map(str, [*(folder / name for name in INPUTS), *outputs])])
 
 
 def test_fit_that_failed_is_not_refitted(tmp_path):
     outlier = np.append(Y, 40.0)
     write_fit(conjugate_fit(outlier).tree, tmp_path / "fit.nc")
     write_inputs(tmp_path, outlier, {"passed": False, "allowed_to_fail": "to show it"})
-    inputs = [tmp_path / name for name in INPUTS]
-    loo.main([*map(str, inputs), "-o", str(tmp_path / "loo.csv")])
+    run_stage(tmp_path)
     table = pd.read_csv(tmp_path / "loo.csv")
     assert table["elpd"].isna().tolist() == [False] * 10 + [True]
     assert not table["refitted"].any()
@@ -294,8 +309,7 @@ def test_fit_that_failed_is_not_refitted(tmp_path):
 def test_command_line_writes_a_row_a_house(tmp_path):
     write_fit(conjugate_fit(Y).tree, tmp_path / "fit.nc")
     write_inputs(tmp_path, Y, {"passed": True})
-    inputs = [tmp_path / name for name in INPUTS]
-    loo.main([*map(str, inputs), "-o", str(tmp_path / "loo.csv")])
+    run_stage(tmp_path)
     table = pd.read_csv(tmp_path / "loo.csv")
     assert list(table.columns) == loo.COLUMNS
     assert table["house"].tolist() == list(range(701, 711))

@@ -7,29 +7,34 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from project import ROOT, Project, copy_project, fake_cmdstan, label
 
+from pooling.figures import declared_figures
 from pooling.inputs.study import read_study
 from pooling.workflow.plan import models_of, programs
 
 CENTERED, NONCENTERED = "hierarchical_centered", "hierarchical_noncentered"
+KINDS = ("svg", "png")  # of files of a figure
 STUDY = ROOT / "data/studies/minnesota.toml"
 PROGRAMS = programs(ROOT / "stan")
 MODELS = set(models_of(read_study(STUDY), STUDY, PROGRAMS))
-FIGURES = {f"figures.{path.stem}" for path in (ROOT / "python/pooling/figures").glob("[a-z]*.py")}
+DECLARED = declared_figures().values()
+FIGURES = {f"figures.{figure.name}" for figure in DECLARED if figure.kind != "calibration"}
+CALIBRATION = {f"figures.{figure.name}" for figure in DECLARED if figure.kind == "calibration"}
 LEFT_OUT = {
     f"figures.{name}"
     for name in ("county_means", "coverage", "loo_pit", "model_comparison", "pareto_k")
 }
-SHOWN = FIGURES | {"results", "published", "report"}
+SHOWN = FIGURES | {"results", "published", "pages"}
 PREPARED = {"prepare", "highlights", "frequentist"}
 REPLICATED = {
     f"figures.{name}" for name in ("ppc_county", "ppc_density", "ppc_stat", "prior_predictive")
 }
 # What is made of a fit, and of its diagnostics.
-SCORED = ("check", "replicate", "loo", "leave_out", "score", "sensitivity", "other_priors")
+SCORED = ("check", "replicate", "loo", "leave_out", "score", "other_priors")
 CHECKED = tuple(stage for stage in SCORED if stage != "replicate")
 
 
@@ -39,6 +44,10 @@ def of(models, *stages):
 
 def refit(*models):
     return of(models, "fit", *SCORED) | {"gate"} | SHOWN
+
+
+LEAVING_OUT = of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "pages"}
+SAMPLING = refit(*MODELS)
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +91,7 @@ def test_touching_a_study_without_an_edit_makes_nothing(project):
 def test_comment_in_a_program_fits_nothing(project, comment):
     path = project.folder / "stan/pooled.stan"
     path.write_text(comment + path.read_text())
-    assert project.built("all") == {"report"}, "which prints the program"
+    assert project.built("all") == {"pages"}, "which prints the program"
 
 
 def test_edited_likelihood_refits_that_model_alone(project):
@@ -104,7 +113,7 @@ def test_edited_include_refits_what_includes_it(project):
     include = project.folder / "stan/functions/new.stan"
     old = project.folder / "stan/functions/county_marginal.stanfunctions"
     include.write_text(old.read_text())
-    assert project.built("all") == {"report"}, "the same text under another name"
+    assert project.built("all") == {"pages"}, "the same text under another name"
     include.write_text(old.read_text() + "real same(real x) {\n  return x;\n}\n")
     assert project.built("all") == {"compile per_county"} | refit("per_county")
 
@@ -128,22 +137,22 @@ def test_edited_include_refits_what_includes_it(project):
         pytest.param(
             "[models]",
             '[scores]\nleave_out = ["loco"]\n\n[models]',
-            of(MODELS, "replicate", "loo", "leave_out", "score", "sensitivity")
+            of(MODELS, "replicate", "loo", "leave_out", "score")
             | LEFT_OUT
             | REPLICATED
-            | {"results", "report"},
+            | {"results", "pages"},
             id="schemes",
         ),
         pytest.param(
             "sigma_beta  = { upper = 100 }",
             "sigma_beta  = { upper = 50 }",
-            of(MODELS, "other_priors") | {"figures.other_priors", "results", "report"},
+            of(MODELS, "other_priors") | {"figures.other_priors", "results", "pages"},
             id="other priors",
         ),
         pytest.param(
-            "funnel = 27021", "funnel = 27035", FIGURES | {"highlights", "report"}, id="figures"
+            "funnel = 27021", "funnel = 27035", FIGURES | {"highlights", "pages"}, id="figures"
         ),
-        pytest.param('title = "Radon in', 'title = "Radon of', {"report"}, id="title"),
+        pytest.param('title = "Radon in', 'title = "Radon of', {"pages"}, id="title"),
         pytest.param(
             '"kept to show', '"shows', of(MODELS, *CHECKED) | {"gate"} | SHOWN, id="allowed"
         ),
@@ -155,43 +164,63 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
 
 
 @pytest.mark.parametrize(
-    ("code", "made"),
+    ("code", "function", "made"),
     [
-        ("theme", FIGURES | {"report"}),
-        ("figures/funnel", {"figures.funnel", "report"}),
-        ("report", {"report"}),
-        ("facts", {"report"}),
-        ("results", {"results", "report"}),
-        ("soil", FIGURES | {"report"}),
+        ("figures/funnel", "plot", {"figures.funnel", "pages"}),
+        ("figures/_drawing", "save", FIGURES | {"pages"}),
+        ("reporting/pages", "main", {"pages"}),
+        ("reporting/results", "main", {"results", "pages"}),
+        ("inputs/highlights", "main", {"highlights"}),
+        ("checking/gate", "main", {"gate"}),
+        ("inputs/prepare", "main", PREPARED | refit(*MODELS)),
+        ("inputs/tables", "read_houses", PREPARED | refit(*MODELS)),
+        ("inputs/study", "Sampler.refits", SAMPLING),
+        ("fitting/sampling", "sample", SAMPLING),
+        ("fitting/refits", "refit", LEAVING_OUT),
+        ("fitting/refits", "hold_out", LEAVING_OUT),
+        ("scoring/loo", "main", of(MODELS, "loo", "score") | LEFT_OUT | {"results", "pages"}),
         (
-            "other_priors",
-            of(MODELS, "other_priors") | {"figures.other_priors", "results", "report"},
+            "scoring/leave_out",
+            "main",
+            of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "pages"},
         ),
-        ("sensitivity", of(MODELS, "sensitivity") | {"results", "report"}),
-        ("frequentist", {"frequentist", "figures.frequentist", "published", "report"}),
-        ("loo", of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "report"}),
-        ("importance", of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "report"}),
-        ("replicate", of(MODELS, "replicate", "score") | REPLICATED | {"results", "report"}),
-        ("generate", refit(*MODELS)),
-        ("likelihood", of(MODELS, *CHECKED) | {"gate"} | SHOWN),
-        ("refits", of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "report"}),
-        ("leave_out", of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "report"}),
-        ("score", of(MODELS, "score") | {"results", "report"}),
-        ("draws", of(MODELS, *SCORED) | {"gate"} | SHOWN),
-        ("gate", {"gate"}),
-        ("highlights", {"highlights"}),
-        ("sampling", refit(*MODELS)),
-        ("prepare", PREPARED | refit(*MODELS)),
-        ("tables", PREPARED | refit(*MODELS)),
-        ("contract", of(MODELS, "compile") | refit(*MODELS)),
+        (
+            "scoring/replicate",
+            "main",
+            of(MODELS, "replicate", "score") | REPLICATED | {"results", "pages"},
+        ),
+        ("scoring/score", "main", of(MODELS, "score") | {"results", "pages"}),
+        ("checking/check", "main", of(MODELS, *CHECKED) | {"gate"} | SHOWN),
+        (
+            "checking/other_priors",
+            "main",
+            of(MODELS, "other_priors") | {"figures.other_priors", "results", "pages"},
+        ),
+        (
+            "reporting/frequentist",
+            "main",
+            {"frequentist", "figures.frequentist", "published", "pages"},
+        ),
+        ("programs/contract", "check_contract", of(MODELS, "compile") | refit(*MODELS)),
+        ("build/cmdstan", "locate", LEAVING_OUT),
     ],
 )
-def test_edited_code_reruns_what_it_is_part_of(project, code, made):
-    project.edit_code(code)
+def test_edited_function_reruns_the_stages_that_reach_it(project, code, function, made):
+    project.edit_code(code, function)
     assert project.built("all") == made
 
 
-@pytest.mark.parametrize("code", ["fit", "prepare", "compile", "check", "figures/trace", "report"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "fitting/fit",
+        "inputs/prepare",
+        "programs/compile",
+        "checking/check",
+        "figures/trace",
+        "reporting/pages",
+    ],
+)
 def test_comment_in_code_reruns_nothing(project, code):
     path = project.folder / f"python/pooling/{code}.py"
     path.write_text("# a remark\n" + path.read_text())
@@ -207,7 +236,7 @@ def test_code_that_is_not_python_is_named(project):
     assert "not Python" in run.stderr
 
 
-CALIBRATED = {"calibration", "sbc_figures.sbc", "sbc_figures.sbc_coverage"}
+CALIBRATED = {"calibration", *CALIBRATION}
 
 
 @pytest.fixture
@@ -225,11 +254,11 @@ def test_calibration_follows_what_it_is_made_of(calibrated):
     calibrated.edit("data/studies/minnesota.toml", narrow, wide)
     assert calibrated.built("sbc", SIMS="10") == of(MODELS, "sbc") | CALIBRATED
     calibrated.edit("data/studies/minnesota.toml", "scale = 2 }", "scale = 1 }")
-    calibrated.edit_code("uniformity")
+    calibrated.edit_code("checking/calibration", "main")
     made = calibrated.built("sbc", SIMS="10")
     assert made == of(MODELS, "sbc") | CALIBRATED
-    calibrated.edit_code("sbc_figures/sbc")
-    assert calibrated.built("sbc", SIMS="10") == {"sbc_figures.sbc"}
+    calibrated.edit_code("figures/sbc", "plot")
+    assert calibrated.built("sbc", SIMS="10") == {"figures.sbc"}
 
 
 def test_one_model_is_calibrated_alone(project):
@@ -261,19 +290,19 @@ def test_edited_table_is_prepared_again(project):
 @pytest.mark.parametrize(
     ("name", "made"),
     [
-        ("reports/minnesota/index.html", {"report"}),
-        ("reports/minnesota/tables/scores.csv", {"results", "report"}),
-        ("reports/minnesota/figures/funnel.svg", {"figures.funnel", "report"}),
-        ("reports/minnesota/figures/funnel.png", {"figures.funnel", "report"}),
-        ("data/fits/minnesota/pooled/scores.csv", {"score pooled", "results", "report"}),
+        ("reports/minnesota/index.html", {"pages"}),
+        ("reports/minnesota/tables/scores.csv", {"results", "pages"}),
+        ("reports/minnesota/figures/funnel.svg", {"figures.funnel", "pages"}),
+        ("reports/minnesota/figures/funnel.png", {"figures.funnel", "pages"}),
+        ("data/fits/minnesota/pooled/scores.csv", {"score pooled", "results", "pages"}),
         (
             "data/fits/minnesota/pooled/loo.csv",
-            {"loo pooled", "score pooled", "results", "report"} | LEFT_OUT,
+            {"loo pooled", "score pooled", "results", "pages"} | LEFT_OUT,
         ),
         ("data/fits/minnesota/pooled/estimates.csv", of(["pooled"], *CHECKED) | {"gate"} | SHOWN),
         (
             "data/fits/minnesota/pooled/replications.nc",
-            {"replicate pooled", "score pooled", "results", "report"} | REPLICATED,
+            {"replicate pooled", "score pooled", "results", "pages"} | REPLICATED,
         ),
         ("data/fits/minnesota/pooled/fit.nc", refit("pooled")),
         ("data/prepared/minnesota.coords.json", PREPARED | refit(*MODELS)),
@@ -295,7 +324,7 @@ def test_new_program_appears_everywhere_and_disappears_again(project):
     stages = project.stages("all")
     assert {s[0] for s in stages} == {"compile", "fit", "gate", *SCORED} | SHOWN
     for stage in stages:
-        shows_all = stage[0] in SHOWN - {"report", "published"}
+        shows_all = stage[0] in SHOWN - {"pages", "published"}
         assert ("data/fits/minnesota/foo" in stage) == shows_all, stage[0]
     assert project.built("foo") == {"gate foo"}, "which says how it went"
 
@@ -449,7 +478,7 @@ def test_arrows_redraw_shrinkage_alone(project):
     assert stage[stage.index("--from-model") + 1] == "pooled"
     assert stage[stage.index("--to-model") + 1] == CENTERED
     assert project.built("shrinkage-plot", *pair) == set()
-    assert project.built("all") == {"figures.shrinkage", "report"}
+    assert project.built("all") == {"figures.shrinkage", "pages"}
 
 
 def test_arrows_need_two_fits(project):
@@ -526,14 +555,38 @@ def test_tables_of_the_study_are_not_the_users_to_name(project):
 
 
 def test_every_figure_is_a_target(project):
-    for path in (project.folder / "reports/minnesota/figures").iterdir():
-        path.unlink()
+    shutil.rmtree(project.folder / "reports/minnesota/figures")
     assert project.built("shrinkage-by-size-plot") == {"figures.shrinkage_by_size"}
     names = [figure.removeprefix("figures.").replace("_", "-") for figure in FIGURES]
     made = project.built(*[f"{name}-plot" for name in names])
     assert made == FIGURES - {"figures.shrinkage_by_size"}
-    pictures = {path.name for path in (project.folder / "reports/minnesota/figures").iterdir()}
-    assert pictures == {f"{name}.{kind}" for name in names for kind in ("svg", "png")}
+    pictures = (project.folder / "reports/minnesota/figures").glob("**/*.*")
+    assert {path.name for path in pictures} == {f"{n}.{kind}" for n in names for kind in KINDS}
+
+
+def test_a_figure_of_one_model_has_a_file_for_each_model(project):
+    folder = project.folder / "reports/minnesota/figures"
+    assert {path.parent.name for path in folder.glob("*/trace.svg")} == MODELS
+    shutil.rmtree(folder)
+    (stage,) = project.stages("trace-plot")
+    assert stage[-2:] == [f"reports/minnesota/figures/{NONCENTERED}/trace.{k}" for k in KINDS]
+    (stage,) = project.stages("trace-plot", "MODEL=pooled")
+    assert "data/fits/minnesota/pooled" in stage
+    assert f"data/fits/minnesota/{NONCENTERED}" not in stage
+    assert stage[-2:] == [f"reports/minnesota/figures/pooled/trace.{kind}" for kind in KINDS]
+
+
+def test_a_figure_of_the_model_asked_for_needs_no_other_fit(project):
+    shutil.rmtree(project.folder / "data/fits")
+    made = project.built("caterpillar-plot", "MODEL=pooled")
+    assert made == of(["pooled"], "fit", "check") | {"figures.caterpillar"}
+
+
+def test_a_figure_of_the_story_has_the_models_of_the_story(project):
+    (project.folder / "reports/minnesota/figures/county-lines.svg").unlink()
+    (stage,) = project.stages("county-lines-plot")
+    shown = [Path(word).name for word in stage if word.startswith("data/fits/")]
+    assert shown == ["pooled", "per_county", NONCENTERED]
 
 
 @pytest.mark.parametrize("change", ["cmdstan", "compiler"])
@@ -565,7 +618,7 @@ def test_unbuilt_cmdstan_is_not_compiled_with(project, tmp_path):
     [
         ("pooling.fitting.fit stan/pooled", "data/fits/minnesota/pooled/fit.nc"),
         ("pooling.programs.compile stan/pooled", "stan/pooled"),
-        ("pooling.scoring.loo stan/pooled", "data/fits/minnesota/pooled/loo.csv"),
+        ("pooling.scoring.leave_out stan/pooled", "data/fits/minnesota/pooled/left_out.csv"),
     ],
 )
 def test_failing_stage_leaves_nothing_half(project, failing, lost):
@@ -574,7 +627,7 @@ def test_failing_stage_leaves_nothing_half(project, failing, lost):
     project.stages("all", fails=True, FAIL=failing, HALF="yes")
     assert not (project.folder / lost).exists()
     assert {path: path.read_bytes() for path in before} == before
-    assert project.built("all") >= {"report"}, "the next make goes on"
+    assert project.built("all") >= {"pages"}, "the next make goes on"
     assert project.built("all") == set()
 
 
@@ -583,6 +636,7 @@ def test_failing_stage_leaves_nothing_half(project, failing, lost):
     [
         ("prepare", "prepare", "data/prepared/minnesota.*json"),
         ("check stan/pooled", "check", "data/fits/minnesota/pooled/*s.[cj]s*"),
+        ("loo stan/pooled", "loo", "data/fits/minnesota/pooled/[ls]*[oy].csv"),
         ("figures.funnel", "figures/funnel", "reports/minnesota/figures/funnel.*"),
     ],
 )

@@ -15,7 +15,7 @@ from programs import ROOT, SHIPPED, executable, tiny_data
 from scipy import special, stats
 
 from pooling.fits.store import BY_HOUSE
-from pooling.inputs.study import Lkj, LocationScale, Priors, Spread
+from pooling.inputs.priors import Lkj, Normal, Priors, Spread
 from pooling.programs.source import declared, essence
 
 GENERATED = {
@@ -27,13 +27,13 @@ BY_COUNTY = [stem for stem in SHIPPED if "log_lik_county" in GENERATED[stem]]
 MARGINAL = [stem for stem in BY_COUNTY if "alpha" in GENERATED[stem]]
 # No two alike, so that no two can be mistaken for each other.
 PRIORS = Priors(
-    alpha=LocationScale(loc=1, scale=2),
-    beta=LocationScale(loc=-0.5, scale=1.5),
-    mu_alpha=LocationScale(loc=1.2, scale=0.8),
-    mu_beta=LocationScale(loc=-0.4, scale=0.9),
-    gamma_alpha=LocationScale(loc=0.6, scale=0.7),
-    gamma_beta=LocationScale(loc=-0.8, scale=0.4),
-    delta_alpha=LocationScale(loc=0.3, scale=0.5),
+    alpha=Normal(loc=1, scale=2),
+    beta=Normal(loc=-0.5, scale=1.5),
+    mu_alpha=Normal(loc=1.2, scale=0.8),
+    mu_beta=Normal(loc=-0.4, scale=0.9),
+    gamma_alpha=Normal(loc=0.6, scale=0.7),
+    gamma_beta=Normal(loc=-0.8, scale=0.4),
+    delta_alpha=Normal(loc=0.3, scale=0.5),
     sigma=Spread(scale=1.1),
     sigma_alpha=Spread(scale=1.3, upper=4),
     sigma_beta=Spread(upper=3),
@@ -164,7 +164,7 @@ def log_prior(population: Population) -> np.ndarray:
             terms = stats.norm.logpdf(flat, *scale_of(name, population.draws))
         elif name in ("alpha", "beta") or prior is None:
             continue
-        elif isinstance(prior, LocationScale):
+        elif isinstance(prior, Normal):
             terms = stats.norm.logpdf(flat, prior.loc, prior.scale)
         elif isinstance(prior, Spread) and name != "sigma" and f"{name}_free" in population.draws:
             free = population.draws[f"{name}_free"]

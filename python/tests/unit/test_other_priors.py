@@ -14,9 +14,10 @@ from pooling.fits.store import open_fit, write_fit
 from pooling.fitting.chains import read_chains
 from pooling.fitting.fit import as_tree
 from pooling.fitting.sampling import sample
-from pooling.inputs.study import LocationScale, OtherPriors, Priors
+from pooling.inputs.priors import Normal, Priors
+from pooling.inputs.study import OtherPriors
 
-NARROW = WEAK.replaced_by(Priors(mu_beta=LocationScale(loc=3, scale=0.001)))
+NARROW = WEAK.replaced_by(Priors(mu_beta=Normal(loc=3, scale=0.001)))
 
 
 @pytest.fixture(scope="module")

@@ -5,15 +5,15 @@ import math
 
 import pytest
 from project import ROOT, fake_cmdstan
-from test_study import STUDY
+from test_study import READ, STUDY
 
 from pooling.build.errors import ProgramError, StudyError
 from pooling.inputs.study import read_study
 from pooling.workflow import plan
 from pooling.workflow.plan import main, models_of, programs, table_path
 
-COUNTY = "data { int N; vector[N] log_radon; }"
-STATES = "data { int N; int S; array[N] int state; }"
+COUNTY = f"data {{ int N; vector[N] log_radon; {READ} }}"
+STATES = f"data {{ int N; int S; array[N] int state; {READ} }}"
 
 
 @pytest.fixture
@@ -61,13 +61,36 @@ def rewritten(folder, *more):
 
 def test_plan_names_programs_models_and_tables(folder):
     run()
-    assert (folder / ".build/trial/plan.mk").read_text().splitlines() == [
-        "PROGRAMS := nested pooled",
-        "MODELS := pooled",
-        "STORY := pooled",
+    lines = (folder / ".build/trial/plan.mk").read_text().splitlines()
+    assert lines[:3] == ["PROGRAMS := nested pooled", "MODELS := pooled", "STORY := pooled"]
+    assert lines[-2:] == [
         "HOUSE_TABLE := data/households.csv",
         "COUNTY_TABLE := data/counties.csv",
     ]
+
+
+def test_plan_says_what_figures_declare(folder):
+    run()
+    lines = (folder / ".build/trial/plan.mk").read_text().splitlines()
+    values = dict(line.split(" := ") for line in lines)
+    assert "sbc" in values["CALIBRATION_FIGURES"].split()
+    assert "trace" in values["MODEL_FIGURES"].split()
+    assert "coverage" in values["LIBRARY_FIGURES"].split()
+    assert "shrinkage" in values["STORY_FIGURES"].split()
+    assert values["needs_other_priors"] == "other_priors.csv"
+    assert values["tables_frequentist"] == "frequentist"
+    assert values["needs_shrinkage"] == ""
+
+
+def test_missing_or_damaged_stamp_is_written_again(folder):
+    run()
+    stamp, old = folder / ".build/code/fitting/fit", folder / ".build/code/fitting/gone"
+    content = stamp.read_text()
+    for path in (stamp, old):
+        path.write_text("damaged")
+    run()
+    assert stamp.read_text() == content
+    assert not old.exists()
 
 
 def test_second_run_writes_nothing(folder):
@@ -82,7 +105,7 @@ def test_second_run_writes_nothing(folder):
         ("seed = 1", "seed = 2", {"trial/sampler.json"}),
         ("upper = 100", "upper = 99", {"trial/priors.json", "trial/calibration.json"}),
         ("funnel = 27021", "funnel = 27035", {"trial/figures.json"}),
-        ('["MN"]', '["MN", "WI"]', {"trial/data.json", "trial/chosen.json", "trial/plan.mk"}),
+        ('["MN"]', '["MN", "WI"]', {"trial/data.json", "trial/model_names.json", "trial/plan.mk"}),
         (
             "[models]",
             '[models]\nallowed_to_fail = { pooled = "why not" }',
@@ -234,9 +257,11 @@ def test_program_needs_a_name_that_make_can_use(folder, stem):
 
 
 def test_every_phony_target_is_reserved():
-    text = (ROOT / "Makefile").read_text()
-    (line,) = [line for line in text.splitlines() if line.startswith(".PHONY: help")]
-    assert set(line.split()[1:]) - {"FORCE"} <= plan.RESERVED
+    files = [ROOT / "Makefile", *ROOT.glob("python/**/*.mk")]
+    lines = [line for path in files for line in path.read_text().splitlines()]
+    phony = {name for line in lines if line.startswith(".PHONY: ") for name in line.split()[1:]}
+    assert {"all", "fsck", "repair", "sbc", "bench", "test"} <= phony
+    assert {name for name in phony if name.isalpha()} <= plan.RESERVED
 
 
 @pytest.mark.parametrize(
@@ -294,6 +319,40 @@ def test_study_to_which_no_program_applies_is_an_error(folder):
     (folder / "stan/pooled.stan").unlink()
     with pytest.raises(StudyError, match="no program applies"):
         run()
+
+
+@pytest.mark.parametrize(
+    ("old", "given", "message"),
+    [
+        (
+            "[sampler]",
+            "tau = { scale = 1 }\n[sampler]",
+            r"priors\.tau: no program in stan/ reads a prior of tau; those read are of alpha, "
+            "beta, mu_alpha, mu_beta, sigma, sigma_alpha, sigma_beta$",
+        ),
+        # What {scale} says is a standard deviation's.
+        (
+            "mu_alpha = { loc = 0, scale = 10 }",
+            "mu_alpha = { scale = 10 }",
+            r"priors\.mu_alpha: programs in stan/ read its loc, scale; give it {loc, scale}$",
+        ),
+    ],
+)
+def test_a_prior_that_no_program_reads_is_an_error(folder, old, given, message):
+    edit(folder, old, given)
+    with pytest.raises(StudyError, match=message):
+        run()
+
+
+def test_a_prior_reaches_the_program_that_reads_it(folder):
+    (folder / "stan/tails.stan").write_text(
+        "data { real prior_kappa_shape; real prior_kappa_rate; }"
+    )
+    edit(folder, "[sampler]", "kappa = { shape = 2, rate = 0.1 }\n[sampler]")
+    run()
+    assert "MODELS := pooled tails\n" in (folder / ".build/trial/plan.mk").read_text()
+    scales = read_study(folder / "data/studies/trial.toml").priors.scales()
+    assert (scales["prior_kappa_shape"], scales["prior_kappa_rate"]) == (2, 0.1)
 
 
 def test_priors_of_calibration_are_completed_by_the_studys_own(folder):

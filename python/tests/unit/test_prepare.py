@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from pooling.build.errors import DataError, StudyError
 from pooling.inputs.prepare import Rules, log_radon, main, prepare
-from pooling.inputs.study import Data, LocationScale, Priors, Spread
+from pooling.inputs.priors import Normal, Priors, Spread
+from pooling.inputs.study import Data
 from pooling.inputs.tables import read_counties, read_houses
 
 ROOT = Path(__file__).parents[3]
 
-WIDE, HALF = LocationScale(loc=0, scale=10), Spread(scale=1)
+WIDE, HALF = Normal(loc=0, scale=10), Spread(scale=1)
 PRIORS = Priors(
-    alpha=LocationScale(loc=1, scale=2),
+    alpha=Normal(loc=1, scale=2),
     beta=WIDE,
     mu_alpha=WIDE,
     mu_beta=WIDE,

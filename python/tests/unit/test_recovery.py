@@ -13,7 +13,7 @@ from programs import STEMS, WEAK, executable, quick, study_data, tiny_data
 from pooling.fits.summaries import summarize
 from pooling.fitting.generate import to_predict
 from pooling.fitting.sampling import sample
-from pooling.inputs.study import Gamma, Lkj, LocationScale, Priors, Spread
+from pooling.inputs.priors import Gamma, Lkj, Normal, Priors, Spread
 
 POPULATION = {
     "mu_alpha": 1.5,
@@ -184,13 +184,13 @@ def test_pooled_intervals_cover_as_often_as_they_say():
 
 
 INFORMATIVE = Priors(
-    alpha=LocationScale(loc=3, scale=0.5),
-    beta=LocationScale(loc=-2, scale=0.25),
-    mu_alpha=LocationScale(loc=1, scale=2),
-    mu_beta=LocationScale(loc=-1, scale=3),
-    gamma_alpha=LocationScale(loc=2, scale=1),
-    gamma_beta=LocationScale(loc=-2, scale=0.5),
-    delta_alpha=LocationScale(loc=4, scale=2),
+    alpha=Normal(loc=3, scale=0.5),
+    beta=Normal(loc=-2, scale=0.25),
+    mu_alpha=Normal(loc=1, scale=2),
+    mu_beta=Normal(loc=-1, scale=3),
+    gamma_alpha=Normal(loc=2, scale=1),
+    gamma_beta=Normal(loc=-2, scale=0.5),
+    delta_alpha=Normal(loc=4, scale=2),
     sigma=Spread(upper=100),
     sigma_alpha=Spread(scale=2),
     sigma_beta=Spread(upper=10),

@@ -10,7 +10,7 @@ from written import write_coords, write_results
 
 from pooling.build.errors import DataError, FigureError, PoolingError
 from pooling.figures import CHAPTERS, declared_figures
-from pooling.reporting import pages, results
+from pooling.reporting import facts, pages, results
 
 REPORTS = Path(__file__).parents[3] / "reports"
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="720pt" height="360pt"><metadata>
@@ -142,6 +142,15 @@ def test_a_figure_dropped_into_the_folder_stands_in_its_chapter(folder, tables, 
     source = write_page(folder, tables, "--figures", str(picture)).source
     places = [source.index(f'id="{name}"') for name in ("checks", "figure-my-own", "scores")]
     assert places == sorted(places)
+
+
+def test_of_a_figure_of_each_model_the_report_has_that_of_its_headline_model(folder, tables):
+    assert facts.answering_model(pages.read_tables(tables)) == "hierarchical_noncentered"
+    names = ("hierarchical_centered", "hierarchical_noncentered", "pooled")
+    drawn = [write_figure(folder / name / "trace.svg", f"TRACE {name}") for name in names]
+    page = write_page(folder, tables, "--figures", *map(str, drawn))
+    titles = [image["alt"] for image in page.all("img")]
+    assert titles == ["TRACE hierarchical_noncentered"]
 
 
 def test_every_chapter_but_that_of_calibration_is_in_the_report():

@@ -12,7 +12,7 @@ from written import write_coords, write_results
 
 from pooling.build.errors import DataError
 from pooling.fits.store import Fit
-from pooling.inputs.study import Priors
+from pooling.inputs.priors import Priors
 from pooling.reporting import results
 from pooling.reporting.results import Result
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from pooling.build.errors import DataError
-from pooling.fits.store import LEFT_OUT, Fit, write_fit
+from pooling.fits.store import Fit, write_fit
+from pooling.inputs.schemes import SCHEMES
 from pooling.scoring.score import (
     DEFINITIONS,
     in_sample,
@@ -172,7 +173,7 @@ def test_wide_means_are_noted(example_fit):
 
 def test_every_score_has_a_definition_and_a_row(example_fit):
     fit = example_fit("pooled")
-    schemes = [together(fit, name) for name in LEFT_OUT if name != "loo"]
+    schemes = [together(fit, name) for name in SCHEMES if name != "loo"]
     table = score(scored(fit, loo_table(fit), *schemes))
     assert list(table.columns) == ["model", "score", "value", "se", "n", "note"]
     assert set(table["score"]) == set(DEFINITIONS)

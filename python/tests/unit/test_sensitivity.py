@@ -12,7 +12,8 @@ from scipy import integrate, stats
 
 from pooling.checking import sensitivity
 from pooling.fits.store import Fit, write_fit
-from pooling.inputs.study import Gamma, Lkj, LocationScale, Priors, Section, Spread
+from pooling.inputs.priors import Gamma, Lkj, Normal, Prior, Priors, Spread
+from pooling.scoring import loo
 
 Y = np.array([0.3, -0.4, 1.1, 0.8, 2.4, -0.9, 0.1, 1.6, 0.5, -0.2])
 DRAWS = 4000
@@ -43,7 +44,7 @@ def conjugate(scale: float) -> tuple[Fit, xr.Dataset, xr.DataArray]:
     return Fit(tree, {"passed": True}), draws, xr.DataArray(log_lik, dims=("chain", "draw"))
 
 
-def of_conjugate(scale: float, prior: Section) -> pd.DataFrame:
+def of_conjugate(scale: float, prior: Prior) -> pd.DataFrame:
     """Table of the conjugate model under a prior of the study."""
     return sensitivity.sensitivity(*conjugate(scale), {"mu_alpha": prior})
 
@@ -66,7 +67,7 @@ def exact_distance(one: tuple[float, float], other: tuple[float, float], reach: 
 
 @pytest.mark.parametrize("scale", [0.2, 1.0, 3.0])
 def test_a_conjugate_normal_model(scale):
-    found = of_conjugate(scale, LocationScale(scale=scale))
+    found = of_conjugate(scale, Normal(loc=0, scale=scale))
     (row,) = found.to_dict("records")
     one, reach = posterior_of(1, 1, scale), stats.norm.ppf(1 - 0.5 / DRAWS)
     for group in ("prior", "likelihood"):
@@ -85,7 +86,7 @@ def test_a_conjugate_normal_model(scale):
 def test_priors_of_the_program_go_before_those_of_the_study():
     """The same family gives the same table; another one, edited in the program alone, its own."""
     scale, (fit, draws, log_lik) = 0.5, conjugate(0.5)
-    study = {"mu_alpha": LocationScale(scale=scale)}
+    study = {"mu_alpha": Normal(loc=0, scale=scale)}
     (known,) = sensitivity.sensitivity(fit, draws, log_lik, study).to_dict("records")
     for family, same in ((stats.norm, True), (stats.laplace, False)):
         lprior = draws["mu_alpha"].copy(data=family.logpdf(draws["mu_alpha"], 0, scale))
@@ -98,8 +99,8 @@ def test_priors_of_the_program_go_before_those_of_the_study():
 
 
 def test_a_prior_against_the_data_is_a_conflict_and_a_wide_one_is_not():
-    tight = of_conjugate(0.2, LocationScale(scale=0.2))
-    wide = of_conjugate(100.0, LocationScale(scale=100))
+    tight = of_conjugate(0.2, Normal(loc=0, scale=0.2))
+    wide = of_conjugate(100.0, Normal(loc=0, scale=100))
     assert tight["diagnosis"].tolist() == ["prior-data conflict"]
     assert wide["diagnosis"].tolist() == ["-"]
 
@@ -123,8 +124,8 @@ def test_diagnoses(prior, likelihood, worst, text):
     ("prior", "low", "high", "difference"),
     [
         # -(2 - 1)^2 / (2 * 4) + (0 - 1)^2 / (2 * 4) = 0.
-        (LocationScale(loc=1, scale=2), 0.0, 2.0, 0.0),
-        (LocationScale(loc=1, scale=2), 1.0, 3.0, -0.5),
+        (Normal(loc=1, scale=2), 0.0, 2.0, 0.0),
+        (Normal(loc=1, scale=2), 1.0, 3.0, -0.5),
         (Spread(scale=2), 0.0, 2.0, -0.5),
         (Spread(scale=2, upper=5), 0.0, 2.0, -0.5),
         (Spread(upper=100), 0.0, 50.0, 0.0),
@@ -135,13 +136,13 @@ def test_diagnoses(prior, likelihood, worst, text):
     ],
 )
 def test_densities_by_hand(prior, low, high, difference):
-    found = sensitivity.log_density(prior, np.array([low, high]))
+    found = prior.log_density(np.array([low, high]))
     assert found[1] - found[0] == pytest.approx(difference)
 
 
 def test_log_prior_sums_over_parameters_and_counties(example_fit):
     posterior = example_fit("per_county").tree["posterior"].to_dataset()
-    priors = {"beta": LocationScale(scale=10), "sigma": Spread(scale=1)}
+    priors = {"beta": Normal(loc=0, scale=10), "sigma": Spread(scale=1)}
     found = sensitivity.log_prior(posterior, priors)
     assert found.dims == ("chain", "draw")
     at = posterior.isel(chain=1, draw=3)
@@ -181,7 +182,7 @@ def test_parameters_by_county_alone_are_an_empty_table(example_fit):
 
 @pytest.fixture(scope="module")
 def stage(tmp_path_factory):
-    """Run the stage on a real fit of `pooled` to the tiny data; the rows of its table."""
+    """Run `loo` on a real fit of `pooled` to the tiny data; the rows of its sensitivities."""
     folder = tmp_path_factory.mktemp("pooled")
     fit = small_fit("pooled", tiny_data(), tiny_coords(), quick(draws=500))
     write_fit(fit.tree, folder / "fit.nc")
@@ -192,13 +193,15 @@ def stage(tmp_path_factory):
             "data": tiny_data(),
             "sampler": quick().model_dump(),
             "scores": scores,
+            "toolchain": {},
         }
         for name, content in contents.items():
             (folder / f"{name}.json").write_text(json.dumps(content))
         (folder / "pooled.essence").write_text(text_of("pooled"))
-        names = ("pooled.essence", "priors.json", "fit.nc", "data.json", "sampler.json")
-        inputs = [executable("pooled"), *(folder / n for n in (*names, "scores.json"))]
-        sensitivity.main([*map(str, inputs), "-o", str(folder / "sensitivity.csv")])
+        names = ["pooled.essence", "fit.nc", "data.json", "sampler.json", "scores.json"]
+        inputs = [folder / name for name in (*names, "toolchain.json", "priors.json")]
+        outputs = ["-o", folder / "loo.csv", "--sensitivity", folder / "sensitivity.csv"]
+        loo.main([*map(str, [executable("pooled"), *inputs, *outputs])])
         with (folder / "sensitivity.csv").open(newline="") as file:
             reader = csv.DictReader(file)
             assert reader.fieldnames == sensitivity.COLUMNS
@@ -208,7 +211,7 @@ def stage(tmp_path_factory):
 
 
 def test_the_stage_scales_the_priors_of_the_program(stage):
-    rows = stage()
+    rows = stage(leave_out=[])
     assert [row["parameter"] for row in rows] == ["mu_alpha", "mu_beta", "sigma"]
     assert {row["prior_from"] for row in rows} == {"program"}
     # Priors of standard deviation 10 hardly matter to ten houses, these do.

@@ -7,17 +7,18 @@ import pytest
 from project import ROOT
 
 from pooling.build.errors import StudyError
-from pooling.inputs.study import Data, Figures, Models, Priors, Sampler, read_section, read_study
+from pooling.inputs.priors import Priors
+from pooling.inputs.study import Data, Figures, Models, Sampler, read_section, read_study
 
 STUDY = """\
 title = "A study"
 [data]
 states = ["MN"]
 [priors]
-alpha = { scale = 10 }
+alpha = { loc = 0, scale = 10 }
 beta = { loc = 1, scale = 10 }
-mu_alpha = { scale = 10 }
-mu_beta = { scale = 10 }
+mu_alpha = { loc = 0, scale = 10 }
+mu_beta = { loc = 0, scale = 10 }
 sigma = { scale = 1 }
 sigma_alpha = { upper = 100 }
 sigma_beta = { scale = 2, upper = 3 }
@@ -28,6 +29,16 @@ use = ["pooled"]
 [figures]
 funnel = 27021
 """
+# Declarations of a program that reads all of these priors.
+READ = " ".join(
+    f"real prior_{parameter}_{part};"
+    for parameters, parts in (
+        ("alpha beta mu_alpha mu_beta", "loc scale"),
+        ("sigma sigma_alpha sigma_beta", "scale upper"),
+    )
+    for parameter in parameters.split()
+    for part in parts.split()
+)
 
 
 @pytest.fixture
@@ -120,8 +131,8 @@ def test_county_codes_begin_with_1(study):
         ),
         ("{ upper = 100 }", "{}", "priors.sigma_alpha: Value error, needs a scale, an upper bound"),
         ("{ upper = 100 }", "{ upper = 0 }", "priors.sigma_alpha.upper: Value error, give a"),
-        ("loc = 1, scale = 10", "scale = inf", "priors.beta.scale: Input should be less"),
-        ("loc = 1, scale = 10", "scale = -10", "priors.beta.scale: Input should be greater"),
+        ("1, scale = 10", "1, scale = inf", "priors.beta.scale: Input should be less"),
+        ("1, scale = 10", "1, scale = -10", "priors.beta.scale: Input should be greater"),
         ("funnel = 27021", 'funnel = "CASS"', "figures.funnel: Input should be a valid integer"),
         ("funnel = 27021", "funnel = 0", "figures.funnel: Input should be greater"),
         ("seed = 1", "seed = 1 2", "not TOML: "),
@@ -165,7 +176,7 @@ def test_infinity_survives_a_section_file(study, tmp_path):
     from pooling.workflow.plan import main
 
     (tmp_path / "stan").mkdir()
-    (tmp_path / "stan/pooled.stan").write_text("data { int N; }")
+    (tmp_path / "stan/pooled.stan").write_text(f"data {{ int N; {READ} }}")
     for table in ("households.csv", "counties.csv"):
         (tmp_path / table).touch()
     (tmp_path / "studies").mkdir()

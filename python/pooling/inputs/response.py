@@ -1,0 +1,24 @@
+"""The response: log radon from activity as a study has it, and back again."""
+
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+Response = Literal["log(x + 0.1)", "log(x), 0 as 0.1"]
+ZERO = 0.1  # pCi/L that keep the logarithm of an activity of 0 finite
+ACTION_LEVEL = 4.0  # pCi/L: at or above it the US EPA says to fix the home
+
+
+def log_activity(activity: ArrayLike, response: str) -> np.ndarray:
+    """Response (log pCi/L) of houses with these activities (pCi/L, from 0)."""
+    level = np.asarray(activity, dtype=float)
+    added = level + ZERO if response == "log(x + 0.1)" else np.where(level == 0, ZERO, level)
+    return np.log(added)
+
+
+def activity(log_radon: ArrayLike, response: str) -> np.ndarray:
+    """Activity (pCi/L, from 0) of these responses; infinite above the largest float."""
+    with np.errstate(over="ignore"):
+        level = np.exp(np.asarray(log_radon, dtype=float))
+    return np.maximum(level - ZERO, 0.0) if response == "log(x + 0.1)" else level
