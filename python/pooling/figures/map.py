@@ -125,8 +125,9 @@ def _houses(frame: pd.DataFrame) -> list:
 
 
 def _captions(frame: pd.DataFrame) -> tuple[str, str, str]:
-    row = frame[frame["houses"] > 0].iloc[0]
-    narrow, wide = (f"{100 * share:.0f}" for share in frame["p_width"].agg(["min", "max"]))
+    known = frame[frame["houses"] > 0]
+    row, widths = known.iloc[0], known["p_width"]
+    narrow, wide = (f"{100 * share:.0f}" for share in (widths.min(), widths.max()))
     return (
         f"""Study {row.study}, model {row.label}. Posterior median of the county's level, which half
         of its basements exceed; no single house. map-draws shows how uncertain it is.""",

@@ -4,7 +4,7 @@ import pytest
 from pooling.build.errors import DataError, NothingToShow
 from pooling.figures import map_draws
 from pooling.figures._drawing import save
-from pooling.figures._map import albers, of_story
+from pooling.figures._map import about_map, albers, county_layers, of_story
 from pooling.figures.map import frame, plot
 from pooling.inputs.study import Figures
 from pooling.reporting.results import county_levels
@@ -74,6 +74,20 @@ def test_a_county_that_nobody_measured_is_there_without_a_number(example_fit, st
     assert rows.index.tolist() == [27001, 27003, 27005, 27007, 27009]
     assert rows["houses"].tolist() == [4, 3, 2, 1, 0]
     assert rows.loc[27009, ["level", "p_action"]].isna().all()
+
+
+@pytest.mark.parametrize("figure", [frame, map_draws.frame])
+def test_a_fitted_county_that_nobody_measured_is_grey_too(example_fit, study, figure):
+    fit = example_fit()
+    data = fit.tree["constant_data"].to_dataset()
+    data["houses"] = ("county", [4, 3, 2, 0])
+    fit.tree["constant_data"] = data
+    rows = figure([fit], Figures(), study())
+    said = "Grey: no house was measured there (BENTON, MAHNOMEN)."
+    assert said in about_map(rows)
+    layers = county_layers(rows, fill="level")
+    coloured = layers[1].data
+    assert sorted(coloured["county_fips"].unique()) == [27001, 27003, 27005]
 
 
 def test_borders_are_edges_of_one_county(example_fit, study):

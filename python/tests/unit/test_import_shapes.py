@@ -9,6 +9,7 @@ import pytest
 from matplotlib.path import Path as Outline
 
 from pooling.build.errors import DataError
+from pooling.figures._map import albers
 from pooling.inputs.import_shapes import main, polygons
 from pooling.inputs.shapes import read_shapes
 
@@ -113,8 +114,6 @@ def test_a_county_holds_its_centroid_and_no_other(shapes, known, name):
 
 
 def test_areas_are_those_of_the_census(shapes):
-    from pooling.figures._map import albers
-
     minnesota = shapes[shapes["county_fips"] // 1000 == 27]
     x, y = albers(minnesota["lon"].to_numpy(), minnesota["lat"].to_numpy())
     areas = minnesota.assign(x=x, y=y).groupby(["county_fips", "ring"])[["x", "y"]].apply(area)
