@@ -43,6 +43,9 @@ class Data(Section):
 
     houses: Path = Path("../households.csv")
     counties: Path = Path("../counties.csv")
+    county_shapes: Path = Field(
+        default=Path("../county_shapes.csv"), description="outlines of counties, for maps"
+    )
     columns: dict[Literal["house_id", "state", "county_fips", "floor", "activity"], str] = {}
     county_columns: dict[
         Literal["county_fips", "state", "county", "lon", "lat", "uranium"], str
