@@ -22,7 +22,7 @@ from plotnine import (
 from pooling.build.errors import NothingToShow
 from pooling.figures._theme import FAINT, MUTED, theme_pooling
 from pooling.fits.store import Fit
-from pooling.inputs.shapes import read_shapes
+from pooling.inputs.shapes import NO_SHAPES, read_shapes
 from pooling.inputs.study import Data, read_study, study_file
 from pooling.inputs.tables import read_counties
 from pooling.programs.order import ends_of_story
@@ -72,7 +72,8 @@ def on_map(values: pd.DataFrame, fit: Fit, study: str) -> pd.DataFrame:
     path = Path(study) if study else study_file(fit.study)
     data = read_study(path).data
     table = _counties(fit, data, path.parent / data.counties)
-    shapes = read_shapes(path.parent / data.county_shapes)
+    outlines = data.outlines(path.parent)
+    shapes = read_shapes(outlines) if outlines else NO_SHAPES
     shapes = shapes[shapes["county_fips"].isin(table.index)]
     places = table[["lon", "lat"]].notna().all(axis=1)
     points = table[places & ~table.index.isin(shapes["county_fips"])].reset_index()

@@ -18,6 +18,8 @@ OUTLINE = re.compile(
 )
 OUTER = re.compile(r"\(\s*\(([^()]*)\)")  # the first ring of a polygon; those after it are holes
 
+NO_SHAPES = pd.DataFrame({"county_fips": [], "ring": [], "lon": [], "lat": []})
+
 
 def read_shapes(path: Path) -> pd.DataFrame:
     """Outer rings of the counties' outlines; holes, which are other counties, are left out.

@@ -63,6 +63,14 @@ class Data(Section):
     unmeasured_counties: Flag = False
     uranium: Flag = Field(default=False, description="use the counties' uranium; all must have it")
 
+    def outlines(self, folder: Path) -> Path | None:
+        """The table of outlines, seen from the study file's folder; None if there is none.
+
+        Only one that the study names has to be there.
+        """
+        path = folder / self.county_shapes
+        return path if "county_shapes" in self.model_fields_set or path.is_file() else None
+
     @property
     def several_states(self) -> bool:
         """Whether states are a level that programs may use; a study of one state has none."""

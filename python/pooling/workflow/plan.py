@@ -32,8 +32,6 @@ GOALS = "all bench clean data diagnostics figures fits fsck graph help lint pred
 GOALS += " sbc scores setup stress tables test verify why"
 RESERVED = {*GOALS.split(), "FORCE"}
 RESERVED |= {"draft", "functions"}  # folders where executables would be
-# Tables of a study, by the setting that names them.
-TABLES = {"houses": "HOUSE_TABLE", "counties": "COUNTY_TABLE", "county_shapes": "SHAPE_TABLE"}
 PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
 
 
@@ -144,7 +142,9 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     except ValueError as error:
         raise StudyError(f"{path}: story.models: {error}") from None
     _refuse_arrows(arrows.split(), study, path.stem, available)
-    tables = {name: table_path(path, getattr(study.data, name)) for name in TABLES}
+    tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
+    outlines = study.data.outlines(path.parent)
+    tables["county_shapes"] = table_path(path, study.data.county_shapes) if outlines else ""
     # What a study can have wrong is refused before anything is written.
     section, build = output.parent, output.parent.parent
     figures = write_stamps(Path(__file__).parents[1], build / "code")
@@ -171,7 +171,8 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
     lines += [f"STORY := {' '.join(story)}"]
     lines += figure_lines(figures)
-    lines += [f"{variable} := {tables[name]}" for name, variable in TABLES.items()]
+    lines += [f"HOUSE_TABLE := {tables['houses']}", f"COUNTY_TABLE := {tables['counties']}"]
+    lines += [f"SHAPE_TABLE := {tables['county_shapes']}"]
     # make makes this file before it looks at the times of any other.
     write_if_changed(output, "\n".join(lines) + "\n", recorded=False)
 

@@ -66,7 +66,7 @@ def test_plan_names_programs_models_and_tables(folder):
     assert lines[-3:] == [
         "HOUSE_TABLE := data/households.csv",
         "COUNTY_TABLE := data/counties.csv",
-        "SHAPE_TABLE := data/county_shapes.csv",
+        "SHAPE_TABLE := ",
     ]
 
 
