@@ -42,8 +42,6 @@ houses = "../small.csv"
 states = ["MN"]
 
 [priors]
-alpha       = { loc = 0, scale = 10 }
-beta        = { loc = 0, scale = 10 }
 mu_alpha    = { loc = 0, scale = 10 }
 mu_beta     = { loc = 0, scale = 10 }
 sigma       = { scale = 1 }
