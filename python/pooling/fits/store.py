@@ -13,7 +13,7 @@ Dimensions are `chain`, `draw`, `county` (FIPS code) and `house` (house id).
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -48,7 +48,7 @@ class Start:
 
     step_size: float
     inv_metric: list[float]
-    inits: list[dict[str, float | list]]
+    inits: list[Mapping[str, float | list]]
 
 
 @dataclass(frozen=True)
@@ -167,9 +167,9 @@ class Fit:
         out; see `of_the_model`.
         """
         return {
-            name: values.transpose("chain", "draw").values.ravel()
+            str(name): values.transpose("chain", "draw").values.ravel()
             for name, values in self.tree[group].to_dataset().items()
-            if set(values.dims) == {"chain", "draw"} and of_the_model(name)
+            if set(values.dims) == {"chain", "draw"} and of_the_model(str(name))
         }
 
     @cached_property
@@ -192,7 +192,7 @@ class Fit:
         """For chains that start where this fit ended: mean adaptation, last draw of each chain."""
         adapted = self.tree["adaptation"].to_dataset()
         last = self.tree["posterior"].to_dataset().isel(draw=-1).transpose("chain", ...)
-        values = {name: variable.values.tolist() for name, variable in last.items()}
+        values = {str(name): variable.values.tolist() for name, variable in last.items()}
         return Start(
             float(adapted["step_size"].mean()),
             adapted["inv_metric"].transpose("chain", ...).values.mean(axis=0).tolist(),
