@@ -9,7 +9,7 @@ SCHEDULER ?=#            dask scheduler that refits run on, tcp://...; none: thi
 STALL   ?= 600#          seconds without processor time after which a chain is stopped
 SIMS    ?= 200#          simulations of each model for sbc
 HOUSES  ?=#              table of houses to predict, a CSV file
-MODEL   ?=#              model that predicts them, or whose figure is drawn; none: the one that answers in the report
+MODEL   ?=#              model that predicts (none: the report's), or whose figure is drawn (none: the story's last)
 PYTHON3 ?= python3#      Python 3.11 or later, to make the environment with
 FILE    ?=#              module that `make why` is asked about, such as python/pooling/fitting/fit.py
 NAME    ?=#              function, class or constant in it; none: all of it
@@ -29,13 +29,14 @@ sensitivity_files := $(foreach name,sensitivity.csv other_priors.csv,$(MODELS:%=
 tables   := $(addprefix $(reports)/tables/,scores.csv frequentist.csv published.csv)
 drawn     = $(foreach kind,svg png,$(reports)/figures/$2$(subst _,-,$1).$(kind))
 pictures := $(foreach name,$(STORY_FIGURES) $(LIBRARY_FIGURES),$(call drawn,$(name)))
-pictures += $(foreach name,$(MODEL_FIGURES),$(foreach model,$(MODELS),$(call drawn,$(name),$(model)/)))
+headline := $(foreach name,$(MODEL_FIGURES),$(call drawn,$(name)))
 program   = stan/% .build/programs/%.essence
 scheduler = $(SCHEDULER:%=--scheduler %)
 
 # After an error make would delete the other file of a pair, changed or not. These
 # are whole whenever they are there: stages write beside them and rename.
-.PRECIOUS: $(data) $(pictures) $(checked) $(foreach name,loo.csv sensitivity.csv,$(MODELS:%=$(fits)/%/$(name)))
+.PRECIOUS: $(data) $(pictures) $(headline) $(checked)
+.PRECIOUS: $(foreach name,loo.csv sensitivity.csv,$(MODELS:%=$(fits)/%/$(name)))
 .PHONY: all report tables figures fits scores predict verify $(MODELS)
 
 ## all: report, tables and figures of the study
@@ -44,9 +45,9 @@ all: report
 report: $(reports)/index.html
 ## tables: reports/<study>/tables/*.csv
 tables: $(tables)
-## figures: reports/<study>/figures/*.svg and *.png, those of one model in folders of their models
-figures: $(pictures)
-## <figure>-plot: one figure, such as shrinkage-plot or trace-plot MODEL=pooled
+## figures: reports/<study>/figures/*.svg and *.png
+figures: $(pictures) $(headline)
+## <figure>-plot: one figure, such as shrinkage-plot; one of one model as in trace-plot MODEL=pooled
 ## fits: posterior and prior of every model, checked
 fits: $(checked) $(plan)/gate
 ## scores: predictions of left-out houses, counties and tenths, by many refits
@@ -81,7 +82,7 @@ $(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/checking/check stan/
 	$(run) $(inputs) -o $(@D)/diagnostics.json --estimates $(@D)/estimates.csv
 
 $(plan)/gate: $(code)/checking/gate $(MODELS:%=$(fits)/%/diagnostics.json) $(plan)/model_names.json
-	$(run) $(filter %/diagnostics.json,$^) -o $@
+	$(run) $(inputs) -o $@
 # What is behind the gate waits for it, and is not made again because it was.
 gated := | $(plan)/gate
 
@@ -104,25 +105,25 @@ $(fits)/%/left_out.csv: $(code)/scoring/leave_out $(program) $(left_out_from) $(
   .build/packages.json $(gated)
 	$(run) $(inputs) $(scheduler) -o $@
 
-$(fits)/%/scores.csv: $(code)/scoring/score $(addprefix $(fits)/%/,fit.nc loo.csv left_out.csv replications.nc)
+$(fits)/%/scores.csv: $(code)/scoring/score $(addprefix $(fits)/%/,fit.nc loo.csv left_out.csv \
+  replications.nc diagnostics.json)
 	$(run) $(inputs) -o $@
 
 # ---- Figures: fits, and what a figure declares in its file that it needs --> SVG and PNG
-# Figures of the story have the story's models, those of one model a file for each model in a folder
-# of its name, all others every model; shrinkage has the models asked for.
+# Figures of the story have the story's models, shrinkage those asked for; those of the library have all.
+# Figures of one model show the report's headline model, or MODEL in a folder of its name.
 models_shrinkage  := $(if $(and $(FROM),$(TO)),$(FROM) $(TO),$(STORY) $(filter-out $(STORY),$(FROM) $(TO)))
 options_shrinkage := $(FROM:%=--from-model %) $(TO:%=--to-model %)
 reruns_shrinkage  := $(plan)/arrows
 # Models asked for by name need no other.
 ungated := $(if $(and $(FROM),$(TO)),shrinkage) $(if $(MODEL),$(MODEL_FIGURES))
-one_model := $(or $(MODEL),$(lastword $(STORY)))
 
 # figure,folder,models
 define figure
 $(call drawn,$1,$2) &: $(code)/figures/$1 \
   $(foreach file,diagnostics.json $(needs_$1),$(patsubst %,$(fits)/%/$(file),$3)) \
-  $(tables_$1:%=$(reports)/tables/%.csv) $(addprefix $(plan)/,figures.json model_names.json) $(reruns_$1) \
-  $(if $(filter $1,$(STORY_FIGURES)),$(plan)/story.json) $(if $(filter $1,$(ungated)),,$(gated))
+  $(tables_$1:%=$(reports)/tables/%.csv) $(plan)/figures.json $(reruns_$1) \
+  $(plan)/$(if $(filter $1,$(STORY_FIGURES)),story,model_names).json $(if $(filter $1,$(ungated)),,$(gated))
 	$$(run) $(plan)/figures.json $(addprefix $(fits)/,$3) $(options_$1) \
 	  $(foreach name,$(tables_$1),--$(name) $(reports)/tables/$(name).csv) -o $(call drawn,$1,$2)
 endef
@@ -132,9 +133,13 @@ $(subst _,-,$1)-plot: $(call drawn,$1,$2)
 endef
 $(foreach name,$(STORY_FIGURES),$(eval $(call figure,$(name),,$(or $(models_$(name)),$(STORY)))))
 $(foreach name,$(LIBRARY_FIGURES),$(eval $(call figure,$(name),,$(MODELS))))
-$(foreach name,$(MODEL_FIGURES),$(foreach model,$(MODELS),$(eval $(call figure,$(name),$(model)/,$(model)))))
+$(if $(MODEL),$(foreach name,$(MODEL_FIGURES),$(eval $(call figure,$(name),$(MODEL)/,$(MODEL)))))
 $(foreach name,$(STORY_FIGURES) $(LIBRARY_FIGURES),$(eval $(call plot,$(name))))
-$(foreach name,$(MODEL_FIGURES),$(eval $(call plot,$(name),$(one_model)/)))
+$(foreach name,$(MODEL_FIGURES),$(eval $(call plot,$(name),$(MODEL:%=%/))))
+
+$(headline) &: $(code)/reporting/headline $(MODEL_FIGURES:%=$(code)/figures/%) $(plan)/figures.json \
+  $(reports)/tables/scores.csv
+	$(run) $(plan)/figures.json $(reports)/tables $(fits) -o $(reports)/figures
 
 # ---- Report: tables of all models, then the page
 $(reports)/tables/scores.csv: $(code)/reporting/results $(prepared).coords.json .build/twins.json $(checked) \
@@ -150,9 +155,9 @@ $(reports)/tables/published.csv: $(code)/reporting/published data/published.csv 
 
 listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
 page     := reports/report.html.jinja reports/report.css $(plan)/about.json
-$(reports)/index.html: $(code)/reporting/pages $(page) $(tables) $(pictures) $(listings) $(plan)/figures.json \
-  .build/figures.json
-	$(run) $(page) $(reports)/tables --highlight $(plan)/figures.json --figures $(filter %.svg,$(pictures)) \
+$(reports)/index.html: $(code)/reporting/pages $(page) $(tables) $(pictures) $(headline) $(listings) \
+  $(plan)/figures.json .build/figures.json
+	$(run) $(page) $(reports)/tables --highlight $(plan)/figures.json --figures $(filter %.svg,$(pictures) $(headline)) \
 	  --programs $(listings) -o $@
 
 # ---- Uses of the fits

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-STAGE = re.compile(r"^pooling\.(?!figures)(?:\w+\.)?")  # as in `pooling.fitting.fit`
-REAL = ("pooling.workflow.plan", "pooling.build.cmdstan")
+STAGE = re.compile(r"^pooling\.(?:(?!figures)\w+\.)?")  # as in `pooling.fitting.fit`
+REAL = ("pooling.workflow.*", "pooling.build.*")
 STUB = """#!/bin/bash
 set -eu
 [[ $1 != -c ]] || exec {python} "$@"

@@ -138,8 +138,9 @@ def _imported(node: ast.AST, package: str, root: str) -> Iterator[tuple[str, str
         if source.partition(".")[0] == root:
             for name in node.names:
                 star = name.name == "*"
-                yield (f"{source}!" if star else name.asname or name.name), (
-                    source if star else f"{source}.{name.name}"
+                yield (
+                    (f"{source}!" if star else name.asname or name.name),
+                    (source if star else f"{source}.{name.name}"),
                 )
 
 
@@ -156,10 +157,8 @@ def _uses(node: ast.AST, known: dict[str, str], root: str) -> Iterator[str]:
             return
     elif isinstance(node, ast.Name) and node.id in known:
         yield known[node.id]
-    elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-        # A module that is imported or run by its name.
-        if node.value.startswith(f"{root}.") and node.value.replace(".", "").isidentifier():
-            yield node.value
+    elif isinstance(node, ast.Constant) and str(node.value).startswith(f"{root}."):
+        yield str(node.value)  # perhaps a module that is imported or run by its name
     if isinstance(node, ast.ImportFrom) and any(name.name == "*" for name in node.names):
         yield node.module or root
     for child in ast.iter_child_nodes(node):

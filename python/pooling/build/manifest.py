@@ -81,7 +81,9 @@ def reconcile(manifest: Path, sources: Iterable[Path]) -> list[str]:
         recorded = read_manifest(manifest)
         now = {path: confirmed(path, entry) for path, entry in recorded.items()}
         changed = [p for p, entry in now.items() if entry is None and state(p)]
-        if damaged := [p for p in changed if manifest.parent.absolute() not in p.absolute().parents]:
+        if damaged := [
+            p for p in changed if manifest.parent.absolute() not in p.absolute().parents
+        ]:
             raise StorageError(_refusal(damaged))
         whole, messages = _remove_damaged(recorded, now)
         for folder in {path.parent for path in recorded}:

@@ -20,7 +20,7 @@ from pooling.checking.likelihood import check_likelihood
 from pooling.fits.convergence import GROUPS, diagnose
 from pooling.fits.identified import identified_rows
 from pooling.fits.limits import MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
-from pooling.fits.store import Fit, open_fit
+from pooling.fits.store import Fit, read_fit
 from pooling.fits.summaries import label_parameters, summarize_all
 from pooling.inputs.study import Models, Sampler, read_section
 
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None) -> None:
     parser = cli.stage(__doc__, "executable", "fit", "data", "models", "sampler")
     parser.add_argument("--estimates", type=Path, required=True)
     given = parser.parse_args(arguments)
-    fit = open_fit(given.fit.parent, even_failed=True)
+    fit = read_fit(given.fit)
     allowed = read_section(Models, given.models).allowed_to_fail
     settings = read_section(Sampler, given.sampler)
     data = json.loads(given.data.read_text(encoding="utf-8"))

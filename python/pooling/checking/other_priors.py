@@ -1,7 +1,8 @@
 r"""The population parameters of a program under other priors, beside the study's own.
 
     python -m pooling.checking.other_priors \
-        stan/M DATA.json SAMPLER.json OTHER_PRIORS.json FIT/fit.nc -o FIT/other_priors.csv
+        stan/M DATA.json SAMPLER.json OTHER_PRIORS.json FIT/fit.nc \
+        FIT/diagnostics.json -o FIT/other_priors.csv
 
 Each set of priors that the study names is sampled with the study's data, seed and settings,
 and has to pass the same gate. One that fails it is flagged, not hidden.
@@ -18,7 +19,7 @@ from pooling.build import cli
 from pooling.build.errors import DisturbedError, SamplingError
 from pooling.build.files import replacing
 from pooling.fits.convergence import diagnose
-from pooling.fits.store import Fit, open_fit
+from pooling.fits.store import Fit, read_fit
 from pooling.fits.summaries import summarize
 from pooling.fitting.sampling import sample
 from pooling.inputs.priors import Priors
@@ -86,10 +87,11 @@ def beside(own_rows: pd.DataFrame, others: list[pd.DataFrame], model: str) -> pd
 
 def main(arguments: list[str] | None) -> None:
     """Write one program's table; it is empty without other priors or population parameters."""
-    names = ("executable", "data", "sampler", "other_priors", "fit")
+    names = ("executable", "data", "sampler", "other_priors", "fit", "diagnostics")
     given = cli.stage(__doc__, *names).parse_args(arguments)
     disable_logging()
-    fit, settings = open_fit(given.fit.parent), read_section(Sampler, given.sampler)
+    fit = read_fit(given.fit, diagnostics=given.diagnostics)
+    settings = read_section(Sampler, given.sampler)
     sets = read_section(OtherPriors, given.other_priors).sets
     table = pd.DataFrame(columns=COLUMNS)
     if sets and fit.population():

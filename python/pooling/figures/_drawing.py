@@ -65,14 +65,30 @@ def draw(
         settings = read_section(Figures, given.figures)
         chosen = {name: read_table(getattr(given, name)) for name in tables}
         chosen |= {name: getattr(given, name) for name in options}
-        try:
-            save(plot(frame(fits, settings, **chosen)), given.output, description)
-        except NothingToShow as reason:
-            title = description.strip().partition("\n")[0]
-            about = f"{NothingToShow.TITLE}: {title}\n\n{reason}"
-            save(note(str(reason)), given.output, about)
+        save_or_say(lambda: plot(frame(fits, settings, **chosen)), given.output, description, fits)
 
     cli.run(main)
+
+
+def save_or_say(
+    figure: Callable[[], ggplot | Compose],
+    outputs: Sequence[Path],
+    description: str,
+    fits: Sequence[Fit],
+) -> None:
+    """Save a figure of these fits, or a note where it has nothing to show in this study."""
+    about = described(description, fits)
+    try:
+        save(figure(), outputs, about)
+    except NothingToShow as reason:
+        title = about.partition("\n")[0]
+        save(note(str(reason)), outputs, f"{NothingToShow.TITLE}: {title}\n\n{reason}")
+
+
+def described(description: str, fits: Sequence[Fit]) -> str:
+    """A figure's description; the title of a figure of one model names it."""
+    title, _, details = description.strip().partition("\n")
+    return f"{title.rstrip('.')} ({fits[0].label}).\n{details}" if len(fits) == 1 else description
 
 
 def read_table(path: Path) -> pd.DataFrame:

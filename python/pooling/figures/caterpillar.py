@@ -1,11 +1,10 @@
-"""Every county's basement level and floor effect with its uncertainty, model by model.
+"""Basement level and floor effect of counties, with their uncertainty.
 
-One line a county, in the same order in every panel: a dot at the posterior
-median, a thick line over the central 50% and a thin one over the central 90%.
-Hollow dots and pale lines are estimates that the county's own houses do not
-identify: a level without a basement house, a floor effect without houses on
-both floors. Pooled lines are all alike, those of separate regressions scatter
-and are long, partial pooling lies between the two.
+One line per county, in order of the basement level: a dot at the posterior median, a
+thick line over the central 50% and a thin one over the central 90%. Hollow dots and
+pale lines are estimates that the county's own houses do not identify: a level without
+a basement house, a floor effect without houses on both floors. The table of counties
+has them all.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,10 @@
-"""Pareto k: which houses a model cannot do without.
+"""Pareto k: influential houses.
 
-A dot a house: across, the number of houses in its county on a logarithmic axis;
-up, the k of its importance weights when it is left out. Above the dashed line,
-at 0.7, the weights cannot stand in for a fit without the house, and the house
-was left out by an exact refit instead. Such houses are mostly those that are
-nearly all a model knows of a county.
+One dot per house: across, the number of houses in its county on a logarithmic axis;
+up, the k of its importance weights when it is left out. Above the dashed line, at
+0.7, the weights cannot stand in for a fit without the house, and the house was left
+out by an exact refit instead. Such houses are mostly those that are nearly all a
+model knows of a county.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,10 @@
-"""Means and spreads of the counties: observed against replicated, model by model.
+"""Posterior predictive check: means and standard deviations of counties.
 
-One dot a county: across, what its houses show; up, the median of the same
-statistic in data sets replicated from the posterior, with a line over their
-central 90%. On the diagonal the two agree. Pale counties are those whose
-observed value lies within their line, strong ones those where it does not;
-fewer than one county in ten is strong if the model is right, since it has seen
-them all.
+One dot per county: across, what its houses show; up, the median of the same statistic
+in data sets replicated from the posterior, with a line over their central 90%. On the
+diagonal the two agree. Pale counties are those whose observed value lies within their
+line, strong ones those where it does not; fewer than one county in ten is strong if
+the model is right, since it has seen them all.
 """
 
 from collections.abc import Sequence

@@ -1,9 +1,9 @@
-"""Observed radon beside data that each model makes up, as densities.
+"""Posterior predictive check: observed radon and replicated data, as densities.
 
-A panel a model: the thick black curve is the distribution of the observed
-houses, each thin curve that of one whole data set replicated from the
-posterior. A model that fits makes curves like the observed one; curves that are
-wider, narrower or shifted show what it gets wrong.
+The thick black curve is the distribution of the observed houses, each thin curve that
+of one whole data set replicated from the posterior. A model that fits makes curves
+like the observed one; curves that are wider, narrower or shifted show what it gets
+wrong.
 """
 
 from collections.abc import Sequence

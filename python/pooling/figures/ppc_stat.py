@@ -1,9 +1,9 @@
-"""Summaries of the whole survey: observed, and in data that each model makes up.
+"""Posterior predictive check: summaries of the survey, observed and replicated.
 
-A panel a summary; the dashed line is the observed value. For each model a dot at
-the median of the replicated data sets, a thick line over their central 50% and a
-thin one over their central 90%. p is the share of replicated data sets with at
-least the observed value: near 0 or 1 the model cannot make such data.
+One panel per summary; the dashed line is the observed value. The dot is the median of
+the replicated data sets, the thick line their central 50%, the thin one their central
+90%. p is the share of replicated data sets with at least the observed value: near 0
+or 1 the model cannot make such data.
 """
 
 from collections.abc import Callable, Sequence

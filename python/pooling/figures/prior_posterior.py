@@ -1,9 +1,8 @@
-"""Prior against posterior: what the houses add to what was assumed.
+"""Prior and posterior: what the houses add to what was assumed.
 
-A panel a population parameter and a row a model that has it: the filled curve is
-the density of its posterior, the dark line that of its prior, on the same
-scale. Where the line is flat and low the houses have decided; where line and
-curve are alike the answer is the prior's.
+One panel per population parameter: the filled curve is the density of its posterior,
+the dark line that of its prior, on the same scale. Where the line is flat and low the
+data dominate; where line and curve are alike the answer is the prior's.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,9 @@
-"""Radon that each model expects before it has seen any house.
+"""Prior predictive distribution: radon that a model expects before it has seen any house.
 
-A panel a model and a curve a floor: the activity of houses drawn from the prior,
-in pCi/L on a logarithmic axis, each point a share of the houses. The grey band
-is where the observed houses lie. Percentages in the corners are houses beyond
-the axis, so a prior with most of its houses there says next to nothing about
-radon.
+One curve per floor: the activity of houses drawn from the prior, in pCi/L on a
+logarithmic axis, each point a share of the houses. The grey band is where the
+observed houses lie. Percentages in the corners are houses beyond the axis, so a prior
+with most of its houses there says next to nothing about radon.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,10 @@
-"""Traces: marginal densities, draws and ranks of every model's parameters.
+"""Traces: marginal densities, draws and ranks of a model's parameters.
 
-A row of panels a model, a band a parameter: on the left the marginal density
-turned sideways, in the middle the draws with the chains one after another, on the
-same axis; on the right how often each chain's draws take each rank among all draws.
-Population parameters have one colour a chain, county parameters one colour a
-county. Chains that agree have equal densities, draws without drift or steps,
-and level ranks.
+One band for each parameter: on the left the marginal density turned sideways, in
+the middle the draws of one chain after another, on the same axis; on the right how
+often each chain's draws take each rank among all draws. Population parameters have
+one colour per chain, county parameters one per county. Chains that agree have equal
+densities, draws without drift or steps, and level ranks.
 """
 
 from collections.abc import Iterator, Sequence

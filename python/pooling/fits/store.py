@@ -30,6 +30,13 @@ from pooling.inputs.schemes import SCHEMES
 
 BY_HOUSE = ("county", "floor_measure", "log_radon")  # Stan data with a number a house
 REPLICATIONS = "replications.nc"
+BESIDE = {  # what later stages write beside a fit
+    "diagnostics": "diagnostics.json",
+    "replications": REPLICATIONS,
+    "loo": "loo.csv",
+    "left_out": "left_out.csv",
+    "other_priors": "other_priors.csv",
+}
 
 
 @dataclass(frozen=True)
@@ -309,7 +316,23 @@ def chosen_counties(fit: Fit, fips: Sequence[int], count: int) -> pd.DataFrame:
 
 
 def open_fit(folder: Path, *, even_failed: bool = False) -> Fit:
-    """Open a fit's folder; groups are read when they are first used.
+    """Open a fit's folder with all that is there, as `read_fit` does."""
+    files = {name: Path(folder) / file for name, file in BESIDE.items()}
+    found = {name: file for name, file in files.items() if file.is_file()}
+    return read_fit(Path(folder) / "fit.nc", even_failed=even_failed, **found)
+
+
+def read_fit(
+    path: Path,
+    *,
+    diagnostics: Path | None = None,
+    replications: Path | None = None,
+    loo: Path | None = None,
+    left_out: Path | None = None,
+    other_priors: Path | None = None,
+    even_failed: bool = False,
+) -> Fit:
+    """Open a fit's file, and those of `BESIDE` that are named; groups are read when first used.
 
     Parameters
     ----------
@@ -320,30 +343,31 @@ def open_fit(folder: Path, *, even_failed: bool = False) -> Fit:
     Raises
     ------
     DataError
-        `fit.nc` is missing, damaged or not a fit.
+        The fit is missing, damaged or not a fit.
     DiagnosticsError
         The fit failed its diagnostics; the message is the gate's.
     """
-    path = Path(folder) / "fit.nc"
     if not path.is_file():
         raise DataError(f"{path}: no such fit; make it with `make {path.parent.name}`")
-    tree = Groups(path, path.with_name(REPLICATIONS))
-    checked = path.with_name("diagnostics.json")
-    found = json.loads(checked.read_text(encoding="utf-8")) if checked.is_file() else {}
+    tree = Groups(path, *([replications] if replications else []))
+    found = json.loads(diagnostics.read_text(encoding="utf-8")) if diagnostics else {}
     if not even_failed:
         refuse_failed([found] if found else [])
-    tables = [_read_scores(path.with_name(name), tree) for name in ("loo.csv", "left_out.csv")]
-    others = path.with_name("other_priors.csv")
-    tables.append(pd.read_csv(others) if others.is_file() else pd.DataFrame())
-    return Fit(tree, found, *tables)
+    scores = [_read_scores(file, tree) for file in (loo, left_out)]
+    return Fit(tree, found, *scores, read_table(other_priors) if other_priors else pd.DataFrame())
 
 
-def _read_scores(path: Path, tree: Groups) -> pd.DataFrame:
+def _read_scores(path: Path | None, tree: Groups) -> pd.DataFrame:
     """Scores of left-out houses; their ids as the fit has them, so that "007" stays text."""
-    if not path.is_file():
+    if path is None:
         return pd.DataFrame()
     ids = int if tree["constant_data"]["house"].dtype.kind == "i" else str
-    return pd.read_csv(path, dtype={"house": ids}, keep_default_na=False, na_values=[""])
+    return read_table(path, {"house": ids})
+
+
+def read_table(path: Path, types: dict[str, type] | None = None) -> pd.DataFrame:
+    """A table that a stage wrote; a county may be called NA: only an empty field is missing."""
+    return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
 
 
 def write_fit(tree: xr.DataTree, path: Path) -> None:

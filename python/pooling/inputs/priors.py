@@ -12,7 +12,6 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, model_validator
-from scipy import stats
 
 from pooling.inputs.sections import Number, Section
 
@@ -40,6 +39,8 @@ class Normal(Section):
 
     def log_density(self, values: np.ndarray) -> np.ndarray:
         """Log density of a parameter within its bounds, up to a constant, nats."""
+        from scipy import stats  # every make reads studies, and it takes half a second
+
         return stats.norm.logpdf(values, self.loc, self.scale)
 
 
@@ -85,6 +86,8 @@ class Gamma(Section):
 
     def log_density(self, values: np.ndarray) -> np.ndarray:
         """As of `Normal`."""
+        from scipy import stats  # every make reads studies, and it takes half a second
+
         return stats.gamma.logpdf(values, self.shape, scale=1 / self.rate)
 
 
@@ -120,10 +123,6 @@ class Priors(Section):
     def scales(self) -> dict[str, float]:
         """The numbers under the names that programs read: `prior_<parameter>_<part>`."""
         return {f"prior_{name}_{part}": value for name, prior in self for part, value in prior}
-
-    def beyond(self, others: "Priors") -> list[str]:
-        """Parameters that have a prior here and none in `others`."""
-        return [name for name, _ in self if name not in dict(others)]
 
     def replaced_by(self, others: "Priors") -> "Priors":
         """These priors, with those of `others` in place of the ones that it has."""

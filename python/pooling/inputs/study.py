@@ -162,6 +162,13 @@ class Figures(Section):
     funnel: Fips | None = Field(default=None, description="county of funnel")
 
 
+def _refuse_new(others: Priors, given: ValidationInfo, place: str, done: str) -> None:
+    for name in sorted({*dict(others)} - {*dict(given.data.get("priors", others))}):
+        raise ValueError(
+            f"{place}{name} has no prior in [priors] to be {done}; add one there or remove this one"
+        )
+
+
 class Study(Section):
     """A whole study file."""
 
@@ -187,20 +194,13 @@ class Study(Section):
         if OWN_PRIORS in sets:
             raise ValueError(f"a set cannot be called {OWN_PRIORS}, as tables call [priors]")
         for name, others in sets.items():
-            for new in others.beyond(given.data.get("priors", Priors())):
-                raise ValueError(
-                    f"{name}.{new} has no prior in [priors] to be compared with; "
-                    "add one there or remove this one"
-                )
+            _refuse_new(others, given, f"{name}.", "compared with")
         return sets
 
     @field_validator("calibration")
     @classmethod
     def _of_the_study(cls, calibration: Priors, given: ValidationInfo) -> Priors:
-        for new in calibration.beyond(given.data.get("priors", Priors())):
-            raise ValueError(
-                f"{new} has no prior in [priors] to be replaced; add one there or remove this one"
-            )
+        _refuse_new(calibration, given, "", "replaced")
         return calibration
 
     def all_other_priors(self) -> OtherPriors:

@@ -20,7 +20,6 @@ from pandera.pandas import Check, Column, DataFrameSchema
 from pooling.build.errors import DataError
 
 HIGHEST_ACTIVITY = 100_000.0  # pCi/L; the highest ever measured in a house is near 3,500
-
 LOWEST_ACTIVITY = 1e-6  # pCi/L; less than this, but not 0, is a slip and no measurement
 LONGEST_NAME = 100  # characters
 
@@ -68,21 +67,15 @@ HOUSES = DataFrameSchema(
     }
 )
 
+LONGITUDE = Check.in_range(-180, 180, error="is no longitude; give degrees, east positive")
+LATITUDE = Check.in_range(-90, 90, error="is no latitude; give degrees, north positive")
 COUNTIES = DataFrameSchema(
     {
         "county_fips": Column(float, [WHOLE, CODE, ONCE]),
         "state": Column(None, NAME),
         "county": Column(None, NAME),
-        "lon": Column(
-            float,
-            Check.in_range(-180, 180, error="is no longitude; give degrees, east positive"),
-            nullable=True,
-        ),
-        "lat": Column(
-            float,
-            Check.in_range(-90, 90, error="is no latitude; give degrees, north positive"),
-            nullable=True,
-        ),
+        "lon": Column(float, LONGITUDE, nullable=True),
+        "lat": Column(float, LATITUDE, nullable=True),
         "uranium": Column(
             float,
             [
@@ -374,13 +367,10 @@ def _not_utf8(path: Path) -> DataError:
 
 
 def _checked(table: Table, schema: DataFrameSchema) -> Table:
-    rows = table.rows.copy(deep=False)
     text = _text_columns(schema)
-    for name in text:
-        rows[name] = _names(rows[name])
     numbers = [name for name in schema.columns if name not in text]
-    for name in numbers:
-        rows[name] = _numbers(table, name)
+    columns = {name: _names(table.rows[name]) for name in text}
+    rows = table.rows.assign(**columns, **{name: _numbers(table, name) for name in numbers})
     found = Table(table.path, table.columns, rows)
     try:
         schema.validate(rows)

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import LinearConstraint, minimize
 
-from pooling.reporting.fits import Result
+from pooling.fits.store import Fit
 
 
-def comparison(results: Sequence[Result]) -> pd.DataFrame:
+def comparison(fits: Sequence[Fit]) -> pd.DataFrame:
     """elpd_loo of each model minus that of the best converged one, over the houses both predict.
 
     Returns
@@ -22,9 +22,9 @@ def comparison(results: Sequence[Result]) -> pd.DataFrame:
         model that has densities by house.
     """
     columns = ["model", "reference", "elpd_loo", "elpd_difference", "se", "n", "weight"]
-    elpd = {r.fit.model: r.loo.set_index("house")["elpd"] for r in results if len(r.loo)}
+    elpd = {fit.model: fit.loo.set_index("house")["elpd"] for fit in fits if len(fit.loo)}
     table = pd.DataFrame(elpd).dropna(axis="columns", how="all")
-    rivals = [r.fit.model for r in results if r.fit.converged and r.fit.model in table]
+    rivals = [fit.model for fit in fits if fit.converged and fit.model in table]
     if not rivals:
         return pd.DataFrame(columns=columns)
     common = table[rivals].dropna()

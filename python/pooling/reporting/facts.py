@@ -108,7 +108,7 @@ def best(scores: Mapping[str, dict], score: str, models: Sequence[str]) -> str |
     return (max if score.startswith("elpd") else min)(known, key=known.__getitem__)
 
 
-def answering_model(tables: Tables) -> str:
+def headline_model(tables: Tables) -> str:
     """The model whose county table is printed.
 
     Partial pooling that converged, the greatest elpd_loo first; else a converged

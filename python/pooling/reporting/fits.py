@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +9,7 @@ import pandas as pd
 from pooling.build.errors import DataError
 from pooling.fits.convergence import GROUPS
 from pooling.fits.identified import shared_effects
-from pooling.fits.store import Fit, open_fit
+from pooling.fits.store import Fit, open_fit, read_table
 
 STRUCTURES = ("complete pooling", "no pooling", "partial pooling", "other")
 
@@ -41,38 +40,15 @@ class Result:
             return "other"
         return "no pooling" if "county" in self.twin else "complete pooling"
 
-    @cached_property
-    def estimates(self) -> pd.DataFrame:
-        """As `pooling.checking.check` writes it: one row a parameter."""
-        return self._read("estimates.csv").astype({"county_fips": "Int64", "houses": "Int64"})
-
-    @cached_property
-    def scores(self) -> pd.DataFrame:
-        """As `pooling.scoring.score` writes it: one row a score."""
-        return self._read("scores.csv")
-
-    @cached_property
-    def loo(self) -> pd.DataFrame:
-        """As `pooling.scoring.loo` writes it: one row per house, or none."""
-        return self._read("loo.csv")
-
-    @cached_property
-    def sensitivity(self) -> pd.DataFrame:
-        """As `pooling.checking.sensitivity` writes it: one row a population parameter."""
-        return self._read("sensitivity.csv")
-
-    @cached_property
-    def other_priors(self) -> pd.DataFrame:
-        """As `pooling.checking.other_priors` writes it: a row per set and parameter."""
-        return self._read("other_priors.csv")
-
-    def _read(self, name: str) -> pd.DataFrame:
-        path = self.folder / name
+    def table(self, name: str) -> pd.DataFrame:
+        """A table that a stage wrote beside the fit, such as `scores`."""
+        path = self.folder / f"{name}.csv"
         try:
-            # A county may be called NA: only an empty field is missing.
-            return pd.read_csv(path, keep_default_na=False, na_values=[""])
+            table = read_table(path)
         except FileNotFoundError:
             raise DataError(f"{path}: no such file; make it with `make {self.fit.model}`") from None
+        # Missing where a parameter is not by county.
+        return table.astype({n: "Int64" for n in ("county_fips", "houses") if n in table})
 
 
 def open_results(folders: Sequence[Path], coords: dict, twins: Mapping[str, str]) -> list[Result]:

@@ -22,6 +22,7 @@ from pooling.build import cli
 from pooling.build.errors import DataError, FigureError, NothingToShow, PoolingError
 from pooling.build.files import replacing
 from pooling.figures import CHAPTERS, Declared, declared_figures
+from pooling.fits.store import read_table
 from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures, read_section
 from pooling.reporting import facts
@@ -109,14 +110,6 @@ def _data_uri(path: Path) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def of_model(paths: Sequence[Path], model: str) -> list[Path]:
-    """One file for each figure: of those drawn for several models, `<model>/<figure>.svg`, that
-    of `model`.
-    """
-    ordered = sorted(paths, key=lambda path: path.parent.name == model)
-    return list({path.stem: path for path in ordered}.values())
-
-
 def place(pictures: Sequence[Picture], figures: Mapping[str, Declared]) -> dict[str, list[Picture]]:
     """Pictures by the chapter that their figures declare, in the figures' order.
 
@@ -159,8 +152,7 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
     for name in (*REQUIRED, *OPTIONAL):
         path = folder / f"{name}.csv"
         if path.is_file():
-            # A county may be called NA: only an empty field is missing.
-            tables[name] = pd.read_csv(path, keep_default_na=False, na_values=[""])
+            tables[name] = read_table(path)
         elif name in REQUIRED:
             raise DataError(f"{path}: no such table; run make again")
     return tables
@@ -216,7 +208,7 @@ def records(table: pd.DataFrame) -> list[dict]:
 
 def context(tables: dict[str, pd.DataFrame], highlight: Sequence[int]) -> dict:
     """Everything that the template says about the study's tables."""
-    model = facts.answering_model(tables)
+    model = facts.headline_model(tables)
     models, scores = tables["models"], facts.score_rows(tables)
     sound = models.loc[models["converged"], "model"].tolist()
     partial = models.set_index("model").loc[model, "structure"] == "partial pooling"
@@ -287,12 +279,11 @@ def main(arguments: list[str] | None) -> None:
     order = [f"{model}.stan" for model in values["models"]]
     programs = [p for p in given.programs if p.suffix != ".stan" or p.name in order]
     programs.sort(key=lambda p: order.index(p.name) if p.name in order else len(order))
-    drawn = of_model(given.figures, facts.answering_model(tables))
     values |= {
         "about": json.loads(given.about.read_text(encoding="utf-8")),
         "css": Markup(given.css.read_text(encoding="utf-8")),
         "folder": Path(os.path.relpath(given.tables, given.output.parent)).as_posix(),
-        "figures": place([read_picture(path) for path in drawn], declared_figures()),
+        "figures": place([read_picture(path) for path in given.figures], declared_figures()),
         "programs": [read_listing(path) for path in programs],
     }
     with replacing(given.output) as draft:

@@ -24,7 +24,7 @@ from scipy.special import logsumexp
 from pooling.build import cli
 from pooling.build.errors import DataError, DiagnosticsError, SamplingError, StudyError
 from pooling.build.files import replacing
-from pooling.fits.store import Fit, in_interval, label_counties, open_fit
+from pooling.fits.store import Fit, in_interval, label_counties, open_fit, read_table
 from pooling.fitting.generate import (
     SCORED,
     evenly_spaced,
@@ -38,7 +38,7 @@ from pooling.inputs.response import ACTION_LEVEL, activity, log_activity
 from pooling.inputs.study import Data, Sampler, read_section
 from pooling.inputs.tables import Table, read_houses_to_predict
 from pooling.reporting.counties import FLOORS
-from pooling.reporting.facts import answering_model
+from pooling.reporting.facts import headline_model
 from pooling.scoring.importance import double_counties, sample_extended
 from pooling.scoring.loo import BLOCK
 
@@ -207,20 +207,7 @@ def _plain(written: object) -> str:
 def inside(
     fit: Fit, executable: Path, data: Mapping, asked: Mapping, seed: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Draws of houses in counties of the study.
-
-    Parameters
-    ----------
-    asked
-        The houses, as Stan data.
-
-    Returns
-    -------
-    ndarray
-        alpha + beta * floor, (sample, house), log pCi/L.
-    dict
-        `log_lik` and `y_rep`, (sample, house).
-    """
+    """Draws of houses in counties of the study, as `outside` returns them."""
     draws = predict(fit, executable, data, asked, seed)
     names = ("log_lik", "y_rep")
     return expected(draws, asked), {name: flat(draws[name].values) for name in names}
@@ -234,7 +221,7 @@ def outside(
     asked: Mapping,
     seed: int,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Draws of houses in a county that the study does not have; as `inside`.
+    """Draws of houses in a county that the study does not have.
 
     With several states each draw is that of a county in one of them, by turns.
 
@@ -246,6 +233,13 @@ def outside(
         As from `extended_draws`.
     asked
         The houses, as Stan data; whatever county it has is not read.
+
+    Returns
+    -------
+    ndarray
+        alpha + beta * floor, (sample, house), log pCi/L.
+    dict
+        `log_lik` and `y_rep`, (sample, house).
     """
     states = extended.get("S", 1)
     copies = to_predict(
@@ -364,12 +358,7 @@ def chosen_model(model: str, models: list[str], study: str, tables: Path) -> str
     """
     if not model:
         names = ("models", "scores")
-        return answering_model(
-            {
-                name: pd.read_csv(tables / f"{name}.csv", keep_default_na=False, na_values=[""])
-                for name in names
-            }
-        )
+        return headline_model({name: read_table(tables / f"{name}.csv") for name in names})
     if model not in models:
         raise StudyError(
             f"MODEL={model}: no model of study {study}; its models are {', '.join(models)}"

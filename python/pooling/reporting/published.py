@@ -23,6 +23,7 @@ import pandas as pd
 from pooling.build import cli
 from pooling.build.errors import DataError
 from pooling.build.files import replacing
+from pooling.fits.store import read_table
 from pooling.inputs.response import ACTION_LEVEL, activity
 
 MCSE_MULTIPLE = 4
@@ -275,9 +276,7 @@ def _verdict(row: dict, found: Ours | None) -> dict[str, object]:
 
 def read_tables(paths: Sequence[Path]) -> pd.DataFrame:
     """Several tables with the same columns as one."""
-    # A county may be called NA: only an empty field is missing.
-    tables = [pd.read_csv(path, keep_default_na=False, na_values=[""]) for path in paths]
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat([read_table(path) for path in paths], ignore_index=True)
 
 
 def main(arguments: list[str] | None = None) -> None:

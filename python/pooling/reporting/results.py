@@ -72,8 +72,9 @@ def priors_table(priors: Priors) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["parameter", "prior", *PARTS])
 
 
-def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """One table of several with the same columns, some of which may be empty."""
+def together(results: Sequence[Result], name: str) -> pd.DataFrame:
+    """One of the tables beside each fit, of all fits; some may be empty."""
+    tables = [result.table(name) for result in results]
     filled = [table for table in tables if len(table)]
     return pd.concat(filled, ignore_index=True) if filled else tables[0]
 
@@ -85,17 +86,17 @@ def make_tables(results: Sequence[Result], coords: dict) -> dict[str, pd.DataFra
     """
     return {
         "models": models(results),
-        "estimates": pd.concat([r.estimates for r in results], ignore_index=True),
+        "estimates": together(results, "estimates"),
         "diagnostics": diagnostics(results),
-        "comparison": comparison(results),
+        "comparison": comparison([r.fit for r in results]),
         "counties": pd.concat([county_levels(r.fit) for r in results], ignore_index=True),
         "prior_predictive": prior_predictive([r.fit for r in results]),
-        "sensitivity": joined([r.sensitivity for r in results]),
-        "other_priors": joined([r.other_priors for r in results]),
+        "sensitivity": together(results, "sensitivity"),
+        "other_priors": together(results, "other_priors"),
         "data_rules": pd.DataFrame(coords["rules"], columns=["rule", "rows", "reason"]),
         "data_summary": data_summary(results[0].fit),
         "definitions": definitions(),
-        "scores": pd.concat([r.scores for r in results], ignore_index=True),
+        "scores": together(results, "scores"),
     }
 
 

@@ -1,7 +1,7 @@
 """Leave out houses together: whole counties, one at a time or by tenths, or tenths of the houses.
 
     python -m pooling.scoring.leave_out stan/M ESSENCE FIT/fit.nc DATA.json SAMPLER.json \\
-        SCORES.json TOOLCHAIN.json -o FIT/left_out.csv
+        SCORES.json TOOLCHAIN.json FIT/diagnostics.json -o FIT/left_out.csv
 
 Schemes: `loco` leaves out one county at a time, `kfold_county` a tenth of the counties,
 `kfold_house` a tenth of the houses. Tenths are left out by refits. So is a county, unless the
@@ -26,7 +26,7 @@ from pooling.build import cli
 from pooling.build.errors import ProgramError
 from pooling.build.files import replacing
 from pooling.fits.limits import MAX_PARETO_K
-from pooling.fits.store import BY_HOUSE, Fit, open_fit
+from pooling.fits.store import BY_HOUSE, Fit, read_fit
 from pooling.fitting.generate import flat, generate, to_predict
 from pooling.fitting.refits import (
     SCORES,
@@ -199,7 +199,7 @@ def without_scores(house: list, schemes: list[str]) -> pd.DataFrame:
 def main(arguments: list[str] | None) -> None:
     """Score one model; the table is empty if the study leaves nothing out together."""
     names = ("executable", "essence", "fit", "data", "sampler", "scores", "toolchain")
-    parser = cli.stage(__doc__, *names)
+    parser = cli.stage(__doc__, *names, "diagnostics")
     parser.add_argument("--scheduler", help="address of a dask scheduler; none: this machine")
     given = parser.parse_args(arguments)
     disable_logging()
@@ -207,7 +207,8 @@ def main(arguments: list[str] | None) -> None:
     schemes = [scheme for scheme in asked.leave_out if SCHEMES[scheme].folds]
     rows = pd.DataFrame(columns=COLUMNS)
     if asked.pointwise and schemes:
-        fit, settings = open_fit(given.fit.parent), read_section(Sampler, given.sampler)
+        fit = read_fit(given.fit, diagnostics=given.diagnostics)
+        settings = read_section(Sampler, given.sampler)
         if fit.converged:
             data = json.loads(given.data.read_text(encoding="utf-8"))
             program = read_program(given.executable, given.essence, given.toolchain, fit)

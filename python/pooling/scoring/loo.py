@@ -1,7 +1,8 @@
 """Leave one house out: PSIS, and where PSIS fails the exact density, or an exact refit.
 
     python -m pooling.scoring.loo stan/M ESSENCE FIT/fit.nc DATA.json SAMPLER.json SCORES.json \\
-        TOOLCHAIN.json PRIORS.json -o FIT/loo.csv --sensitivity FIT/sensitivity.csv
+        TOOLCHAIN.json PRIORS.json FIT/diagnostics.json \\
+        -o FIT/loo.csv --sensitivity FIT/sensitivity.csv
 
 PSIS-LOO and its Pareto k are those of Vehtari, Gelman and Gabry (2017), Statistics and Computing
 27(5). A house with k above 0.7 is left out again by the density of the house given its county's
@@ -30,7 +31,7 @@ from pooling.checking.sensitivity import COLUMNS as OF_SENSITIVITY
 from pooling.checking.sensitivity import scaled_priors, sensitivity
 from pooling.fits.identified import is_shared
 from pooling.fits.limits import MAX_PARETO_K
-from pooling.fits.store import Fit, open_fit
+from pooling.fits.store import Fit, read_fit
 from pooling.fitting.generate import (
     SCORED,
     evenly_spaced,
@@ -255,14 +256,14 @@ def refit(
 def main(arguments: list[str] | None) -> None:
     """Score one fit house by house; tables that the study does not ask for are empty."""
     names = ("executable", "essence", "fit", "data", "sampler", "scores", "toolchain", "priors")
-    parser = cli.stage(__doc__, *names)
+    parser = cli.stage(__doc__, *names, "diagnostics")
     parser.add_argument("--sensitivity", type=Path, required=True)
     parser.add_argument("--scheduler", help="address of a dask scheduler; none: this machine")
     given = parser.parse_args(arguments)
     asked = read_section(Scores, given.scores)
     scores, shaken = pd.DataFrame(columns=COLUMNS), pd.DataFrame(columns=OF_SENSITIVITY)
     if asked.pointwise:
-        fit = open_fit(given.fit.parent)
+        fit = read_fit(given.fit, diagnostics=given.diagnostics)
         settings = read_section(Sampler, given.sampler)
         data = json.loads(given.data.read_text(encoding="utf-8"))
         program = read_program(given.executable, given.essence, given.toolchain, fit)

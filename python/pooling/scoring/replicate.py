@@ -14,7 +14,7 @@ from cmdstanpy import disable_logging
 
 from pooling.build import cli
 from pooling.fits.netcdf import write_netcdf
-from pooling.fits.store import Fit, open_fit
+from pooling.fits.store import Fit, read_fit
 from pooling.fitting.generate import REPLICATED, fitted_houses, predict
 from pooling.inputs.study import Sampler, Scores, read_section
 
@@ -41,7 +41,7 @@ def main(arguments: list[str] | None) -> None:
     if read_section(Scores, given.scores).pointwise:
         settings = read_section(Sampler, given.sampler)
         data = json.loads(given.data.read_text(encoding="utf-8"))
-        fit = open_fit(given.fit.parent)
+        fit = read_fit(given.fit)
         tree = replicate(fit, given.executable.resolve(), data, settings.seed)
     write_netcdf(tree, given.output)
 

@@ -1,7 +1,7 @@
 """Score a fit, in the sample and out of it.
 
     python -m pooling.scoring.score FIT/fit.nc FIT/loo.csv FIT/left_out.csv FIT/replications.nc \\
-        -o FIT/scores.csv
+        FIT/diagnostics.json -o FIT/scores.csv
 
 Out of the sample means: from a fit that has not seen the house. The standard error
 of a score is taken over what was left out together: over counties where whole
@@ -15,7 +15,7 @@ from pooling.build import cli
 from pooling.build.errors import DataError
 from pooling.build.files import replacing
 from pooling.fits.limits import MAX_PARETO_K
-from pooling.fits.store import Fit, in_interval, open_fit
+from pooling.fits.store import Fit, in_interval, read_fit
 from pooling.fitting.generate import REPLICATED
 from pooling.inputs.schemes import SCHEMES
 from pooling.scoring.standard_errors import drawn_together, mean, root_mean_square, total
@@ -138,7 +138,7 @@ def score(fit: Fit) -> pd.DataFrame:
         if rows["house"].tolist() != fit.houses["house"].tolist():
             raise DataError(
                 f"the houses left out of {fit.model} ({scheme}) are not those of its fit; "
-                "delete loo.csv and left_out.csv beside it and run make again"
+                "delete its loo.csv and left_out.csv and run make again"
             )
         if rows["elpd"].isna().all():
             parts.append(_rows(fit, without_score(scheme), "no refit to score it by"))
@@ -197,9 +197,10 @@ def _houses(count: int) -> str:
 
 
 def main(arguments: list[str] | None) -> None:
-    """Write the scores of one fit; what was left out is read from beside it."""
-    given = cli.stage(__doc__, "fit", "loo", "left_out", "replications").parse_args(arguments)
-    table = score(open_fit(given.fit.parent))
+    """Write the scores of one fit."""
+    names = ("loo", "left_out", "replications", "diagnostics")
+    given = cli.stage(__doc__, "fit", *names).parse_args(arguments)
+    table = score(read_fit(given.fit, **{name: getattr(given, name) for name in names}))
     with replacing(given.output) as draft:
         table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
 

@@ -104,7 +104,7 @@ stage  = $(subst $(code)/,,$<)
 run    = @[[ ! -t 1 ]] || printf '\r\033[K'; printf '%-25s %s\n' $(stage) $@; \
   MANIFEST=$(manifest) $(PYTHON) -m pooling.$(subst /,.,$(stage))
 # Prerequisites in the order of the arguments, but for those that only say when to run again.
-inputs = $(filter-out $(code)/% %/packages.json %/model_names.json %/diagnostics.json %/sims,$^)
+inputs = $(filter-out $(code)/% %/packages.json %/model_names.json %/sims,$^)
 
 ## fsck: compare the content of everything that was made with the manifest
 fsck: | $(environment)

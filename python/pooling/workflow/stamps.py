@@ -1,4 +1,4 @@
-"""One stamp for each stage: the digest of the code that it reaches, rewritten only when that changes.
+"""One stamp for each stage: the digest of the code that it reaches, rewritten when that changes.
 
 Modules are read again when their time or size is not that of the last call, since parsing
 all of them takes longer than the rest of a plan.

@@ -7,7 +7,7 @@ from plotnine import aes, geom_line, geom_point, ggplot, labs
 
 from pooling import figures
 from pooling.build.errors import NothingToShow
-from pooling.figures._drawing import draw, save, shortened
+from pooling.figures._drawing import described, draw, save, shortened
 from pooling.fits.store import write_fit
 from pooling.inputs.study import Figures
 
@@ -91,7 +91,8 @@ def test_a_figure_without_a_place_says_so_and_why(example_fit, tmp_path, monkeyp
     monkeypatch.setattr("sys.argv", ["figure", *arguments])
     draw(ABOUT, nothing, plot)
     text = places[2].read_text(encoding="utf-8")
-    assert "<dc:title>Nothing to show: A line that rises.</dc:title>" in text
+    model = "hierarchical_noncentered (not converged)"
+    assert f"<dc:title>Nothing to show: A line that rises ({model}).</dc:title>" in text
     assert "<dc:description>the study has no states</dc:description>" in text
 
 
@@ -126,6 +127,12 @@ def test_draw_reads_the_tables_that_a_figure_names(example_fit, tmp_path, monkey
     # A county may be called NA: only an empty field is missing.
     assert seen[0]["county"].tolist() == ["NA"]
     assert seen[0]["value"].isna().all()
+
+
+def test_the_title_of_a_figure_of_one_model_names_it(example_fit):
+    pair = [example_fit("pooled"), example_fit("per_county")]
+    assert described("A line.\n\nIt rises.\n", pair[:1]) == "A line (pooled).\n\nIt rises."
+    assert described("A line.\n\nIt rises.\n", pair) == "A line.\n\nIt rises.\n"
 
 
 BY_HOUSE = {"coverage", "loo_pit", "model_comparison", "pareto_k", "prior_predictive"}

@@ -95,7 +95,7 @@ def lend_executables(folder: Path) -> None:
     (folder / ".build/programs").mkdir(parents=True)
     tools = ROOT / ".build/toolchain.json"
     if tools.is_file():
-        seal_as_lent(folder, Path(shutil.copy2(tools, folder / ".build/toolchain.json")))
+        record_as_lent(folder, Path(shutil.copy2(tools, folder / ".build/toolchain.json")))
     for model in MODELS:
         text = essence(folder / f"stan/{model}.stan", folder / "stan") + "\n"
         known = ROOT / f".build/programs/{model}.essence"
@@ -103,16 +103,16 @@ def lend_executables(folder: Path) -> None:
         if compiled.is_file() and known.is_file() and known.read_text() == text:
             lent = folder / f".build/programs/{model}.essence"
             lent.write_text(text)
-            seal_as_lent(folder, lent)
-            seal_as_lent(folder, Path(shutil.copy(compiled, folder / f"stan/{model}")))
+            record_as_lent(folder, lent)
+            record_as_lent(folder, Path(shutil.copy(compiled, folder / f"stan/{model}")))
 
 
-def seal_as_lent(folder: Path, path: Path) -> None:
-    """Seal a file of a project as if a run of its own had made it."""
+def record_as_lent(folder: Path, path: Path) -> None:
+    """Record a file of a project as if a run of its own had made it."""
     lent = path.stat()
-    seal = f"{path.name} {lent.st_size} {lent.st_mtime_ns} {digest(path)}"
-    with (folder / ".build/seals").open("a") as seals:
-        seals.write(f"{seal} {path.relative_to(folder)}\n")
+    line = f"{path.name} {lent.st_size} {lent.st_mtime_ns} {digest(path)}"
+    with (folder / ".build/manifest").open("a") as manifest:
+        manifest.write(f"{line} {path.relative_to(folder)}\n")
 
 
 def variables(**more: str) -> dict[str, str]:
@@ -210,6 +210,20 @@ def empty(path: Path) -> None:
     os.utime(path)
 
 
+def repaired(project: Path) -> int:
+    """Run `make fsck` and `make repair`; how many files they reported and removed."""
+    asked = {"cwd": project, "env": variables(), "capture_output": True, "text": True}
+    check, repair = (subprocess.run(["make", goal], **asked) for goal in ("fsck", "repair"))
+    assert check.returncode, "make fsck found nothing"
+    assert repair.returncode == 0, repair.stderr
+    reported, removed = (
+        [line.split(" ", 2)[2] for line in run.stdout.splitlines() if line.startswith(word)]
+        for run, word in ((check, "damaged"), (repair, "removed"))
+    )
+    assert reported == removed
+    return len(removed)
+
+
 def damage(
     undisturbed: Undisturbed, truncated: Sequence[str], emptied: Sequence[str]
 ) -> Callable[[Path], str]:
@@ -217,20 +231,24 @@ def damage(
 
     def run(folder: Path) -> str:
         project = undisturbed.copied(folder)
-        # Lost lines of the seals do not come back; what they were of is trusted.
-        lasting = {*truncated, *emptied} - {".build/seals"}
+        # Lost lines of the manifest do not come back; what they were of is trusted.
+        lasting = {*truncated, *emptied} - {".build/manifest"}
         sizes = {name: (project / name).stat().st_size for name in lasting}
         for name in truncated:
             cut(project / name)
         for name in emptied:
             empty(project / name)
-        said = finish(project)
+        results_hit = any(not name.startswith(".build/") for name in lasting)
+        if results_hit:
+            run = start(project)
+            refused(run, run.communicate(timeout=900)[0], "`make repair`")
+        told = repaired(project) if results_hit else 0
+        finish(project)
         undisturbed.compare(project)
         assert "Nothing to be done" in finish(project), "made again for ever"
         left = [n for n, size in sizes.items() if (project / n).stat().st_size < 0.9 * size]
         assert not left, f"{left} still damaged"
-        told = sum(line.startswith("damaged") for line in said.splitlines())
-        return f"same results; {told} reported and made again"
+        return f"same results; {told} reported, removed and made again"
 
     return run
 
@@ -347,9 +365,9 @@ def put_off(project: Path) -> None:
     for path in [path for path in project.rglob("*") if path.is_file()]:
         changed = path.stat().st_mtime_ns + DAY
         os.utime(path, ns=(changed, changed))
-    seals, seen = project / ".build/seals", project / ".build/seen.json"
-    lines = [line.split(" ", 3) for line in seals.read_text().splitlines()]
-    seals.write_text("".join(f"{a} {b} {int(c) + DAY} {d}\n" for a, b, c, d in lines))
+    manifest, seen = project / ".build/manifest", project / ".build/seen.json"
+    lines = [line.split(" ", 3) for line in manifest.read_text().splitlines()]
+    manifest.write_text("".join(f"{a} {b} {int(c) + DAY} {d}\n" for a, b, c, d in lines))
     sources = json.loads(seen.read_text())
     seen.write_text(json.dumps({name: [a, b + DAY, c] for name, (a, b, c) in sources.items()}))
 
@@ -408,7 +426,7 @@ def disturbed_sampler(undisturbed: Undisturbed, what: str) -> Callable[[Path], s
             """)
         program.chmod(0o755)
         os.utime(program, ns=(changed, changed))
-        (project / ".build/seals").unlink()
+        (project / ".build/manifest").unlink()
         finish(project, STALL="5")
         assert (folder / "started").is_dir(), "no chain was disturbed"
         undisturbed.compare(project)
@@ -426,7 +444,7 @@ def sampler_lost(undisturbed: Undisturbed) -> Callable[[Path], str]:
         program, real = project / "stan/pooled", folder / "real"
         shutil.copy2(program, real)
         program.write_text("#!/bin/bash\nkill -KILL $$\n")
-        (project / ".build/seals").unlink()
+        (project / ".build/manifest").unlink()
         run = start(project)
         said, _ = run.communicate(timeout=900)
         error = refused(run, said, "killed by SIGKILL")
@@ -564,13 +582,13 @@ def cases() -> list[Case]:
         "executable": (["stan/pooled"], []),
         "the plan": (
             [".build/small/plan.mk", ".build/programs/pooled.essence", ".build/seen.json"],
-            [".build/small/sampler.json", ".build/small/chosen.json"],
+            [".build/small/sampler.json", ".build/small/model_names.json"],
         ),
         "the plan, nothing left": ([], [".build/small/plan.mk", ".build/toolchain.json"]),
-        "what says what was made": ([".build/seals"], []),
+        "what says what was made": ([".build/manifest"], []),
     }
     rows = [
-        (f"damaged: {name}", "made again by the next make", damage(there, *files))
+        (f"damaged: {name}", "reported, and made again after make repair", damage(there, *files))
         for name, files in kinds.items()
     ]
     rows += [

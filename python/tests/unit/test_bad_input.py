@@ -223,7 +223,7 @@ def drawn_over_a_file(project, tmp_path):
         shutil.copy(tmp_path / "fits/pooled" / name, place)
         os.utime(place, ns=(times.st_atime_ns, times.st_mtime_ns))
     # Or these would count as damaged.
-    (project.folder / ".build/seals").unlink(missing_ok=True)
+    (project.folder / ".build/manifest").unlink(missing_ok=True)
     shutil.rmtree(project.folder / "reports/minnesota")
     return project
 

@@ -83,14 +83,14 @@ def test_labels_name_the_state_where_there_are_several():
         ({"pooled": -1.0, "foo": -2.0}, ("pooled", "foo"), "foo"),
     ],
 )
-def test_the_answering_model_converged_and_pools_partially_if_one_does(elpd, failed, model):
-    assert facts.answering_model(tables(elpd, failed)) == model
+def test_the_headline_model_converged_and_pools_partially_if_one_does(elpd, failed, model):
+    assert facts.headline_model(tables(elpd, failed)) == model
 
 
 def test_without_scores_the_first_that_pools_partially_answers():
     data = tables(FOUR)
     data["scores"] = data["scores"].query("score == 'rmse_in_sample'")
-    assert facts.answering_model(data) == "hierarchical_centered"
+    assert facts.headline_model(data) == "hierarchical_centered"
 
 
 def test_the_best_model_has_the_least_error_or_the_greatest_elpd():

@@ -86,7 +86,7 @@ def run(tmp_path, monkeypatch, example_fit):
                 (tmp_path / name).write_text(text)
         about = {"passed": passed, "allowed_to_fail": "to show it"}
         (tmp_path / "diagnostics.json").write_text(json.dumps(about))
-        inputs = [str(tmp_path / name) for name in files]
+        inputs = [str(tmp_path / name) for name in (*files, "diagnostics.json")]
         output = tmp_path / "left_out.csv"
         leave_out.main(["stan/pooled", *inputs, "-o", str(output)])
         return pd.read_csv(output), asked

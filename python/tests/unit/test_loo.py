@@ -19,7 +19,7 @@ Y = np.array([0.3, -0.4, 1.1, 0.8, 2.4, -0.9, 0.1, 1.6, 0.5, -0.2])
 PRIOR_VARIANCE = 25.0
 CONJUGATE = loo.Program("conjugate", "", Path("conjugate"))
 INPUTS = ("pooled", "pooled.essence", "fit.nc", "data.json", "sampler.json", "scores.json")
-INPUTS += ("toolchain.json", "priors.json")
+INPUTS += ("toolchain.json", "priors.json", "diagnostics.json")
 
 
 def conjugate_fit(y: np.ndarray, chains: int = 4, draws: int = 2000) -> Fit:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 from project import ROOT, Project, copy_project, fake_cmdstan, label
@@ -16,11 +17,13 @@ from pooling.inputs.study import read_study
 from pooling.workflow.plan import models_of, programs
 
 CENTERED, NONCENTERED = "hierarchical_centered", "hierarchical_noncentered"
+KINDS = ("svg", "png")  # of files of a figure
 STUDY = ROOT / "data/studies/minnesota.toml"
 PROGRAMS = programs(ROOT / "stan")
 MODELS = set(models_of(read_study(STUDY), STUDY, PROGRAMS))
 DECLARED = declared_figures().values()
 FIGURES = {f"figures.{figure.name}" for figure in DECLARED if figure.kind != "calibration"}
+STORY = {f"figures.{figure.name}" for figure in DECLARED if figure.kind == "story"}
 CALIBRATION = {f"figures.{figure.name}" for figure in DECLARED if figure.kind == "calibration"}
 LEFT_OUT = {
     f"figures.{name}"
@@ -42,6 +45,10 @@ def of(models, *stages):
 
 def refit(*models):
     return of(models, "fit", *SCORED) | {"gate"} | SHOWN
+
+
+LEAVING_OUT = of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "pages"}
+SAMPLING = refit(*MODELS)
 
 
 @pytest.fixture(scope="session")
@@ -173,8 +180,16 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("fitting/refits", "refit", LEAVING_OUT),
         ("fitting/refits", "hold_out", LEAVING_OUT),
         ("scoring/loo", "main", of(MODELS, "loo", "score") | LEFT_OUT | {"results", "pages"}),
-        ("scoring/leave_out", "main", of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "pages"}),
-        ("scoring/replicate", "main", of(MODELS, "replicate", "score") | REPLICATED | {"results", "pages"}),
+        (
+            "scoring/leave_out",
+            "main",
+            of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "pages"},
+        ),
+        (
+            "scoring/replicate",
+            "main",
+            of(MODELS, "replicate", "score") | REPLICATED | {"results", "pages"},
+        ),
         ("scoring/score", "main", of(MODELS, "score") | {"results", "pages"}),
         ("checking/check", "main", of(MODELS, *CHECKED) | {"gate"} | SHOWN),
         (
@@ -182,7 +197,11 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
             "main",
             of(MODELS, "other_priors") | {"figures.other_priors", "results", "pages"},
         ),
-        ("reporting/frequentist", "main", {"frequentist", "figures.frequentist", "published", "pages"}),
+        (
+            "reporting/frequentist",
+            "main",
+            {"frequentist", "figures.frequentist", "published", "pages"},
+        ),
         ("programs/contract", "check_contract", of(MODELS, "compile") | refit(*MODELS)),
         ("build/cmdstan", "locate", LEAVING_OUT),
     ],
@@ -192,7 +211,9 @@ def test_edited_function_reruns_the_stages_that_reach_it(project, code, function
     assert project.built("all") == made
 
 
-@pytest.mark.parametrize("code", [
+@pytest.mark.parametrize(
+    "code",
+    [
         "fitting/fit",
         "inputs/prepare",
         "programs/compile",
@@ -302,15 +323,16 @@ def test_new_program_appears_everywhere_and_disappears_again(project):
     )
     (stan / "foo.stan").write_text(likelihood)
     stages = project.stages("all")
-    assert {s[0] for s in stages} == {"compile", "fit", "gate", *SCORED} | SHOWN
+    shown = SHOWN - STORY | {"frequentist"}  # pooled, and so foo, has a frequentist twin
+    assert {s[0] for s in stages} == {"compile", "fit", "gate", *SCORED} | shown
     for stage in stages:
-        shows_all = stage[0] in SHOWN - {"pages", "published"}
+        shows_all = stage[0] in FIGURES | {"results"}
         assert ("data/fits/minnesota/foo" in stage) == shows_all, stage[0]
     assert project.built("foo") == {"gate foo"}, "which says how it went"
 
     (stan / "foo.stan").unlink()
     stages = project.stages("all")
-    assert {s[0] for s in stages} == SHOWN | {"gate"}
+    assert {s[0] for s in stages} == shown | {"gate"}
     assert not [word for stage in stages for word in stage if "foo" in word]
     assert "error: no rule makes foo; " in project.run("foo").stderr
 
@@ -511,7 +533,7 @@ def test_predicting_needs_the_fit_of_one_model_alone(project):
     words = stages[-1]
     assert words[1:3] == ["stan", "data/fits/minnesota"]
     assert words[3] == "data/prepared/minnesota.json"
-    sections = ("data", "sampler", "chosen")
+    sections = ("data", "sampler", "model_names")
     assert words[4:7] == [f".build/minnesota/{name}.json" for name in sections]
     assert words[7:9] == ["--houses=~/new.csv", "--model=pooled"]
     assert words[-2:] == ["-o", "reports/minnesota/predictions.csv"]
@@ -549,14 +571,38 @@ def test_tables_of_the_study_are_not_the_users_to_name(project):
 
 
 def test_every_figure_is_a_target(project):
-    for path in (project.folder / "reports/minnesota/figures").iterdir():
-        path.unlink()
+    shutil.rmtree(project.folder / "reports/minnesota/figures")
     assert project.built("shrinkage-by-size-plot") == {"figures.shrinkage_by_size"}
     names = [figure.removeprefix("figures.").replace("_", "-") for figure in FIGURES]
     made = project.built(*[f"{name}-plot" for name in names])
     assert made == FIGURES - {"figures.shrinkage_by_size"}
-    pictures = {path.name for path in (project.folder / "reports/minnesota/figures").iterdir()}
-    assert pictures == {f"{name}.{kind}" for name in names for kind in ("svg", "png")}
+    pictures = (project.folder / "reports/minnesota/figures").glob("**/*.*")
+    assert {path.name for path in pictures} == {f"{n}.{kind}" for n in names for kind in KINDS}
+
+
+def test_a_figure_of_one_model_has_a_file_for_each_model(project):
+    folder = project.folder / "reports/minnesota/figures"
+    assert {path.parent.name for path in folder.glob("*/trace.svg")} == MODELS
+    shutil.rmtree(folder)
+    (stage,) = project.stages("trace-plot")
+    assert stage[-2:] == [f"reports/minnesota/figures/{NONCENTERED}/trace.{k}" for k in KINDS]
+    (stage,) = project.stages("trace-plot", "MODEL=pooled")
+    assert "data/fits/minnesota/pooled" in stage
+    assert f"data/fits/minnesota/{NONCENTERED}" not in stage
+    assert stage[-2:] == [f"reports/minnesota/figures/pooled/trace.{kind}" for kind in KINDS]
+
+
+def test_a_figure_of_the_model_asked_for_needs_no_other_fit(project):
+    shutil.rmtree(project.folder / "data/fits")
+    made = project.built("caterpillar-plot", "MODEL=pooled")
+    assert made == of(["pooled"], "fit", "check") | {"figures.caterpillar"}
+
+
+def test_a_figure_of_the_story_has_the_models_of_the_story(project):
+    (project.folder / "reports/minnesota/figures/county-lines.svg").unlink()
+    (stage,) = project.stages("county-lines-plot")
+    shown = [Path(word).name for word in stage if word.startswith("data/fits/")]
+    assert shown == ["pooled", "per_county", NONCENTERED]
 
 
 @pytest.mark.parametrize("change", ["cmdstan", "compiler"])
@@ -604,16 +650,16 @@ def test_failing_stage_leaves_nothing_half(project, failing, lost):
 @pytest.mark.parametrize(
     ("failing", "code", "pair"),
     [
-        ("prepare", "prepare", "data/prepared/minnesota.*json"),
-        ("check stan/pooled", "check", "data/fits/minnesota/pooled/*s.[cj]s*"),
-        ("loo stan/pooled", "loo", "data/fits/minnesota/pooled/[ls]*[oy].csv"),
+        ("inputs.prepare", "inputs/prepare", "data/prepared/minnesota.*json"),
+        ("checking.check stan/pooled", "checking/check", "data/fits/minnesota/pooled/*s.[cj]s*"),
+        ("scoring.loo stan/pooled", "scoring/loo", "data/fits/minnesota/pooled/[ls]*[oy].csv"),
         ("figures.funnel", "figures/funnel", "reports/minnesota/figures/funnel.*"),
     ],
 )
 def test_failing_stage_keeps_what_was_made_earlier(project, failing, code, pair):
     before = {path: path.stat().st_mtime_ns for path in project.folder.glob(pair)}
     assert len(before) >= 2
-    project.edit_code(code)
+    project.edit_code(code, "plot" if code.startswith("figures") else "main")
     for path in before:
         goal = str(path.relative_to(project.folder))
         project.stages(goal, fails=True, FAIL=f"pooling.{failing}")
@@ -641,8 +687,29 @@ def test_any_number_of_jobs_makes_the_same(project, finished, jobs):
     assert project.built("all", jobs) == set()
 
 
+def test_why_names_the_stages_that_would_run_again(project):
+    sampler = "FILE=python/pooling/inputs/study.py"
+    said = project.run("why", sampler, "NAME=Sampler.refits").stdout.split()
+    assert {"fitting.fit", "scoring.loo", "scoring.leave_out"} <= set(said)
+    assert not {"inputs.prepare", "reporting.pages"} & set(said)
+    run = project.run("why", sampler, "NAME=nonesuch")
+    assert run.returncode
+    assert "NAME=nonesuch: python/pooling/inputs/study.py has no such name" in run.stderr
+    assert "no module of pooling" in project.run("why", "FILE=stan/pooled.stan").stderr
+
+
+def test_graph_draws_the_stages_that_the_page_needs(project):
+    assert project.run("graph").returncode == 0
+    drawn = (project.folder / "reports/minnesota/graph.svg").read_text()
+    for stage in ("inputs/prepare", "programs/compile", "fitting/fit", "reporting/pages"):
+        assert f">{stage}<" in drawn
+    assert f">{len(FIGURES)} figures<" in drawn
+    assert "sbc" not in drawn
+    assert project.built("all") == set()
+
+
 def test_names_of_stages_leave_room_in_their_column(project):
-    (width,) = re.findall(r"%-(\d+)s %s", (ROOT / "Makefile").read_text())
+    (width,) = re.findall(r"%-(\d+)s %s", (ROOT / "python/pooling/workflow/guards.mk").read_text())
     modules = (ROOT / "python/pooling").glob("**/[a-z]*.py")
     stages = [path.relative_to(ROOT / "python/pooling").with_suffix("") for path in modules]
     assert max(len(str(stage)) for stage in stages) <= int(width)
@@ -661,13 +728,17 @@ def test_help_lists_everything_without_making_anything(project):
     run = project.run(PATH=only(project, "sed awk basename paste tr env nproc bash make"))
     assert run.returncode == 0
     assert run.stderr == ""
-    names = re.findall(r"^## ([a-z]+): ", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    files = (ROOT / "Makefile", *ROOT.glob("python/**/*.mk"))
+    text = "\n".join(path.read_text() for path in files)
+    names = re.findall(r"^## ([a-z]+): ", text, re.MULTILINE)
     assert {"all", "report", "figures", "fits", "test", "lint", "clean"} < set(names)
     models = next(line for line in run.stdout.splitlines() if line.startswith("models:"))
     figures = next(line for line in run.stdout.splitlines() if line.startswith("figures:"))
     studies = next(line for line in run.stdout.splitlines() if line.startswith("studies:"))
     assert set(models.split()[1:]) == set(PROGRAMS)
-    assert {f"figures.{name.replace('-', '_')}" for name in figures.split()[1:]} == FIGURES
+    assert {
+        f"figures.{name.replace('-', '_')}" for name in figures.split()[1:]
+    } == FIGURES | CALIBRATION
     assert {"minnesota", "post"} <= set(studies.split()[1:])
     for word in (*names, "STUDY", "FROM", "TO", "SEED", "HOUSES", "MODEL", "PYTHON3"):
         assert re.search(rf"^ *{word}\b", run.stdout, re.MULTILINE), word

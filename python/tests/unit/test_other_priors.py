@@ -45,7 +45,10 @@ def run(folder, sets: dict[str, Priors], **changes) -> pd.DataFrame:
     }
     for name, content in contents.items():
         (folder / name).write_text(json.dumps(content))
-    inputs = [executable("pooled"), *(folder / name for name in (*contents, "fit.nc"))]
+    inputs = [
+        executable("pooled"),
+        *(folder / name for name in (*contents, "fit.nc", "diagnostics.json")),
+    ]
     other_priors.main([*map(str, inputs), "-o", str(folder / "other_priors.csv")])
     return pd.read_csv(folder / "other_priors.csv", keep_default_na=False)
 
@@ -98,6 +101,7 @@ def test_without_other_priors_the_table_is_empty(pooled):
 def test_without_population_parameters_nothing_is_sampled(tmp_path, monkeypatch):
     monkeypatch.setattr(other_priors, "sample", lambda *_, **__: pytest.fail("sampled"))
     write_fit(build_fit("per_county").tree, tmp_path / "fit.nc")
+    (tmp_path / "diagnostics.json").write_text('{"passed": true}')
     assert run(tmp_path, {"narrow": NARROW}).empty
 
 

@@ -61,13 +61,36 @@ def rewritten(folder, *more):
 
 def test_plan_names_programs_models_and_tables(folder):
     run()
-    assert (folder / ".build/trial/plan.mk").read_text().splitlines() == [
-        "PROGRAMS := nested pooled",
-        "MODELS := pooled",
-        "STORY := pooled",
+    lines = (folder / ".build/trial/plan.mk").read_text().splitlines()
+    assert lines[:3] == ["PROGRAMS := nested pooled", "MODELS := pooled", "STORY := pooled"]
+    assert lines[-2:] == [
         "HOUSE_TABLE := data/households.csv",
         "COUNTY_TABLE := data/counties.csv",
     ]
+
+
+def test_plan_says_what_figures_declare(folder):
+    run()
+    lines = (folder / ".build/trial/plan.mk").read_text().splitlines()
+    values = dict(line.split(" := ") for line in lines)
+    assert "sbc" in values["CALIBRATION_FIGURES"].split()
+    assert "trace" in values["MODEL_FIGURES"].split()
+    assert "coverage" in values["LIBRARY_FIGURES"].split()
+    assert "shrinkage" in values["STORY_FIGURES"].split()
+    assert values["needs_other_priors"] == "other_priors.csv"
+    assert values["tables_frequentist"] == "frequentist"
+    assert values["needs_shrinkage"] == ""
+
+
+def test_missing_or_damaged_stamp_is_written_again(folder):
+    run()
+    stamp, old = folder / ".build/code/fitting/fit", folder / ".build/code/fitting/gone"
+    content = stamp.read_text()
+    for path in (stamp, old):
+        path.write_text("damaged")
+    run()
+    assert stamp.read_text() == content
+    assert not old.exists()
 
 
 def test_second_run_writes_nothing(folder):
@@ -82,7 +105,7 @@ def test_second_run_writes_nothing(folder):
         ("seed = 1", "seed = 2", {"trial/sampler.json"}),
         ("upper = 100", "upper = 99", {"trial/priors.json", "trial/calibration.json"}),
         ("funnel = 27021", "funnel = 27035", {"trial/figures.json"}),
-        ('["MN"]', '["MN", "WI"]', {"trial/data.json", "trial/chosen.json", "trial/plan.mk"}),
+        ('["MN"]', '["MN", "WI"]', {"trial/data.json", "trial/model_names.json", "trial/plan.mk"}),
         (
             "[models]",
             '[models]\nallowed_to_fail = { pooled = "why not" }',
@@ -234,9 +257,11 @@ def test_program_needs_a_name_that_make_can_use(folder, stem):
 
 
 def test_every_phony_target_is_reserved():
-    text = (ROOT / "Makefile").read_text()
-    (line,) = [line for line in text.splitlines() if line.startswith(".PHONY: help")]
-    assert set(line.split()[1:]) - {"FORCE"} <= plan.RESERVED
+    files = [ROOT / "Makefile", *ROOT.glob("python/**/*.mk")]
+    lines = [line for path in files for line in path.read_text().splitlines()]
+    phony = {name for line in lines if line.startswith(".PHONY: ") for name in line.split()[1:]}
+    assert {"all", "fsck", "repair", "sbc", "bench", "test"} <= phony
+    assert {name for name in phony if name.isalpha()} <= plan.RESERVED
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from conftest import build_fit
 from written import write_coords, write_results, write_twins
 
 from pooling.build.errors import DataError, FigureError, PoolingError
 from pooling.figures import CHAPTERS, declared_figures
-from pooling.reporting import facts, pages, results
+from pooling.reporting import facts, headline, pages, results
 from pooling.reporting.definitions import TABLE_NOTES
 
 REPORTS = Path(__file__).parents[3] / "reports"
@@ -147,13 +148,20 @@ def test_a_figure_dropped_into_the_folder_stands_in_its_chapter(folder, tables, 
     assert places == sorted(places)
 
 
-def test_of_a_figure_of_each_model_the_report_has_that_of_its_headline_model(folder, tables):
-    assert facts.answering_model(pages.read_tables(tables)) == "hierarchical_noncentered"
-    names = ("hierarchical_centered", "hierarchical_noncentered", "pooled")
-    drawn = [write_figure(folder / name / "trace.svg", f"TRACE {name}") for name in names]
-    page = write_page(folder, tables, "--figures", *map(str, drawn))
-    titles = [image["alt"] for image in page.all("img")]
-    assert titles == ["TRACE hierarchical_noncentered"]
+def test_figures_of_one_model_are_those_of_the_headline_model(folder, tables, monkeypatch):
+    assert facts.headline_model(pages.read_tables(tables)) == "hierarchical_noncentered"
+    drawn = {}
+
+    def record(figure, outputs, description, fits):
+        drawn[outputs[0].name] = fits[0].model
+
+    monkeypatch.setattr(headline, "open_fit", lambda path: build_fit(path.name))
+    monkeypatch.setattr(headline, "save_or_say", record)
+    (folder / "section.json").write_text("{}")
+    headline.main([str(folder / "section.json"), str(tables), "fits", "-o", str(folder)])
+    of_one = {name for name, about in declared_figures().items() if about.kind == "model"}
+    assert set(drawn) == {f"{name.replace('_', '-')}.svg" for name in of_one}
+    assert set(drawn.values()) == {"hierarchical_noncentered"}
 
 
 def test_every_chapter_but_that_of_calibration_is_in_the_report():

@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -196,16 +197,14 @@ def test_a_house_exactly_at_the_action_level_counts():
     assert counties.data_summary(fit)["share_action"].tolist() == [1, 1, 1]
 
 
-class Scored(Result):
-    """A result with log scores of its own."""
-
-    def __init__(self, model: str, elpd: list[float], converged: bool = True):
-        super().__init__(None, build_fit(model, converged=converged))
-        self.__dict__["loo"] = pd.DataFrame({"house": range(len(elpd)), "elpd": elpd})
+def scored(model: str, elpd: list[float], converged: bool = True) -> Fit:
+    """A fit with log scores of its own."""
+    loo = pd.DataFrame({"house": range(len(elpd)), "elpd": elpd})
+    return replace(build_fit(model, converged=converged), loo=loo)
 
 
 def test_comparison_by_hand():
-    pair = [Scored("pooled", [-1.0, -2.0, -3.0]), Scored("foo", [-1.5, -1.0, -4.0])]
+    pair = [scored("pooled", [-1.0, -2.0, -3.0]), scored("foo", [-1.5, -1.0, -4.0])]
     table = comparison.comparison(pair).set_index("model")
     assert (table["reference"] == "pooled").all()
     assert table.loc["pooled", ["elpd_difference", "se"]].tolist() == [0, 0]
@@ -215,19 +214,19 @@ def test_comparison_by_hand():
 
 
 def test_comparison_is_over_houses_that_both_models_score():
-    pair = [Scored("pooled", [-1.0, -2.0, -3.0]), Scored("foo", [-9.0, -9.0, np.nan])]
+    pair = [scored("pooled", [-1.0, -2.0, -3.0]), scored("foo", [-9.0, -9.0, np.nan])]
     table = comparison.comparison(pair).set_index("model")
     assert table.loc["foo", ["elpd_difference", "n"]].tolist() == [-15.0, 2]
 
 
 def test_a_model_that_did_not_converge_is_no_reference():
-    pair = [Scored("pooled", [-1.0, -1.0]), Scored("foo", [0.0, 0.0], converged=False)]
+    pair = [scored("pooled", [-1.0, -1.0]), scored("foo", [0.0, 0.0], converged=False)]
     assert set(comparison.comparison(pair)["reference"]) == {"pooled"}
     assert comparison.comparison(pair[1:]).empty
 
 
 def test_elpd_of_a_row_is_over_its_houses():
-    pair = [Scored("pooled", [-1.0, -2.0, -3.0]), Scored("foo", [-9.0, -9.0, np.nan])]
+    pair = [scored("pooled", [-1.0, -2.0, -3.0]), scored("foo", [-9.0, -9.0, np.nan])]
     table = comparison.comparison(pair).set_index("model")
     assert table["elpd_loo"].to_dict() == {"pooled": -6.0, "foo": -18.0}
 
@@ -262,9 +261,9 @@ def test_stacking_weights_are_at_the_maximum_over_a_grid():
 def test_weights_are_of_converged_models_over_houses_that_all_predict():
     # The third house, where foo is far better, has no score under pooled.
     models = [
-        Scored("pooled", [-1.0, -1.0, np.nan]),
-        Scored("foo", [-2.0, -2.0, 0.0]),
-        Scored("bad", [0.0, 0.0, 0.0], converged=False),
+        scored("pooled", [-1.0, -1.0, np.nan]),
+        scored("foo", [-2.0, -2.0, 0.0]),
+        scored("bad", [0.0, 0.0, 0.0], converged=False),
     ]
     table = comparison.comparison(models).set_index("model")
     assert table.loc[["pooled", "foo"], "weight"].tolist() == pytest.approx([1, 0], abs=1e-6)
@@ -273,7 +272,7 @@ def test_weights_are_of_converged_models_over_houses_that_all_predict():
 
 
 def test_without_densities_there_is_nothing_to_compare():
-    table = comparison.comparison([Scored("pooled", [])])
+    table = comparison.comparison([scored("pooled", [])])
     assert table.empty
     assert "elpd_difference" in table
 
@@ -343,7 +342,7 @@ def test_a_missing_table_names_the_target_that_makes_it(tmp_path):
     (result,) = opened(tmp_path, "pooled")
     (result.folder / "scores.csv").unlink()
     with pytest.raises(DataError, match=r"scores\.csv: no such file; make it with `make pooled`"):
-        _ = result.scores
+        _ = result.table("scores")
 
 
 def test_no_fit_is_an_error():
@@ -355,7 +354,7 @@ def test_a_county_called_na_keeps_its_name(tmp_path):
     (result,) = opened(tmp_path, "pooled")
     path = result.folder / "estimates.csv"
     path.write_text(path.read_text().replace("CASS", "NA"))
-    assert "NA" in result.estimates["county"].dropna().tolist()
+    assert "NA" in result.table("estimates")["county"].dropna().tolist()
 
 
 def test_the_same_fits_give_the_same_bytes(tmp_path):

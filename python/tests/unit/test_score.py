@@ -1,5 +1,7 @@
 """Scores worked by hand."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +19,7 @@ from pooling.scoring.score import (
     score,
 )
 
-INPUTS = ("fit.nc", "loo.csv", "left_out.csv", "replications.nc")
+INPUTS = ("fit.nc", "loo.csv", "left_out.csv", "replications.nc", "diagnostics.json")
 
 
 def loo_table(fit, **changes: object) -> pd.DataFrame:
@@ -207,6 +209,8 @@ def test_without_pointwise_output_only_the_plug_in_score_is_left(example_fit, tm
     write_fit(fit.tree, tmp_path / "fit.nc")
     (tmp_path / "loo.csv").write_text("house,elpd,mean,mcse,pit,pareto_k,refitted,converged\n")
     (tmp_path / "left_out.csv").write_text("scheme,house,fold,elpd,mean,mcse,pit,converged\n")
+    found = {"passed": False, "allowed_to_fail": "a lesson"}
+    (tmp_path / "diagnostics.json").write_text(json.dumps(found))
     inputs = [str(tmp_path / name) for name in INPUTS]
     main([*inputs, "-o", str(tmp_path / "scores.csv")])
     table = pd.read_csv(tmp_path / "scores.csv")
@@ -222,9 +226,27 @@ def test_command_line_reads_what_was_left_out(example_fit, tmp_path):
     table.loc[0, ["refitted", "converged", "elpd", "mean"]] = [True, False, np.nan, np.nan]
     table.to_csv(tmp_path / "loo.csv", index=False)
     together(fit, "kfold_house").to_csv(tmp_path / "left_out.csv", index=False)
+    found = {"passed": False, "allowed_to_fail": "a lesson"}
+    (tmp_path / "diagnostics.json").write_text(json.dumps(found))
     inputs = [str(tmp_path / name) for name in INPUTS]
     main([*inputs, "-o", str(tmp_path / "scores.csv")])
     rows = pd.read_csv(tmp_path / "scores.csv").set_index("score")
     assert rows.loc["elpd_loo", "n"] == 9
     assert rows.loc["elpd_kfold_house", "n"] == 10
     assert "without 1 house whose" in rows.loc["elpd_loo", "note"]
+
+
+def test_the_stage_reads_the_files_that_it_is_given(example_fit, tmp_path):
+    fit = example_fit("pooled")
+    write_fit(fit.tree, tmp_path / "fit.nc")
+    here, there = loo_table(fit), loo_table(fit).assign(elpd=-7.0)
+    together(fit, "kfold_house").to_csv(tmp_path / "left_out.csv", index=False)
+    (tmp_path / "diagnostics.json").write_text('{"passed": true}')
+    (tmp_path / "elsewhere").mkdir()
+    for folder, table in ((tmp_path, here), (tmp_path / "elsewhere", there)):
+        table.to_csv(folder / "loo.csv", index=False)
+    inputs = [str(tmp_path / name) for name in INPUTS]
+    inputs[1] = str(tmp_path / "elsewhere/loo.csv")
+    main([*inputs, "-o", str(tmp_path / "scores.csv")])
+    rows = pd.read_csv(tmp_path / "scores.csv").set_index("score")
+    assert rows.loc["elpd_loo", "value"] == -70

@@ -194,12 +194,15 @@ def stage(tmp_path_factory):
             "sampler": quick().model_dump(),
             "scores": scores,
             "toolchain": {},
+            "diagnostics": {"passed": True},
         }
         for name, content in contents.items():
             (folder / f"{name}.json").write_text(json.dumps(content))
         (folder / "pooled.essence").write_text(text_of("pooled"))
         names = ["pooled.essence", "fit.nc", "data.json", "sampler.json", "scores.json"]
-        inputs = [folder / name for name in (*names, "toolchain.json", "priors.json")]
+        inputs = [
+            folder / name for name in (*names, "toolchain.json", "priors.json", "diagnostics.json")
+        ]
         outputs = ["-o", folder / "loo.csv", "--sensitivity", folder / "sensitivity.csv"]
         loo.main([*map(str, [executable("pooled"), *inputs, *outputs])])
         with (folder / "sensitivity.csv").open(newline="") as file:

@@ -7,17 +7,28 @@ from pathlib import Path
 
 import pytest
 
+from pooling.build.errors import StorageError
 from pooling.build.files import digest, replacing, write_if_changed
-from pooling.build.manifest import Seal, bring_back, heal, read_seals, state, write_seals
+from pooling.build.manifest import (
+    Entry,
+    bring_back,
+    check,
+    main,
+    read_manifest,
+    reconcile,
+    repair,
+    state,
+    write_manifest,
+)
 
 HOUR = 3_600_000_000_000  # ns
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """An empty folder that is the current one, where what is written is sealed."""
+    """An empty folder that is the current one, where what is written is recorded."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("SEALS", ".build/seals")
+    monkeypatch.setenv("MANIFEST", ".build/manifest")
     return tmp_path
 
 
@@ -27,14 +38,14 @@ def made(folder, *names, run="1-1"):
         path = folder / name
         with replacing(path) as draft:
             draft.write_text(f"content of {name}")
-    seals = folder / ".build/seals"
-    found = read_seals(seals)
+    manifest = folder / ".build/manifest"
+    found = read_manifest(manifest)
     marked = {p: replace(s, run=run) if str(p) in names else s for p, s in found.items()}
-    write_seals(seals, marked)
+    write_manifest(manifest, marked)
 
 
 def look(folder, *sources):
-    return heal(folder / ".build/seals", [folder / source for source in sources])
+    return reconcile(folder / ".build/manifest", [folder / source for source in sources])
 
 
 def test_what_is_as_it_was_stays(here):
@@ -49,27 +60,25 @@ def test_same_content_gets_its_time_back(here):
     source = stamp(here / "households.csv", time.time_ns() - HOUR)
     look(here, "households.csv")
     before = {path: path.stat().st_mtime_ns for path in here.glob("*.*")}
-    seen, seals = (here / ".build/seen.json").read_text(), (here / ".build/seals").read_text()
+    seen, manifest = (here / ".build/seen.json").read_text(), (here / ".build/manifest").read_text()
     for changed in (1, time.time_ns()):
         for path in (here / "a.csv", here / "b.svg", source):
             os.utime(path, ns=(changed, changed))
         assert look(here, "households.csv") == []
         assert {path: path.stat().st_mtime_ns for path in before} == before
     assert (here / ".build/seen.json").read_text() == seen
-    assert (here / ".build/seals").read_text() == seals
+    assert (here / ".build/manifest").read_text() == manifest
 
 
-def test_other_content_of_the_same_size_is_damage_and_an_edit(here):
+def test_edit_that_keeps_size_and_has_an_older_time_is_seen(here):
     source = stamp(here / "households.csv", time.time_ns() - HOUR)
     source.write_text("5081,2.2")
-    made(here, "a.csv", "b.csv")
+    made(here, "a.csv")
     look(here, "households.csv")
     source.write_text("5081,2.3")
     stamp(source, time.time_ns() - 2 * HOUR)
-    (here / "a.csv").write_text("content of A.csv")
     made(here, "c.csv", run="2-2")
-    assert look(here, "households.csv") == ["a.csv: changed since it was made; make it again"]
-    assert [path.name for path in here.glob("?.csv")] == ["c.csv"]
+    assert look(here, "households.csv") == []
     assert newer(source, here / "c.csv")
 
 
@@ -83,10 +92,13 @@ def test_content_is_read_only_where_size_or_time_differ(here, monkeypatch):
     )
     assert look(here, "households.csv") == []
     assert read == []
-    (here / "a.csv").write_text("another size")
     (here / "b.csv").touch()
     source.touch()
     look(here, "households.csv")
+    assert read == [Path("b.csv"), source]
+    (here / "a.csv").write_text("another size")
+    with pytest.raises(StorageError):
+        look(here, "households.csv")
     assert read == [Path("b.csv"), source]
 
 
@@ -100,7 +112,7 @@ def test_time_that_may_not_be_given_back_is_the_new_one(here, monkeypatch):
 
     monkeypatch.setattr(os, "utime", refuse)
     assert look(here) == []
-    assert read_seals(here / ".build/seals")[Path("a.csv")].state[1] == later
+    assert read_manifest(here / ".build/manifest")[Path("a.csv")].state[1] == later
 
 
 def test_what_tells_make_of_changes_stands_by_itself(here):
@@ -111,16 +123,16 @@ def test_what_tells_make_of_changes_stands_by_itself(here):
     for path in sections:
         path.touch()
     sections[0].write_text("")
-    assert look(here) == [".build/trial/data.json: changed since it was made; make it again"]
+    assert look(here) == [".build/trial/data.json: changed since make made it"]
     assert {path: path.stat().st_mtime_ns for path in sections[1:]} == {
         path: before[path] for path in sections[1:]
     }
 
 
-def test_seals_of_an_earlier_kind_are_passed_over(here):
+def test_lines_of_an_earlier_kind_are_passed_over(here):
     (here / ".build").mkdir()
     (here / "a.csv").write_text("of an earlier version")
-    (here / ".build/seals").write_text("1-1 5 123456789 a.csv\n")
+    (here / ".build/manifest").write_text("1-1 5 123456789 a.csv\n")
     assert look(here) == []
     (here / ".build/seen.json").write_text('{"households.csv": [5, 123456789]}')
     stamp(here / "households.csv", time.time_ns() - HOUR)
@@ -129,8 +141,8 @@ def test_seals_of_an_earlier_kind_are_passed_over(here):
 
 
 @pytest.mark.parametrize("time_kept", [True, False])
-@pytest.mark.parametrize("content", ["", "cont", "content of a.csv and more"])
-def test_changed_file_is_removed_with_what_was_made_with_it(here, content, time_kept):
+@pytest.mark.parametrize("content", ["", "content of A.csv", "content of a.csv and more"])
+def test_damaged_file_stops_make_and_is_removed_by_repair_alone(here, content, time_kept):
     made(here, "a.csv", "b.csv")
     made(here, "c.csv", run="2-2")
     path = here / "a.csv"
@@ -138,15 +150,41 @@ def test_changed_file_is_removed_with_what_was_made_with_it(here, content, time_
     path.write_text(content)
     if time_kept:
         os.utime(path, ns=(changed, changed))
-    assert look(here) == ["a.csv: changed since it was made; make it again"]
+    message = "a.csv: changed since make made it"
+    if not time_kept or len(content) != len("content of a.csv"):
+        with pytest.raises(StorageError, match=f"{message}; `make repair` removes"):
+            look(here)
+    assert check(here / ".build/manifest") == [message]
+    assert path.read_text() == content
+    assert repair(here / ".build/manifest") == [message]
     assert [path.name for path in here.glob("*.csv")] == ["c.csv"]
-    assert look(here) == []
+    assert check(here / ".build/manifest") == look(here) == []
+
+
+def test_check_and_repair_say_what_they_found(here, capsys):
+    made(here, "a.csv")
+    main(["check", ".build/manifest"])
+    assert capsys.readouterr().out.startswith("nothing is damaged")
+    (here / "a.csv").write_text("")
+    with pytest.raises(StorageError, match="1 damaged; `make repair` removes"):
+        main(["check", ".build/manifest"])
+    assert capsys.readouterr().out == "damaged  a.csv: changed since make made it\n"
+    main(["repair", ".build/manifest"])
+    assert capsys.readouterr().out == "removed  a.csv: changed since make made it\n"
+
+
+def test_whoever_is_killed_before_renaming_leaves_the_file_that_was_there(here):
+    made(here, "a.csv", "b.csv")
+    with (here / ".build/manifest").open("a") as log:
+        log.write(f"2-2 3 4 {64 * '0'} a.csv\n")
+    assert look(here) == check(here / ".build/manifest") == []
+    assert (here / "a.csv").read_text() == "content of a.csv"
 
 
 def test_deleted_file_takes_what_was_made_with_it(here):
     made(here, "models.csv", "scores.csv")
     (here / "models.csv").unlink()
-    assert look(here) == ["models.csv: deleted since it was made; make it again"]
+    assert look(here) == ["models.csv: deleted since make made it"]
     assert not (here / "scores.csv").exists()
 
 
@@ -156,7 +194,7 @@ def test_what_was_deleted_altogether_is_forgotten(here):
         path.unlink()
     (here / "a").rmdir()
     assert look(here) == []
-    assert read_seals(here / ".build/seals") == {}
+    assert read_manifest(here / ".build/manifest") == {}
 
 
 def test_the_last_maker_counts(here):
@@ -169,7 +207,7 @@ def test_the_last_maker_counts(here):
 
 def test_lines_that_were_cut_short_are_passed_over(here):
     made(here, "a.csv")
-    with (here / ".build/seals").open("ab") as log:
+    with (here / ".build/manifest").open("ab") as log:
         log.write(b"77 12\n\xff\xff\n3-3 1x 2 b.csv\n4-4 5")
     assert look(here) == []
     assert (here / "a.csv").exists()
@@ -198,9 +236,10 @@ def stamp(path, changed):
     return path
 
 
-def seal(path):
-    """Seal a file of the current folder as it is."""
-    write_seals(Path(".build/seals"), {Path(path.name): Seal(state(path), digest(path), "1-1")})
+def record(path):
+    """Record a file of the current folder as it is."""
+    entry = Entry(state(path), digest(path), "1-1")
+    write_manifest(Path(".build/manifest"), {Path(path.name): entry})
 
 
 def test_times_ahead_come_back_in_their_order(tmp_path):
@@ -231,7 +270,7 @@ def test_what_is_written_after_times_came_back_is_newer(tmp_path):
 def test_files_made_ahead_of_the_clock_are_not_damaged(here):
     made(here, "a.csv")
     future = time.time_ns() + HOUR
-    seal(stamp(here / "a.csv", future))
+    record(stamp(here / "a.csv", future))
     assert look(here) == []
     assert look(here) == []
     assert (here / "a.csv").stat().st_mtime_ns < time.time_ns()
@@ -245,11 +284,11 @@ def test_edit_while_the_clock_is_behind_is_seen(here):
     source = stamp(here / "households.csv", time.time_ns() + HOUR)
     made(here, "a.csv")
     future = time.time_ns() + 2 * HOUR
-    seal(stamp(here / "a.csv", future))
+    record(stamp(here / "a.csv", future))
     look(here, "households.csv")
     assert newer(here / "a.csv", source), "nothing was edited"
 
-    seal(stamp(here / "a.csv", future))
+    record(stamp(here / "a.csv", future))
     source.write_text("edited, with the time of now")
     look(here, "households.csv")
     assert newer(source, here / "a.csv")
