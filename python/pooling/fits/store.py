@@ -353,8 +353,9 @@ def read_fit(
     found = json.loads(diagnostics.read_text(encoding="utf-8")) if diagnostics else {}
     if not even_failed:
         refuse_failed([found] if found else [])
-    scores = [_read_scores(file, tree) for file in (loo, left_out)]
-    return Fit(tree, found, *scores, read_table(other_priors) if other_priors else pd.DataFrame())
+    one, together = (_read_scores(file, tree) for file in (loo, left_out))
+    others = read_table(other_priors) if other_priors else pd.DataFrame()
+    return Fit(tree, found, one, together, others)
 
 
 def _read_scores(path: Path | None, tree: Groups) -> pd.DataFrame:

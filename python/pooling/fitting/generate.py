@@ -42,7 +42,9 @@ def without_houses(data: Mapping) -> dict:
 
 
 def to_predict(
-    county: Sequence[int], floor_measure: Sequence[float], log_radon: Sequence[float] | None = None
+    county: Sequence[int] | np.ndarray,
+    floor_measure: Sequence[float] | np.ndarray,
+    log_radon: Sequence[float] | np.ndarray | None = None,
 ) -> dict:
     """Stan data of the houses to predict.
 

@@ -61,7 +61,7 @@ def survey(tables: Tables) -> dict:
 def score_rows(tables: Tables) -> dict[str, dict]:
     """Scores by model, in the order of `models`: {score: {value, se, n, mark}}."""
     marks = {(note["model"], note["note"]): note["mark"] for note in score_notes(tables)}
-    by_model = {model: {} for model in tables["models"]["model"]}
+    by_model: dict[str, dict] = {model: {} for model in tables["models"]["model"]}
     for row in tables["scores"].to_dict("records"):
         mark = marks.get((row["model"], row["note"]), "")
         by_model[row["model"]][row["score"]] = row | {"mark": mark}
