@@ -226,7 +226,8 @@ def tutorial(tables: Tables) -> list[dict] | None:
         it was not scored), times (in-sample error over the reported number).
     """
     states = set(tables["counties"]["state"])
-    ours = {"per_county": "per_county", "hierarchical": model_of(tables, "partial pooling")}
+    pooled = model_of(tables, "partial pooling") or ""
+    ours = {"per_county": "per_county", "hierarchical": pooled}
     scores = score_rows(tables)
     if states != {"MN"} or not set(ours.values()) <= set(scores):
         return None
