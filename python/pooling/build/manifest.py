@@ -291,7 +291,7 @@ def remember(seen: Path, looked: dict[Path, Entry]) -> None:
             draft.write_text(json.dumps(after, indent=1) + "\n", encoding="utf-8")
 
 
-def read_seen(seen: Path) -> dict[str, list]:
+def read_seen(seen: Path) -> dict:
     """What a look wrote down; nothing if that is damaged."""
     try:
         found = json.loads(seen.read_bytes())

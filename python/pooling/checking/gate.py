@@ -9,11 +9,14 @@ wrong with which of them and what to change in the study. Fits are kept whatever
 import argparse
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 from pooling.build import cli
 from pooling.build.files import replacing
 from pooling.fits.convergence import GROUPS, has_failed, refuse_failed
+
+Worst = tuple[float, str]  # a value and its parameter
 
 
 def summary(found: dict) -> str:
@@ -30,7 +33,7 @@ def summary(found: dict) -> str:
     )
 
 
-def _worst(found: dict, checks: list[str], pick: type[max]) -> tuple[float, str]:
+def _worst(found: dict, checks: list[str], pick: Callable[[list[Worst]], Worst]) -> Worst:
     """Worst value of some checks and its parameter; what is no number is the worst."""
     known = []
     for group in GROUPS:

@@ -12,6 +12,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from cmdstanpy import CmdStanModel
@@ -37,7 +38,7 @@ def shifted(data: Mapping, seed: int) -> dict:
     return {**data, "log_radon": (data["log_radon"] + by_cell[county - 1, floor]).tolist()}
 
 
-def log_density(executable: Path, data: Mapping, points: list[dict]) -> np.ndarray:
+def log_density(executable: Path, data: Mapping, points: list[Mapping[str, Any]]) -> np.ndarray:
     """The program's own log density, CmdStan's `lp__`, up to a constant, (point,).
 
     Parameters
@@ -75,8 +76,10 @@ def check_likelihood(fit: Fit, executable: Path, data: Mapping, seed: int) -> No
     draws = fit.tree["posterior"].to_dataset()[fit.parameters].isel(chain=[0])
     spaced = np.linspace(0, draws.sizes["draw"] - 1, POINTS).round().astype(int)
     draws = draws.isel(draw=spaced).compute().transpose("chain", "draw", ...)
-    parameters = {name: values.values for name, values in draws.items()}
-    points = [{n: v[0, i].tolist() for n, v in parameters.items()} for i in range(POINTS)]
+    parameters = {str(name): values.values for name, values in draws.items()}
+    points: list[Mapping[str, Any]] = [
+        {n: v[0, i].tolist() for n, v in parameters.items()} for i in range(POINTS)
+    ]
     changed = shifted(data, seed)
     densities = [log_density(executable, d, points) for d in (data, changed)]
     sums, name, size = [], "", 0.0

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 from arviz_base import from_cmdstanpy
-from cmdstanpy import disable_logging
+from cmdstanpy import CmdStanMCMC, disable_logging
 
 from pooling.build import cli
 from pooling.build.errors import DisturbedError, SamplingError
@@ -40,7 +40,9 @@ def own(fit: Fit) -> pd.DataFrame:
     )
 
 
-def under(name: str, priors: Priors, executable: Path, data: dict, settings: Sampler):
+def under(
+    name: str, priors: Priors, executable: Path, data: dict, settings: Sampler
+) -> pd.DataFrame:
     """Sample a program under one set of priors, and check it.
 
     Returns
@@ -55,7 +57,7 @@ def under(name: str, priors: Priors, executable: Path, data: dict, settings: Sam
         CmdStan stopped; the message names the priors.
     """
     try:
-        run = sample(executable, data | priors.scales(), settings)
+        run: CmdStanMCMC = sample(executable, data | priors.scales(), settings)
     except (SamplingError, DisturbedError) as error:
         raise type(error)(f"under [other_priors.{name}]: {error}") from None
     tree = from_cmdstanpy(posterior=run)

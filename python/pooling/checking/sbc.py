@@ -75,12 +75,12 @@ def draw_truths(
     each = -(-sims // TRUTH_CHAINS)
     change = {"chains": TRUTH_CHAINS, "prior_draws": THIN * each}
     own = settings.model_copy(update=change)
-    chains = sampling.sample(program.executable, data, own, prior=True, thin=THIN, take=read_chains)
+    chains = sampling.sample(compiled(program), data, own, prior=True, thin=THIN, take=read_chains)
     drawn = chains.variables
     parameters = {name: drawn[name] for name in declared(program.essence, "parameters")}
     houses = without_houses(data) | fitted_houses(data)
     # County effects that are generated are those that made the houses.
-    drawn |= generate(program.executable, houses, parameters, settings.seed)
+    drawn |= generate(compiled(program), houses, parameters, settings.seed)
     ranked = ranked_draws({name: flat(draws) for name, draws in drawn.items()}, data["J"])
     made = ranked | {"log_radon": flat(drawn["y_rep"])}
     # By place in the chain, then by chain.
@@ -179,7 +179,9 @@ def simulate(program: Program, data: dict, truth: dict, sampler: dict) -> dict:
         care = {"adapt_delta": CAREFUL} if "divergences" in found["failed"] else {}
         settings = own.model_copy(update=effort | care)
         try:
-            run = sampling.sample(executable, made, settings, parallel_chains=1, progress=False)
+            run: CmdStanMCMC = sampling.sample(
+                executable, made, settings, parallel_chains=1, progress=False
+            )
         except SamplingError as error:
             # The ranks of a first run that only failed its checks are better than none.
             found = found if "ranks" in found else {"stopped": str(error), "failed": []}
@@ -215,7 +217,7 @@ def dataset(model: str, results: list[dict], data: dict, coords: dict) -> xr.Dat
         for name in first
     }
     houses = houses_of(data)
-    values = {
+    values: dict[str, tuple] = {
         name: (("simulation", "county")[: value.ndim], value) for name, value in ranks.items()
     }
     values |= {

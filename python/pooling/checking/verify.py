@@ -97,7 +97,7 @@ def recorded_data(fit: Fit, record: dict) -> dict:
     return record["data"] | {
         "county": (place + 1).tolist(),
         "floor_measure": constants["floor_measure"].values.tolist(),
-        "log_radon": fit.tree["observed_data"]["log_radon"].values.tolist(),
+        "log_radon": fit.tree["observed_data"].dataset["log_radon"].values.tolist(),
     }
 
 
@@ -133,7 +133,7 @@ def repeated(fit: Fit, record: dict, present: Present, scratch: Path) -> tuple[C
         program_info(stanc(cmdstan), program, scratch)
         compile_program(program, cmdstan, executable)
     settings = Sampler.model_validate(record["sampler"])
-    run = sample(executable, recorded_data(fit, record), settings, progress=False)
+    run: CmdStanMCMC = sample(executable, recorded_data(fit, record), settings, progress=False)
     return run, same
 
 
@@ -141,7 +141,7 @@ def as_stored(run: CmdStanMCMC, stored: xr.Dataset) -> xr.Dataset:
     """Draws of a run under the names and shapes of the stored ones."""
     chains, draws = stored.sizes["chain"], stored.sizes["draw"]
     values = {
-        name: run.stan_variable(name)
+        name: run.stan_variable(str(name))
         .reshape(chains, draws, *variable.shape[2:])
         .astype(variable.dtype)
         for name, variable in stored.data_vars.items()
@@ -198,8 +198,8 @@ def verify(folder: Path, present: Present) -> dict:
         except ProgramError as error:
             # A later Stan may reserve a word that the program uses. What is indented shows the
             # program, which is one long line here.
-            said = str(error).replace(f"{scratch}/", "").splitlines()[1:]
-            said = "\n  ".join(line for line in said if line and line[0] not in " -")
+            lines = str(error).replace(f"{scratch}/", "").splitlines()[1:]
+            said = "\n  ".join(line for line in lines if line and line[0] not in " -")
             tqdm.write(f"{fit.model}: {REFUSED}:\n  {said}", file=sys.stderr)
             row = {"model": fit.model, "toolchain": "another", "draws": "none", "parameters": 0}
             return row | {"verdict": "does not compile"}

@@ -16,14 +16,28 @@ folder is made by make and appears in the report, without a list of figures anyw
     Tables of the study that it reads, such as `("frequentist",)`; may be absent.
 
 `ORDER`, a whole number, is its place within the chapter; figures without one come last.
+
+In a notebook `pooling.figures.<name>(fits)` makes and draws one; see `Figure`.
 """
+
+from __future__ import annotations
 
 import ast
 import re
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from pooling.build.errors import FigureError
+from pooling.inputs.study import Figures
+
+if TYPE_CHECKING:
+    from plotnine import ggplot
+    from plotnine.composition import Compose
 
 KINDS = ("story", "model", "library", "calibration")
 CHAPTERS = (
@@ -35,6 +49,47 @@ LAST = 1000  # the place of a figure that declares none
 MODULE = re.compile(r"[a-z][a-z0-9_]*")
 FILE = re.compile(r"[a-z_]+\.(csv|nc)")
 TABLE = re.compile(r"[a-z_]+")
+
+
+class Figure(ModuleType):
+    """A figure's module, as a function that draws the figure."""
+
+    def __call__(self, fits: Sequence, *figures: Figures, **options: Any) -> ggplot | Compose:
+        """Draw the figure.
+
+        Parameters
+        ----------
+        fits
+            The fits that are compared; for a figure of calibration the simulations of each
+            program, as `make sbc` stores them.
+        figures
+            A study's section `figures`; by default no county is singled out.
+        options
+            Those of the module's `frame`, such as tables by their names in `TABLES`.
+
+        Raises
+        ------
+        NothingToShow
+            The fits have nothing that it shows.
+        """
+        settings = () if self.KIND == "calibration" else figures or (Figures(),)
+        return self.plot(self.frame(fits, *settings, **options))
+
+
+class _Package(ModuleType):
+    """This package: a figure's module is imported when it is first asked for, and callable."""
+
+    def __getattr__(self, name: str) -> Figure:
+        if name.startswith("_") or not (Path(__file__).parent / f"{name}.py").is_file():
+            raise AttributeError(f"there is no figure {name!r}; see declared_figures()")
+        import_module(f"{__name__}.{name}")
+        return vars(self)[name]
+
+    def __setattr__(self, name: str, value: object) -> None:
+        # However a submodule is imported, Python then sets it as an attribute of its package.
+        if isinstance(value, ModuleType) and not name.startswith("_"):
+            value.__class__ = Figure
+        super().__setattr__(name, value)
 
 
 @dataclass(frozen=True)
@@ -95,13 +150,13 @@ def declared_figures(folder: Path = Path(__file__).parent) -> dict[str, Declared
     return {figure.name: figure for figure in figures}
 
 
-def _constants(path: Path) -> dict[str, object]:
+def _constants(path: Path) -> dict[str, Any]:
     """Values of the constants at the top of a module; None for those that are computed."""
     try:
         body = ast.parse(path.read_bytes()).body
     except (SyntaxError, ValueError) as error:
         raise FigureError(f"{path}: not Python: {error}") from None
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     for line in body:
         if not (isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name)):
             continue
@@ -113,7 +168,7 @@ def _constants(path: Path) -> dict[str, object]:
 
 
 def _refuse_names(
-    path: Path, name: str, constants: dict[str, object], pattern: re.Pattern, example: str
+    path: Path, name: str, constants: dict[str, Any], pattern: re.Pattern, example: str
 ) -> None:
     values = constants.get(name, ())
     # One name in brackets without a comma is text, not a tuple.
@@ -122,3 +177,6 @@ def _refuse_names(
     )
     if not good:
         raise FigureError(f"{path}: {name}: give a tuple of names, as in {name} = {example}")
+
+
+sys.modules[__name__].__class__ = _Package

@@ -5,6 +5,7 @@ import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -120,7 +121,7 @@ def save(figure: ggplot | Compose, outputs: Sequence[Path], description: str) ->
     title, _, details = description.strip().partition("\n")
     about = {"Title": title, "Description": " ".join(details.split()), "Date": None}
     # Names of counties are text: no dollar in them begins a formula.
-    steady = {"svg.hashsalt": title, "svg.fonttype": "path", "text.parse_math": False}
+    steady: Any = {"svg.hashsalt": title, "svg.fonttype": "path", "text.parse_math": False}
     with matplotlib.rc_context(steady):
         # Composition.save drops metadata, and drawing takes longer than writing a file.
         drawn = (figure + theme(dpi=DOTS_PER_INCH)).draw()

@@ -47,8 +47,8 @@ def place_names(
     left, right, low, high = limits
     origin = np.array([left, low])
     scale = np.array(inches) / [right - left, high - low]
-    taken = [_around(*spot, DOT) for spot in (points - origin) * scale]
-    crossed = [_around(*spot, 0.0) for spot in (lines - origin) * scale]
+    taken = [_around(x, y, DOT) for x, y in (points - origin) * scale]
+    crossed = [_around(x, y, 0.0) for x, y in (lines - origin) * scale]
     panel = (0.0, inches[0], 0.0, inches[1])
     found = []
     for row in names.itertuples(index=False):

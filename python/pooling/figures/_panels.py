@@ -96,7 +96,7 @@ def side(values: pd.Series, low: pd.Series | float, high: pd.Series | float) -> 
     return np.select([values < low, values > high], ["below", "above"], "inside")
 
 
-def spread_out(positions: Sequence[int], count: int) -> np.ndarray:
+def spread_out(positions: Sequence[int] | np.ndarray, count: int) -> np.ndarray:
     """At most `count` of the positions, evenly spaced, first and last among them."""
     if len(positions) <= count:
         return np.asarray(positions)

@@ -102,8 +102,8 @@ def _lines(fit: Fit, counties: pd.DataFrame) -> pd.DataFrame:
     )
     lines = pd.concat([each, mean], ignore_index=True)
     shared = shared_effects(fit.tree["posterior"].to_dataset())
-    houses = (fit.counties[f"{floor}_houses"] for floor in ("basement", "first_floor"))
-    known = pd.Series(identified("beta", *houses, shared), fit.counties["county_fips"])
+    basement, first = fit.counties["basement_houses"], fit.counties["first_floor_houses"]
+    known = pd.Series(identified("beta", basement, first, shared), fit.counties["county_fips"])
     lines["identified"] = lines["county_fips"].map(known)
     return lines.assign(model=fit.model, label=fit.label, floor=np.nan, log_radon=np.nan)
 

@@ -82,7 +82,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
 
 
 def _covered(fit: Fit, scheme: str, nominal: float) -> dict[str, object]:
-    about = {"study": fit.study, "model": fit.model, "label": fit.label}
+    about: dict[str, object] = {"study": fit.study, "model": fit.model, "label": fit.label}
     about |= {"score": SCHEME_TITLES[scheme], "nominal": nominal}
     pit = fit.left_out[scheme]["pit"] if scheme in fit.left_out else pd.Series(dtype=float)
     known = pit.notna().to_numpy()

@@ -137,7 +137,7 @@ def _ends(fits: Sequence[Fit], from_model: str, to_model: str) -> tuple[Fit, Fit
 
 def _means(fit: Fit) -> dict[str, np.ndarray]:
     """Posterior mean of each county's `alpha` and `beta`, (county,)."""
-    return {name: draws.values.mean(axis=0) for name, draws in fit.effects().items()}
+    return {str(name): draws.values.mean(axis=0) for name, draws in fit.effects().items()}
 
 
 def _slopes_identified(fit: Fit) -> np.ndarray:

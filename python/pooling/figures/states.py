@@ -8,6 +8,7 @@ dot, and states to the dashed line, each the more the less its houses say.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -153,7 +154,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
     )
 
 
-def _said(row: tuple) -> str:
+def _said(row: Any) -> str:
     return f"{row.name}\n{row.counties:,} counties, {row.houses:,} houses"
 
 

@@ -8,6 +8,7 @@ densities, draws without drift or steps, and level ranks.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -162,13 +163,12 @@ def density(lines: np.ndarray, low: float, high: float, points: int) -> pd.DataF
         heights.append(
             gaussian_filter1d(counts / len(line), max(width / step, 0.5), mode="nearest")
         )
-    heights = np.array(heights)
     return pd.DataFrame(
         {
             "kind": "density",
             "line": np.repeat(np.arange(len(lines)), points),
             "chain": 0,
-            "x": (heights / (heights.max() or 1)).ravel(),
+            "x": np.ravel(heights) / (np.max(heights) or 1),
             "y": np.tile((edges[1:] + edges[:-1]) / 2, len(lines)),
         }
     )
@@ -320,7 +320,7 @@ def _lines(points: pd.DataFrame, **look: float) -> geom_lines:
     return geom_lines(aes(group="group"), points, raster=True, **look)
 
 
-def _scale(row: tuple) -> str:
+def _scale(row: Any) -> str:
     """A band's name and the values at its lower and upper edge."""
     return f"{row.parameter}\n{row.low:.3g} to {row.high:.3g}"
 

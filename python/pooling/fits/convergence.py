@@ -5,7 +5,7 @@ and Buerkner (2021), Bayesian Analysis 16(2); E-BFMI is that of Betancourt (2016
 arXiv:1604.00695.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import arviz_stats
 import numpy as np
@@ -44,9 +44,9 @@ def diagnose(summary: pd.DataFrame, stats: xr.Dataset, max_treedepth: int) -> di
     hits = int((stats["tree_depth"].values >= max_treedepth).sum())
     e_bfmi = float(np.min(arviz_stats.bfmi(stats["energy"].transpose("chain", "draw").values)))
     r_hat, ess_bulk, ess_tail = (
-        _worst(summary, "r_hat", max),
-        _worst(summary, "ess_bulk", min),
-        _worst(summary, "ess_tail", min),
+        _worst(summary, "r_hat", pd.Series.idxmax),
+        _worst(summary, "ess_bulk", pd.Series.idxmin),
+        _worst(summary, "ess_tail", pd.Series.idxmin),
     )
     enough = MIN_ESS_PER_CHAIN * chains
     return {
@@ -69,13 +69,13 @@ def diagnose(summary: pd.DataFrame, stats: xr.Dataset, max_treedepth: int) -> di
     }
 
 
-def _worst(summary: pd.DataFrame, column: str, pick: type[max]) -> dict:
+def _worst(summary: pd.DataFrame, column: str, pick: Callable[[pd.Series], int]) -> dict:
     """Worst value of a column and its parameter; a NaN among moving parameters is the worst."""
     known = summary[summary["sd"] != 0]
     lost = known[known[column].isna()]
     if len(lost):
         return {"value": float("nan"), "parameter": lost["label"].iloc[0]}
-    row = known.loc[known[column].idxmax() if pick is max else known[column].idxmin()]
+    row = known.loc[pick(known[column])]
     return {"value": float(row[column]), "parameter": row["label"]}
 
 
@@ -100,7 +100,8 @@ def failures(found: dict) -> Iterator[tuple[str, str]]:
 
 def settings_to_try(found: dict) -> dict[str, float]:
     """Settings of [sampler] that are likely to help a fit, with their values; none if none is."""
-    now, wanted = found["sampler"], {}
+    now = found["sampler"]
+    wanted: dict[str, float] = {}
     for group, check in failures(found):
         at, draws = found[group], "prior_draws" if group == "prior" else "draws"
         tries: dict[str, float] = {}

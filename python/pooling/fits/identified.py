@@ -55,7 +55,7 @@ def shared_effects(posterior: xr.Dataset) -> set[str]:
     """Those of `EFFECTS` that a model has in common for all counties."""
     return {
         name
-        for name in posterior.data_vars.keys() & set(EFFECTS)
+        for name in set(EFFECTS) & posterior.data_vars.keys()
         if "county" not in posterior[name].dims
         or is_shared(posterior[name].transpose(..., "county").values)
     }

@@ -8,6 +8,7 @@ whenever its values are: draws are never kept, so thirteen fits are not in memor
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Final
 
 import h5py
 import numpy as np
@@ -18,7 +19,7 @@ from xarray.core import indexing
 from pooling.build.errors import DataError
 from pooling.build.files import replacing
 
-ENGINE = "h5netcdf"
+ENGINE: Final = "h5netcdf"
 
 
 def write_netcdf(

@@ -13,7 +13,7 @@ Dimensions are `chain`, `draw`, `county` (FIPS code) and `house` (house id).
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -55,7 +55,7 @@ class Start:
 
     step_size: float
     inv_metric: list[float]
-    inits: list[dict[str, float | list]]
+    inits: list[Mapping[str, float | list]]
 
 
 @dataclass(frozen=True)
@@ -174,9 +174,9 @@ class Fit:
         out; see `of_the_model`.
         """
         return {
-            name: values.transpose("chain", "draw").values.ravel()
+            str(name): values.transpose("chain", "draw").values.ravel()
             for name, values in self.tree[group].to_dataset().items()
-            if set(values.dims) == {"chain", "draw"} and of_the_model(name)
+            if set(values.dims) == {"chain", "draw"} and of_the_model(str(name))
         }
 
     @cached_property
@@ -199,7 +199,7 @@ class Fit:
         """For chains that start where this fit ended: mean adaptation, last draw of each chain."""
         adapted = self.tree["adaptation"].to_dataset()
         last = self.tree["posterior"].to_dataset().isel(draw=-1).transpose("chain", ...)
-        values = {name: variable.values.tolist() for name, variable in last.items()}
+        values = {str(name): variable.values.tolist() for name, variable in last.items()}
         return Start(
             float(adapted["step_size"].mean()),
             adapted["inv_metric"].transpose("chain", ...).values.mean(axis=0).tolist(),
@@ -353,8 +353,9 @@ def read_fit(
     found = json.loads(diagnostics.read_text(encoding="utf-8")) if diagnostics else {}
     if not even_failed:
         refuse_failed([found] if found else [])
-    scores = [_read_scores(file, tree) for file in (loo, left_out)]
-    return Fit(tree, found, *scores, read_table(other_priors) if other_priors else pd.DataFrame())
+    one, together = (_read_scores(file, tree) for file in (loo, left_out))
+    others = read_table(other_priors) if other_priors else pd.DataFrame()
+    return Fit(tree, found, one, together, others)
 
 
 def _read_scores(path: Path | None, tree: Groups) -> pd.DataFrame:

@@ -125,8 +125,11 @@ def fit(executable: Path, contents: dict[str, bytes], output: Path) -> None:
     # At the same time, the prior behind: the posterior's draws, of which there are more, are
     # read while the prior's are sampled. Niceness is a thread's own, and its chains inherit it.
     with ThreadPoolExecutor(1, initializer=partial(os.nice, 10)) as beside:
-        alone = {"prior": True, "progress": False, "take": read_chains}
-        coming = beside.submit(sample, executable, data, settings, **alone)
+        coming = beside.submit(
+            partial(
+                sample, executable, data, settings, prior=True, progress=False, take=read_chains
+            )
+        )
         posterior = sample(executable, data, settings, take=read_chains)
         prior = coming.result()
     tree = as_tree(posterior, prior, data, coords)

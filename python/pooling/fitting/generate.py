@@ -8,7 +8,7 @@ effects there draws them anew, so what is computed from a run uses the effects o
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -42,7 +42,9 @@ def without_houses(data: Mapping) -> dict:
 
 
 def to_predict(
-    county: Sequence[int], floor_measure: Sequence[float], log_radon: Sequence[float] | None = None
+    county: Sequence[int] | np.ndarray,
+    floor_measure: Sequence[float] | np.ndarray,
+    log_radon: Sequence[float] | np.ndarray | None = None,
 ) -> dict:
     """Stan data of the houses to predict.
 
@@ -110,7 +112,8 @@ def generate(
         def run(chain: int) -> int:
             fitted, output = folder / f"fitted_{chain}.csv", folder / f"output_{chain}.csv"
             _write_draws({n: values[chain] for n, values in parameters.items()}, fitted)
-            command = [executable, "generate_quantities", f"fitted_params={fitted}"]
+            command: list[Path | str] = [executable, "generate_quantities"]
+            command += [f"fitted_params={fitted}"]
             command += ["random", f"seed={(seed + chain) % 2**31}", "data"]
             command += [f"file={folder / 'data.json'}", "output", f"file={output}"]
             command += [f"sig_figs={DIGITS}"]
@@ -201,7 +204,7 @@ def predict(
 
 def with_generated(draws: xr.Dataset, generated: Mapping[str, np.ndarray]) -> xr.Dataset:
     """Draws with generated quantities in the place of their own."""
-    values = {}
+    values: dict[str, tuple[tuple[Hashable, ...], np.ndarray]] = {}
     for name, drawn in generated.items():
         if name in ("log_lik", "y_rep"):
             values[name] = (("chain", "draw", "new"), drawn)

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import arviz_stats
 import numpy as np
@@ -66,7 +67,7 @@ class Program:
     start: Start | None = None
 
 
-Work = Callable[[Program, dict, list | dict, dict], dict]  # program, data, job, settings
+Job = TypeVar("Job")  # what JSON could hold
 
 
 def read_program(
@@ -133,7 +134,7 @@ def score_predicted(draws: Mapping, data: dict, divergences: int) -> dict[str, l
 def stopped(houses: int, reason: str) -> dict[str, list | str]:
     """What stands for the scores of a refit that CmdStan gave up."""
     lost = {name: [float("nan")] * houses for name in SCORES}
-    return lost | {"converged": [False] * houses, "stopped": reason}
+    return {**lost, "converged": [False] * houses, "stopped": reason}
 
 
 def compiled(program: Program) -> Path:
@@ -170,7 +171,7 @@ def predictions(run: CmdStanMCMC) -> tuple[dict[str, np.ndarray], int]:
     names = ("alpha", "beta", "log_lik", "y_rep")
     draws = {name: run.stan_variable(name) for name in names}
     by_chain = {n: v.reshape(run.chains, -1, *v.shape[1:]) for n, v in draws.items()}
-    return by_chain, int(np.sum(run.divergences))
+    return by_chain, int(np.sum(run.method_variables()["divergent__"]))
 
 
 def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dict:
@@ -190,17 +191,18 @@ def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dic
     disable_logging()
     executable, without = compiled(program), hold_out(data, houses)
     scores: dict = {}
+    alone = partial(
+        sampling.sample, executable, without, parallel_chains=1, progress=False, take=predictions
+    )
     short, long, careful = Sampler(**sampler).refits()
     efforts = [(short, program.start), (long, program.start), (careful, None)]
     while efforts:
         effort, start = efforts.pop(0)
-        alone = {"start": start, "parallel_chains": 1, "progress": False}
         try:
-            run = sampling.sample(executable, without, effort, **alone, take=predictions)
+            draws, divergences = alone(effort, start=start)
         except SamplingError as error:
             scores, efforts = stopped(len(houses), str(error)), efforts[-1:]
             continue
-        draws, divergences = run
         scores = score_predicted(draws, without, divergences)
         if all(scores["converged"]) or divergences > HOPELESS * effort.chains * effort.draws:
             break
@@ -257,7 +259,7 @@ def run_refits(
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Generic[Job]):
     """Many jobs for one program that have all but a little in common.
 
     Attributes
@@ -275,10 +277,10 @@ class Batch:
         What the jobs are, for the progress bar and for errors.
     """
 
-    work: Work
+    work: Callable[[Program, dict, Job, dict], dict]
     program: Program
     data: dict
-    jobs: dict[str, list | dict]
+    jobs: Mapping[str, Job]
     settings: Sampler
     title: str
 

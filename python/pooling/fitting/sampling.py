@@ -28,7 +28,8 @@ def sample(
     parallel_chains: int | None = None,
     progress: bool | None = None,
     thin: int = 1,
-    take: Callable[[CmdStanMCMC], Taken] = in_memory,
+    # No default of a type variable is right for every type: python/mypy issue 3737.
+    take: Callable[[CmdStanMCMC], Taken] = in_memory,  # type: ignore[assignment]
 ) -> Taken:
     """Draw from a program's posterior, or from its prior: the posterior of no houses.
 

@@ -53,7 +53,7 @@ def select_houses(table: Table, data: Data, rules: Rules) -> pd.DataFrame:
         A house has a floor code that the study does not mention.
     """
     houses = table.rows
-    rules.record("houses read", len(houses), f"rows of {table.path.name}")
+    rules.record("houses read", len(houses), f"rows of {table.name}")
     known = houses["state"].unique()
     for state in data.states:
         if state not in known:
@@ -121,7 +121,7 @@ def select_counties(
     measured = counties["county_fips"].isin(houses["county_fips"])
     within = counties["state"].isin(counties.loc[measured, "state"])
     without = int((within & ~measured).sum())
-    rules.record("counties with houses", measured.sum(), f"rows of {table.path.name}")
+    rules.record("counties with houses", measured.sum(), f"rows of {table.name}")
     if data.unmeasured_counties:
         rules.record("counties added", without, "no house; data.unmeasured_counties is true")
         return counties[within].reset_index(drop=True)

@@ -118,7 +118,7 @@ class Priors(Section):
     """Priors by parameter; programs with a parameter that has none do not apply to the study."""
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Prior]
+    __pydantic_extra__: dict[str, Prior] = Field(init=False)  # no argument: any name is one
 
     def scales(self) -> dict[str, float]:
         """The numbers under the names that programs read: `prior_<parameter>_<part>`."""

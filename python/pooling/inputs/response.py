@@ -1,6 +1,6 @@
 """The response: log radon from activity as a study has it, and back again."""
 
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -10,6 +10,10 @@ ZERO = 0.1  # pCi/L that keep the logarithm of an activity of 0 finite
 ACTION_LEVEL = 4.0  # pCi/L: at or above it the US EPA says to fix the home
 
 
+@overload
+def log_activity(activity: float, response: str) -> float: ...
+@overload
+def log_activity(activity: np.ndarray, response: str) -> np.ndarray: ...
 def log_activity(activity: ArrayLike, response: str) -> np.ndarray | float:
     """Response (log pCi/L) of houses with these activities (pCi/L, from 0)."""
     level = np.asarray(activity, dtype=float)

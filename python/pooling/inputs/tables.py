@@ -7,10 +7,10 @@ checks run on whole columns; the line is looked up only after one has failed.
 import csv
 import re
 import warnings
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -118,6 +118,11 @@ class Table:
     columns: Mapping[str, str]
     rows: pd.DataFrame
 
+    @property
+    def name(self) -> str:
+        """What a list of what was done calls it."""
+        return self.path.name if self.path else "the frame"
+
     def error(self, column: str, row: int, problem: str) -> DataError:
         """The error that a row's value in one of our columns has a `problem`."""
         value = self.rows.at[row, column]
@@ -131,7 +136,7 @@ class Table:
         return DataError(f"{place}: column {self.columns[column]}: {shown} {problem}")
 
 
-def read_houses(path: Path, columns: Mapping[str, str] | None = None) -> Table:
+def read_houses(path: Path, columns: Mapping[Any, str] | None = None) -> Table:
     """Read the table of houses.
 
     Parameters
@@ -155,7 +160,7 @@ def read_houses(path: Path, columns: Mapping[str, str] | None = None) -> Table:
     return _read(Path(path), HOUSES, columns or {}, "data.columns")[0]
 
 
-def read_counties(path: Path, columns: Mapping[str, str] | None = None) -> Table:
+def read_counties(path: Path, columns: Mapping[Any, str] | None = None) -> Table:
     """Read the table of counties; as `read_houses`, with the study's `data.county_columns`.
 
     Returns
@@ -251,14 +256,14 @@ def _text_columns(schema: DataFrameSchema) -> list[str]:
 
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Yield each record that is not blank, the header first, with the line it begins on."""
-    last = deque([""], maxlen=1)
+    last = ""
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader((last.append(line) or line for line in file), skipinitialspace=True)
+        reader = csv.reader(((last := line) for line in file), skipinitialspace=True)
         begins = 1
         try:
             for record in reader:
                 # As pandas has it: two quotes alone are a field, and so is a vertical tab.
-                if len(record) > 1 or last[0].strip(" \t\r\n"):
+                if len(record) > 1 or last.strip(" \t\r\n"):
                     yield begins, record
                 begins = reader.line_num + 1
         except csv.Error:

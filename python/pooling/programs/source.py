@@ -31,7 +31,7 @@ def essence(path: Path, include_folder: Path) -> str:
         The program or an included file is missing, is not UTF-8, includes itself
         or something outside the folder.
     """
-    folded = []
+    folded: list[str] = []
     for lexeme in _lexemes(Path(path), Path(include_folder), ()):
         if lexeme != " " or folded[-1:] != [" "]:
             folded.append(lexeme)

@@ -61,7 +61,7 @@ def survey(tables: Tables) -> dict:
 def score_rows(tables: Tables) -> dict[str, dict]:
     """Scores by model, in the order of `models`: {score: {value, se, n, mark}}."""
     marks = {(note["model"], note["note"]): note["mark"] for note in score_notes(tables)}
-    by_model = {model: {} for model in tables["models"]["model"]}
+    by_model: dict[str, dict] = {model: {} for model in tables["models"]["model"]}
     for row in tables["scores"].to_dict("records"):
         mark = marks.get((row["model"], row["note"]), "")
         by_model[row["model"]][row["score"]] = row | {"mark": mark}
@@ -226,7 +226,8 @@ def tutorial(tables: Tables) -> list[dict] | None:
         it was not scored), times (in-sample error over the reported number).
     """
     states = set(tables["counties"]["state"])
-    ours = {"per_county": "per_county", "hierarchical": model_of(tables, "partial pooling")}
+    pooled = model_of(tables, "partial pooling") or ""
+    ours = {"per_county": "per_county", "hierarchical": pooled}
     scores = score_rows(tables)
     if states != {"MN"} or not set(ours.values()) <= set(scores):
         return None

@@ -82,7 +82,7 @@ def _belongs(result: Result, coords: dict) -> None:
         raise DataError(
             f"{path}: a fit to study {fit.study}, not to {coords['study']}; name its own"
         )
-    houses = fit.tree["constant_data"]["house"].values.tolist()
+    houses = fit.tree["constant_data"].dataset["house"].values.tolist()
     same = (
         fit.counties["county_fips"].tolist() == coords["county_fips"]
         and houses == coords["house_id"]

@@ -6,10 +6,11 @@ Which model that is the tables say, so it is known only when all are scored. One
 all figures, which import for longer than they draw.
 """
 
-from importlib import import_module
+from functools import partial
 
+from pooling import figures
 from pooling.build import cli
-from pooling.figures import declared_figures
+from pooling.figures import Figure, declared_figures
 from pooling.figures._drawing import save_or_say
 from pooling.fits.store import open_fit
 from pooling.inputs.study import Figures, read_section
@@ -24,14 +25,9 @@ def main(arguments: list[str] | None) -> None:
     fits = [open_fit(given.fits / headline_model(read_tables(given.tables)))]
     for name, declared in declared_figures().items():
         if declared.kind == "model":
-            figure = import_module(f"pooling.figures.{name}")
+            figure: Figure = getattr(figures, name)
             outputs = [given.output / f"{name.replace('_', '-')}.{kind}" for kind in ("svg", "png")]
-            save_or_say(
-                lambda drawn=figure: drawn.plot(drawn.frame(fits, settings)),
-                outputs,
-                figure.__doc__,
-                fits,
-            )
+            save_or_say(partial(figure, fits, settings), outputs, figure.__doc__ or "", fits)
 
 
 if __name__ == "__main__":

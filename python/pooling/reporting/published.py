@@ -105,12 +105,13 @@ def prior_scales(text: str) -> dict[str, float]:
     ValueError
         It is anything else.
     """
-    scales = {}
+    scales: dict[str, float] = {}
     for part in filter(None, text.split(";")):
         found = PRIOR.fullmatch(part.strip())
-        names = PRIOR_ARGUMENTS.get(found[2], ()) if found else ()
+        prior, family, given = found.groups() if found else ("", "", "")
+        names = PRIOR_ARGUMENTS.get(family, ())
         try:
-            numbers = [float(number) for number in found[3].split(",")] if found else []
+            numbers = [float(number) for number in given.split(",")]
         except ValueError:
             numbers = []
         if not names or len(numbers) != len(names):
@@ -118,8 +119,8 @@ def prior_scales(text: str) -> dict[str, float]:
                 f"is not understood at {part.strip()!r}; write p = normal(mean, sd), "
                 "p = half-normal(scale) or p = uniform(upper), with ; between them"
             )
-        values = dict(zip(names, numbers, strict=True)) | PRIOR_REST.get(found[2], {})
-        scales |= {f"prior_{found[1]}_{name}": value for name, value in values.items()}
+        values = dict(zip(names, numbers, strict=True)) | PRIOR_REST.get(family, {})
+        scales |= {f"prior_{prior}_{name}": value for name, value in values.items()}
     return scales
 
 

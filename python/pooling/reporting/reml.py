@@ -156,9 +156,9 @@ def _best(frame: pd.DataFrame, mixed: Mixed, found: Sequence[Optimum]) -> Optimu
     if best.converged and any(o.criterion - best.criterion < AGREEMENT for o in others):
         return best
     alpha, beta, rho = best.spreads
-    relative = np.maximum([alpha / best.sigma, beta / best.sigma], SINGULAR)
+    intercepts, slopes = np.maximum([alpha / best.sigma, beta / best.sigma], SINGULAR).tolist()
     rho = float(np.clip(np.nan_to_num(rho), -0.99, 0.99))
-    further = _fit(frame, mixed, Start("nm", *relative.tolist(), rho))
+    further = _fit(frame, mixed, Start("nm", intercepts, slopes, rho))
     return min((o for o in (best, further) if o), key=lambda optimum: optimum.criterion)
 
 

@@ -49,7 +49,7 @@ def diagnostics(results: Sequence[Result]) -> pd.DataFrame:
         for group in GROUPS:
             found = dict(result.fit.diagnostics[group])
             checks = found.pop("checks")
-            row = {"model": result.fit.model, "group": group}
+            row: dict[str, object] = {"model": result.fit.model, "group": group}
             for name, value in found.items():
                 worst = value if isinstance(value, dict) else {"value": value}
                 row[name] = worst["value"]

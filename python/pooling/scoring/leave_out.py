@@ -28,7 +28,14 @@ from pooling.build.files import replacing
 from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import BY_HOUSE, Fit, read_fit
 from pooling.fitting.generate import flat, generate, to_predict
-from pooling.fitting.refits import SCORES, Program, read_program, run_refits, score_predicted
+from pooling.fitting.refits import (
+    SCORES,
+    Program,
+    compiled,
+    read_program,
+    run_refits,
+    score_predicted,
+)
 from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Sampler, Scores, read_section
 from pooling.programs.source import declared
@@ -80,7 +87,7 @@ def weighted_counties(
         sampled = beside[0] if beside else None
     own_draws = sampled is not None  # which the gate has passed
     if sampled is None:
-        sampled = sample_extended(program.executable, doubled, settings)
+        sampled = sample_extended(compiled(program), doubled, settings)
     if sampled is None:
         return None
     parameters = {name: sampled[name] for name in fit.parameters}
@@ -91,7 +98,7 @@ def weighted_counties(
         own = {name: data[name][start : start + BLOCK] for name in BY_HOUSE}
         county = np.asarray(own["county"])
         houses = to_predict(county + data["J"], own["floor_measure"], own["log_radon"])
-        found = sampled | generate(program.executable, doubled | houses, parameters, settings.seed)
+        found = sampled | generate(compiled(program), doubled | houses, parameters, settings.seed)
         density = flat(found["log_lik_county"])[:, : data["J"]]
         if not shares_nothing:
             refuse_other_densities(program.name, flat(found["log_lik"]), density, data, county)
@@ -151,7 +158,8 @@ def leave_out(
     scheduler: str | None = None,
 ) -> pd.DataFrame:
     """Scores of every house under each scheme, columns `COLUMNS`; see `pooling.fitting.refits`."""
-    folds = {scheme: SCHEMES[scheme].folds(data, settings.seed) for scheme in schemes}
+    made = {scheme: SCHEMES[scheme].folds for scheme in schemes}
+    folds = {scheme: make(data, settings.seed) for scheme, make in made.items() if make}
     house = fit.houses["house"].tolist()
     weighted = weighted_counties(fit, program, data, settings) if "loco" in folds else None
     if weighted is not None:
@@ -182,7 +190,7 @@ def leave_out(
 
 def without_scores(house: list, schemes: list[str]) -> pd.DataFrame:
     """The same rows for a model that is not scored: no fold, no score, not converged."""
-    lost = dict.fromkeys((*SCORES, "pareto_k"), np.nan)
+    lost: dict[str, object] = dict.fromkeys((*SCORES, "pareto_k"), np.nan)
     lost |= {"house": house, "fold": "", "refitted": False, "converged": False}
     tables = [pd.DataFrame(lost).assign(scheme=scheme) for scheme in schemes]
     return pd.concat([pd.DataFrame(columns=COLUMNS), *tables])[COLUMNS]

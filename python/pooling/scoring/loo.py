@@ -40,7 +40,7 @@ from pooling.fitting.generate import (
     predict,
     to_predict,
 )
-from pooling.fitting.refits import SCORES, Program, read_program, run_refits
+from pooling.fitting.refits import SCORES, Program, compiled, read_program, run_refits
 from pooling.inputs.priors import Priors
 from pooling.inputs.study import Sampler, Scores, read_section
 from pooling.programs.source import declared
@@ -65,11 +65,12 @@ def psis(fit: Fit, program: Program, data: dict, seed: int) -> tuple[pd.DataFram
         The program's draws, (chain, draw, ...), with the density of all houses
         together as `log_lik` (chain, draw), nats.
     """
-    parts, total = [], 0.0
+    parts: list[pd.DataFrame] = []
+    total: xr.DataArray | float = 0.0
     for start in range(0, data["N"], BLOCK):
         own = {n: data[n][start : start + BLOCK] for n in ("county", "floor_measure", "log_radon")}
         houses = to_predict(*own.values())
-        draws = predict(fit, program.executable, data, houses, seed)
+        draws = predict(fit, compiled(program), data, houses, seed)
         weights, k = _loo_weights(draws)
         lpd = logsumexp(flat(draws["log_lik"].values), axis=0) - np.log(len(weights))
         scores = weighted_scores(weights, draws, houses, own["log_radon"])
@@ -123,9 +124,9 @@ def generate_beside(
     draws = draws.transpose("chain", "draw", ...)
     # A parameter by county is the same for the double: it is conditioned on.
     parameters = {n: with_doubles(draws[n], doubled) for n in fit.parameters}
-    found = generate(program.executable, extended, parameters, seed)
+    found = generate(compiled(program), extended, parameters, seed)
     own = {n: draws[n].values for n in fit.parameters}
-    alone = generate(program.executable, data | to_predict([], []), own, seed)
+    alone = generate(compiled(program), data | to_predict([], []), own, seed)
     ours, theirs = (each["log_lik_county"][..., : data["J"]] for each in (alone, found))
     return (parameters, found) if np.allclose(ours, theirs, rtol=1e-6, atol=1e-6) else None
 
@@ -148,14 +149,14 @@ def given_the_rest(
     county = np.asarray(data["county"])
     own = county[positions]
     added: dict[str, list] = {"county": [], "floor_measure": [], "log_radon": []}
-    for k, (house, j) in enumerate(zip(positions, own, strict=True)):
-        others = [i for i in np.flatnonzero(county == j) if i != house]
-        added["county"] += [data["J"] + k + 1] * len(others)
+    for i, (house, j) in enumerate(zip(positions, own, strict=True), data["J"] + 1):
+        others = [other for other in np.flatnonzero(county == j) if other != house]
+        added["county"] += [i] * len(others)
         for name in ("floor_measure", "log_radon"):
-            added[name] += [data[name][i] for i in others]
+            added[name] += [data[name][other] for other in others]
     measured = [data["log_radon"][i] for i in positions]
     houses = to_predict(
-        [data["J"] + k + 1 for k in range(len(positions))],
+        [data["J"] + i + 1 for i in range(len(positions))],
         [data["floor_measure"][i] for i in positions],
         measured,
     )

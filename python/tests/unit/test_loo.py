@@ -1,6 +1,7 @@
 """Leave-one-out against models whose answer is known in closed form or by quadrature."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from pooling.scoring import loo
 
 Y = np.array([0.3, -0.4, 1.1, 0.8, 2.4, -0.9, 0.1, 1.6, 0.5, -0.2])
 PRIOR_VARIANCE = 25.0
+CONJUGATE = loo.Program("conjugate", "", Path("conjugate"))
 INPUTS = ("pooled", "pooled.essence", "fit.nc", "data.json", "sampler.json", "scores.json")
 INPUTS += ("toolchain.json", "priors.json", "diagnostics.json")
 
@@ -83,7 +85,7 @@ def real():
 
 def psis(y: np.ndarray, passed: bool = True) -> pd.DataFrame:
     fit = Fit(conjugate_fit(y).tree, {"passed": passed})
-    return loo.psis(fit, loo.Program("conjugate", ""), conjugate_data(y), seed=1)[0]
+    return loo.psis(fit, CONJUGATE, conjugate_data(y), seed=1)[0]
 
 
 def analytic_loo(y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -126,7 +128,7 @@ def test_density_of_all_houses_is_summed_over_blocks(monkeypatch):
     """At each draw of alpha it is the sum of the logarithms of the normal densities of `Y`."""
     monkeypatch.setattr(loo, "BLOCK", 4)
     fit = conjugate_fit(Y)
-    _, draws = loo.psis(fit, loo.Program("conjugate", ""), conjugate_data(Y), seed=1)
+    _, draws = loo.psis(fit, CONJUGATE, conjugate_data(Y), seed=1)
     expected = stats.norm.logpdf(Y, fit.tree["posterior"]["alpha"].values, 1).sum(axis=-1)
     assert draws["log_lik"].dims == ("chain", "draw")
     assert draws["log_lik"].values == pytest.approx(expected)

@@ -243,7 +243,9 @@ def stub_run(shift: float = 0.0, divergences: int = 0, log_lik: float = -1.5) ->
         "y_rep": np.where(np.arange(2000) % 4, 9.0, -9.0)[:, None],
     }
     return SimpleNamespace(
-        stan_variable=values.__getitem__, chains=4, divergences=np.array([divergences, 0, 0, 0])
+        stan_variable=values.__getitem__,
+        chains=4,
+        method_variables=lambda: {"divergent__": np.array([[divergences, 0, 0, 0]])},
     )
 
 
