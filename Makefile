@@ -158,9 +158,9 @@ $(reports)/tables/published.csv: $(code)/reporting/published data/published.csv 
 listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
 page     := reports/report.html.jinja reports/report.css $(plan)/about.json
 $(reports)/index.html: $(code)/reporting/pages $(page) $(tables) $(pictures) $(headline) $(listings) \
-  $(plan)/figures.json .build/figures.json
+  $(reports)/graph.svg $(plan)/figures.json .build/figures.json
 	$(run) $(page) $(reports)/tables --highlight $(plan)/figures.json --figures $(filter %.svg,$(pictures) $(headline)) \
-	  --programs $(listings) -o $@
+	  --programs $(listings) --graph $(reports)/graph.svg -o $@
 
 # ---- Uses of the fits
 # What is needed depends on who predicts; nothing is, if no table or no model of the study is named.

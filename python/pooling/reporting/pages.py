@@ -270,6 +270,7 @@ def main(arguments: list[str] | None) -> None:
     parser = cli.stage(__doc__, "template", "css", "about", "tables")
     parser.add_argument("--figures", type=Path, nargs="*", default=[])
     parser.add_argument("--programs", type=Path, nargs="*", default=[])
+    parser.add_argument("--graph", type=Path, help="what depends on what, an SVG")
     parser.add_argument("--highlight", type=Path, help="the study's [figures] section")
     given = parser.parse_args(arguments)
     chosen = read_section(Figures, given.highlight).lines if given.highlight else []
@@ -285,6 +286,7 @@ def main(arguments: list[str] | None) -> None:
         "folder": Path(os.path.relpath(given.tables, given.output.parent)).as_posix(),
         "figures": place([read_picture(path) for path in given.figures], declared_figures()),
         "programs": [read_listing(path) for path in programs],
+        "graph": given.graph and Markup(given.graph.read_text(encoding="utf-8")),
     }
     with replacing(given.output) as draft:
         draft.write_text(render(given.template, values), encoding="utf-8")

@@ -130,9 +130,8 @@ def main(arguments: list[str] | None) -> None:
     makes, reads = stages(sys.stdin, given.model, PAGE)
     if not makes:
         raise SetupError("make gave no rules; `make all` says why")
-    with replacing(given.output, recorded=False) as draft:
+    with replacing(given.output) as draft:
         draft.write_text(draw(makes, arrows(makes, reads)), encoding="utf-8")
-    print(given.output)
 
 
 if __name__ == "__main__":
