@@ -185,7 +185,7 @@ def edits(checkout: Checkout) -> Iterator[dict]:
 
 def stages(output: str) -> int:
     """How many programs make compiled and how many it fitted, by the lines that it prints."""
-    return len(re.findall(r"^(?:compile|fit) ", output, re.MULTILINE))
+    return len(re.findall(r"^(?:programs/compile|fitting/fit) ", output, re.MULTILINE))
 
 
 def survey(checkout: Checkout) -> Iterator[dict]:

@@ -264,11 +264,14 @@ def code_digest(*functions: Callable) -> str:
     """
     code = Code()
     names = {path.resolve(): name for name, path in code.paths.items()}
-    roots = []
+    roots, others = [], []
     for function in functions:
-        module = names[Path(inspect.getfile(function)).resolve()]
-        roots.append(f"{module}.{function.__qualname__}")
-    return code.digest(code.reached(roots))
+        path = Path(inspect.getfile(function)).resolve()
+        if module := names.get(path):
+            roots.append(f"{module}.{function.__qualname__}")
+        else:  # of somebody else's, who may have it in a notebook
+            others.append(inspect.getsource(function))
+    return code.digest(code.reached(roots)) + "".join(others)
 
 
 def as_json(modules: dict[str, Module]) -> dict[str, dict]:

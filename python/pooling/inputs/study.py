@@ -43,6 +43,9 @@ class Data(Section):
 
     houses: Path = Path("../households.csv")
     counties: Path = Path("../counties.csv")
+    county_shapes: Path = Field(
+        default=Path("../county_shapes.csv"), description="outlines of counties, for maps"
+    )
     columns: dict[Literal["house_id", "state", "county_fips", "floor", "activity"], str] = {}
     county_columns: dict[
         Literal["county_fips", "state", "county", "lon", "lat", "uranium"], str
@@ -59,6 +62,14 @@ class Data(Section):
     drop_counties: list[Whole] = [26999, 27189, 27999, 55999]
     unmeasured_counties: Flag = False
     uranium: Flag = Field(default=False, description="use the counties' uranium; all must have it")
+
+    def outlines(self, folder: Path) -> Path | None:
+        """The table of outlines, seen from the study file's folder; None if there is none.
+
+        Only one that the study names has to be there.
+        """
+        path = folder / self.county_shapes
+        return path if "county_shapes" in self.model_fields_set or path.is_file() else None
 
     @property
     def several_states(self) -> bool:

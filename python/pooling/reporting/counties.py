@@ -1,15 +1,13 @@
 """What a fit says of counties and their houses, in pCi/L: the answer by county, and the prior's."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from scipy.optimize.elementwise import find_root
-from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from pooling.fits.identified import FIRST_FLOOR, identified, shared_effects
+from pooling.fits.new_house import NORMAL, Errors, above_action_level, errors_of, house_sd
 from pooling.fits.store import Fit
 from pooling.inputs.response import ACTION_LEVEL, activity, log_activity
 from pooling.reporting.definitions import IMPLAUSIBLE
@@ -31,7 +29,7 @@ def county_levels(fit: Fit) -> pd.DataFrame:
         identified by houses of the county on that floor, one that all counties
         share by any house there.
     """
-    effects, spread = fit.effects(), _spread(fit)
+    effects, spread = fit.effects(), house_sd(fit)
     response = fit.tree.attrs["response"]
     table = fit.counties.assign(model=fit.model, converged=fit.converged)
     houses = table["basement_houses"], table["first_floor_houses"]
@@ -47,37 +45,11 @@ def county_levels(fit: Fit) -> pd.DataFrame:
     return pd.concat(parts).sort_values(["state", "county", "county_fips", "floor"])[columns]
 
 
-def _spread(fit: Fit) -> np.ndarray:
-    """Standard deviation of houses about their mean: (sample, county), or (sample, 1) if shared."""
-    sigma = fit.tree["posterior"]["sigma"].stack(sample=("chain", "draw"), create_index=False)
-    values = sigma.transpose("sample", ...).values
-    return values.reshape(len(values), -1)
-
-
-class Errors(NamedTuple):
-    """Distribution of houses about their mean, in units of `sigma`: its cdf and quantiles."""
-
-    cdf: Callable[[np.ndarray], np.ndarray]
-    quantile: Callable[[float], np.ndarray | float]
-
-
-NORMAL = Errors(ndtr, ndtri)
-
-
-def errors_of(fit: Fit) -> Errors:
-    """Student-t for a program with degrees of freedom `nu`, normal for any other."""
-    if "nu" not in fit.tree["posterior"]:
-        return NORMAL
-    nu = fit.tree["posterior"]["nu"].transpose("chain", "draw").values.reshape(-1, 1)
-    return Errors(partial(stdtr, nu), partial(stdtrit, nu))
-
-
 def _radon(
     mean: np.ndarray, spread: np.ndarray, response: str, errors: Errors
 ) -> dict[str, np.ndarray]:
     """Levels, intervals and probability of each county, from (sample, county) log pCi/L."""
     low, middle, high = np.quantile(mean, (INTERVAL[0], 0.5, INTERVAL[1]), axis=0)
-    beyond = errors.cdf((mean - log_activity(ACTION_LEVEL, response)) / spread).mean(axis=0)
     low_house, high_house = (predictive_quantile(mean, spread, q, errors) for q in INTERVAL)
     return {
         "typical": activity(middle, response),
@@ -85,7 +57,7 @@ def _radon(
         "typical_q95": activity(high, response),
         "house_q5": activity(low_house, response),
         "house_q95": activity(high_house, response),
-        "p_action": beyond,
+        "p_action": above_action_level(mean, spread, response, errors).mean(axis=0),
     }
 
 

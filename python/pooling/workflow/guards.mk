@@ -82,14 +82,14 @@ endif
 
 $(plan)/plan.mk: FORCE | $(environment)
 	@MANIFEST=$(manifest) $(PYTHON) -m pooling.workflow.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) \
-	  --arrows "$(FROM) $(TO)" --sources $(sources) $(HOUSE_TABLE) $(COUNTY_TABLE) -o $@
+	  --arrows "$(FROM) $(TO)" --sources $(sources) $(HOUSE_TABLE) $(COUNTY_TABLE) $(SHAPE_TABLE) -o $@
 
 # What make itself compares by time.
 sources := $(wildcard data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/report.*)
 
 # A plan that is missing would be reported, and one that cannot be read would stop make
 # before it could be made again: an empty one does neither.
-planned := PROGRAMS MODELS STORY HOUSE_TABLE COUNTY_TABLE
+planned := PROGRAMS MODELS STORY HOUSE_TABLE COUNTY_TABLE SHAPE_TABLE
 planned += STORY_FIGURES MODEL_FIGURES LIBRARY_FIGURES CALIBRATION_FIGURES
 $(foreach name,$(planned),$(eval $(name) :=))
 ifneq ($(filter-out help clean lint fsck repair why,$(goals)),)

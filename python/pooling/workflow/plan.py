@@ -143,6 +143,8 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
         raise StudyError(f"{path}: story.models: {error}") from None
     _refuse_arrows(arrows.split(), study, path.stem, available)
     tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
+    outlines = study.data.outlines(path.parent)
+    tables["county_shapes"] = table_path(path, study.data.county_shapes) if outlines else ""
     # What a study can have wrong is refused before anything is written.
     section, build = output.parent, output.parent.parent
     figures = write_stamps(Path(__file__).parents[1], build / "code")
@@ -170,6 +172,7 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     lines += [f"STORY := {' '.join(story)}"]
     lines += figure_lines(figures)
     lines += [f"HOUSE_TABLE := {tables['houses']}", f"COUNTY_TABLE := {tables['counties']}"]
+    lines += [f"SHAPE_TABLE := {tables['county_shapes']}"]
     # make makes this file before it looks at the times of any other.
     write_if_changed(output, "\n".join(lines) + "\n", recorded=False)
 

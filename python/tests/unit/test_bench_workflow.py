@@ -70,7 +70,9 @@ def test_a_remark_in_front_leaves_the_essence(tmp_path):
 
 
 def test_stages_that_compile_or_fit_are_counted():
-    printed = "compile  stan/a\nfit      data/fits/s/a/fit.nc\ncheck    x\nfitted   y\n"
+    printed = (
+        "programs/compile  stan/a\nfitting/fit  data/fits/s/a/fit.nc\nchecking/check  x\nfit  y\n"
+    )
     assert stages(printed) == 2
     assert stages("figures/shrinkage reports/x.svg\n") == 0
 

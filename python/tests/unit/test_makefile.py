@@ -418,6 +418,7 @@ def test_copy_of_a_finished_project_is_finished(project, tmp_path, way):
     assert {path: path.read_bytes() for path in before} == before
     there.edit("data/households.csv", "5081,MN,27001,1,2.2", "5081,MN,27001,1,2.3")
     (there.folder / "data/fits/minnesota/per_county/estimates.csv").write_text("damaged")
+    assert there.run("repair").returncode == 0
     assert "prepare" in there.built("all"), "edits are still seen"
 
 

@@ -63,9 +63,10 @@ def test_plan_names_programs_models_and_tables(folder):
     run()
     lines = (folder / ".build/trial/plan.mk").read_text().splitlines()
     assert lines[:3] == ["PROGRAMS := nested pooled", "MODELS := pooled", "STORY := pooled"]
-    assert lines[-2:] == [
+    assert lines[-3:] == [
         "HOUSE_TABLE := data/households.csv",
         "COUNTY_TABLE := data/counties.csv",
+        "SHAPE_TABLE := ",
     ]
 
 

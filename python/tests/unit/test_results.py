@@ -12,6 +12,7 @@ from scipy.special import stdtr, stdtrit
 from written import TWINS, write_coords, write_results, write_twins
 
 from pooling.build.errors import DataError
+from pooling.fits import new_house
 from pooling.fits.store import Fit
 from pooling.inputs.priors import Priors
 from pooling.reporting import comparison, counties, results
@@ -67,11 +68,11 @@ def test_quantile_of_student_errors():
 
 def test_errors_are_student_where_the_program_has_degrees_of_freedom(example_fit):
     fit = example_fit("foo")
-    assert counties.errors_of(fit) is counties.NORMAL
+    assert new_house.errors_of(fit) is new_house.NORMAL
     draws = fit.tree["posterior"].to_dataset()
     fit.tree["posterior"] = draws.assign(nu=xr.ones_like(draws["mu_alpha"]))
     # Cauchy: a quarter lies above 1.
-    assert counties.errors_of(fit).cdf(np.array([[-1.0]])) == pytest.approx(0.25)
+    assert new_house.errors_of(fit).cdf(np.array([[-1.0]])) == pytest.approx(0.25)
 
 
 def test_quantile_of_a_prior_as_wide_as_the_tutorials():

@@ -1,0 +1,113 @@
+"""Maps of single draws: how different the levels of the counties may be.
+
+The first map shows the posterior median of each county's level: radon in a basement
+that half of its basements exceed. The others are single draws from the joint posterior,
+each a map that is as plausible as the next. Medians of counties with few houses are
+close to their mean, so that their map is smoother than any plausible one; what is the
+same in all maps is what the houses say.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from plotnine import ggplot, guide_colorbar, labs, scale_fill_cmap, theme
+
+from pooling.figures._drawing import draw
+from pooling.figures._map import (
+    about_map,
+    columns_of,
+    county_layers,
+    is_apart,
+    map_height,
+    of_story,
+    on_map,
+)
+from pooling.figures._panels import caption, spread_out
+from pooling.fits.store import Fit
+from pooling.inputs.response import activity
+from pooling.inputs.study import Figures
+
+KIND = "story"
+CHAPTER = "estimates"
+ORDER = 2
+
+INCHES_WIDE = 10
+DRAWS, DRAWS_OF_STATES = 5, 4
+ROW = 1.2  # inches of a state's row
+MEDIAN = "posterior median"
+LEVELS = (0.25, 0.5, 1, 2, 4, 8, 16, 32)
+
+
+def frame(fits: Sequence[Fit], figures: Figures, study: str = "") -> pd.DataFrame:
+    """Levels of the counties in evenly spaced draws, and where the counties are drawn.
+
+    Returns
+    -------
+    DataFrame
+        As `_map.on_map` gives it, with study, model, label; panel ("posterior median",
+        "draw 1", ... by the draw's number; missing for counties without a house and for
+        borders, which are in every panel), level (of a typical basement, pCi/L).
+
+    Raises
+    ------
+    NothingToShow
+        No county has an outline or a centroid.
+    """
+    fit = of_story(fits)
+    levels = fit.effects()["alpha"].values
+    count = DRAWS_OF_STATES if fit.counties["state"].nunique() > 1 else DRAWS
+    chosen = spread_out(range(len(levels)), count)
+    rows = {MEDIAN: np.median(levels, axis=0)} | {f"draw {i + 1:,}": levels[i] for i in chosen}
+    codes = fit.counties["county_fips"].to_numpy()
+    values = pd.DataFrame(
+        {
+            "county_fips": np.tile(codes, len(rows)),
+            "panel": pd.Categorical(np.repeat([*rows], len(codes)), [*rows], ordered=True),
+            "level": activity(np.concatenate([*rows.values()]), fit.tree.attrs["response"]),
+        }
+    )
+    return on_map(values, fit, study).assign(study=fit.study, model=fit.model, label=fit.label)
+
+
+def plot(frame: pd.DataFrame) -> ggplot:
+    """A column per map and a row per state; the maps of one state in two rows."""
+    return (
+        ggplot()
+        + county_layers(frame, panel="panel", fill="level")
+        + scale_fill_cmap(
+            "YlOrBr",
+            trans="log10",
+            breaks=LEVELS,
+            guide=guide_colorbar(nbin=30, display="rectangles"),
+        )
+        + labs(
+            title="Radon in a typical basement: posterior median and single draws",
+            fill="pCi/L",
+            caption=_about(frame),
+        )
+        + theme(figure_size=(INCHES_WIDE, _height(frame) + 1.9))
+    )
+
+
+def _height(frame: pd.DataFrame) -> float:
+    """Inches of height of all maps."""
+    if is_apart(frame):
+        return ROW * frame["state"].nunique()
+    columns = columns_of(frame)
+    rows = -(-frame["panel"].nunique() // columns)
+    return rows * (map_height(frame, INCHES_WIDE / columns - 0.2) + 0.3)
+
+
+def _about(frame: pd.DataFrame) -> str:
+    row = frame.iloc[0]
+    return caption(
+        f"""Study {row["study"]}, model {row["label"]}. Colour: level of the county, which half of
+        its basements exceed; no single house. Each draw is a map as plausible as the next; the map
+        of medians is smoother than any of them.{about_map(frame)}""",
+        INCHES_WIDE,
+    )
+
+
+if __name__ == "__main__":
+    draw(__doc__, frame, plot, study="")

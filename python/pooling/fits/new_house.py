@@ -1,0 +1,58 @@
+"""A new house of a county: its distribution, and how likely it is at or above the action level."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from scipy.special import ndtr, ndtri, stdtr, stdtrit
+
+from pooling.fits.store import Fit
+from pooling.inputs.response import ACTION_LEVEL, log_activity
+
+
+class Errors(NamedTuple):
+    """Distribution of houses about their mean, in units of `sigma`: its cdf and quantiles."""
+
+    cdf: Callable[[np.ndarray], np.ndarray]
+    quantile: Callable[[float], np.ndarray | float]
+
+
+NORMAL = Errors(ndtr, ndtri)
+
+
+def errors_of(fit: Fit) -> Errors:
+    """Student-t for a program with degrees of freedom `nu`, normal for any other."""
+    if "nu" not in fit.tree["posterior"]:
+        return NORMAL
+    nu = fit.tree["posterior"]["nu"].transpose("chain", "draw").values.reshape(-1, 1)
+    return Errors(partial(stdtr, nu), partial(stdtrit, nu))
+
+
+def house_sd(fit: Fit) -> np.ndarray:
+    """Standard deviation of houses about their mean: (sample, county), or (sample, 1) if shared."""
+    sigma = fit.tree["posterior"]["sigma"].stack(sample=("chain", "draw"), create_index=False)
+    values = sigma.transpose("sample", ...).values
+    return values.reshape(len(values), -1)
+
+
+def above_action_level(
+    mean: np.ndarray, sd: np.ndarray, response: str, errors: Errors
+) -> np.ndarray:
+    """Probability that a new house is at or above the action level, given each draw.
+
+    Parameters
+    ----------
+    mean, sd
+        (sample, county) or, for `sd`, (sample, 1), log pCi/L.
+    response
+        Of the study, as `log_activity` takes it.
+    errors
+        Distribution of houses given a draw.
+
+    Returns
+    -------
+    ndarray
+        (sample, county); the mean over samples is the posterior predictive probability.
+    """
+    return errors.cdf((mean - log_activity(ACTION_LEVEL, response)) / sd)
