@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 from importlib import import_module
+from typing import Any
 
 __all__ = ["figures", "open_fit", "predict", "prepare", "read_study", "sample", "score"]
 __all__ += ["summarize"]
@@ -21,7 +22,7 @@ if sys.argv[0] == "-m" and signal.getsignal(signal.SIGINT) is signal.default_int
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 
-def __getattr__(name: str) -> object:
+def __getattr__(name: str) -> Any:
     # When first used: a stage imports only what it needs.
     if name == "figures":
         return import_module("pooling.figures")

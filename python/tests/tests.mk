@@ -13,7 +13,7 @@ test: $(PROGRAMS:%=stan/%) .build/current_stan/ready
 stress: $(PROGRAMS:%=stan/%) .build/toolchain.json
 	@PYTHONPATH=python:python/tests $(PYTHON) -m stress -o reports/stress.csv
 
-## lint: style of the Python code, and stanc on every program
+## lint: style and types of the Python code, and stanc on every program
 lint: $(environment) .build/toolchain.json
 	@$(PYTHON) -m ruff check python
 	@$(PYTHON) -m ruff format --check python

@@ -53,7 +53,7 @@ def select_houses(table: Table, data: Data, rules: Rules) -> pd.DataFrame:
         A house has a floor code that the study does not mention.
     """
     houses = table.rows
-    rules.record("houses read", len(houses), f"rows of {table.name}")
+    rules.record("houses read", len(houses), f"rows of {_file(table)}")
     known = houses["state"].unique()
     for state in data.states:
         if state not in known:
@@ -71,6 +71,10 @@ def select_houses(table: Table, data: Data, rules: Rules) -> pd.DataFrame:
         raise StudyError(f"data: no house of {table.path} is left; see data.states and data.drop_*")
     _refuse_unknown_floors(table, houses, data)
     return houses
+
+
+def _file(table: Table) -> str:
+    return table.path.name if table.path else "a frame"
 
 
 def _without_codes(
@@ -121,7 +125,7 @@ def select_counties(
     measured = counties["county_fips"].isin(houses["county_fips"])
     within = counties["state"].isin(counties.loc[measured, "state"])
     without = int((within & ~measured).sum())
-    rules.record("counties with houses", measured.sum(), f"rows of {table.name}")
+    rules.record("counties with houses", measured.sum(), f"rows of {_file(table)}")
     if data.unmeasured_counties:
         rules.record("counties added", without, "no house; data.unmeasured_counties is true")
         return counties[within].reset_index(drop=True)

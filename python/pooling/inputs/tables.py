@@ -118,11 +118,6 @@ class Table:
     columns: Mapping[str, str]
     rows: pd.DataFrame
 
-    @property
-    def name(self) -> str:
-        """What a list of what was done calls it."""
-        return self.path.name if self.path else "the frame"
-
     def error(self, column: str, row: int, problem: str) -> DataError:
         """The error that a row's value in one of our columns has a `problem`."""
         value = self.rows.at[row, column]
