@@ -117,6 +117,8 @@ options_shrinkage := $(FROM:%=--from-model %) $(TO:%=--to-model %)
 reruns_shrinkage  := $(plan)/arrows
 reruns_map        := $(plan)/data.json $(COUNTY_TABLE) $(SHAPE_TABLE)
 reruns_map_draws  := $(reruns_map)
+options_map       := --study data/studies/$(STUDY).toml
+options_map_draws := $(options_map)
 # Models asked for by name need no other.
 ungated := $(if $(and $(FROM),$(TO)),shrinkage) $(if $(MODEL),$(MODEL_FIGURES))
 
@@ -141,7 +143,7 @@ $(foreach name,$(MODEL_FIGURES),$(eval $(call plot,$(name),$(MODEL:%=%/))))
 
 $(headline) &: $(code)/reporting/headline $(MODEL_FIGURES:%=$(code)/figures/%) $(plan)/figures.json \
   $(reports)/tables/scores.csv
-	$(run) $(plan)/figures.json $(reports)/tables $(fits) -o $(reports)/figures
+	$(run) $(plan)/figures.json $(reports)/tables $(fits) -o $(headline)
 
 # ---- Report: tables of all models, then the page
 $(reports)/tables/scores.csv: $(code)/reporting/results $(prepared).coords.json .build/twins.json $(checked) \

@@ -70,6 +70,8 @@ def on_map(values: pd.DataFrame, fit: Fit, study: str) -> pd.DataFrame:
         No county of the fit has an outline or a centroid.
     """
     path = Path(study) if study else study_file(fit.study)
+    if not path.is_file():
+        raise NothingToShow(f"no study file {path} that names the counties' outlines; give `study`")
     data = read_study(path).data
     table = _counties(fit, data, path.parent / data.counties)
     outlines = data.outlines(path.parent)
