@@ -85,7 +85,7 @@ $(plan)/plan.mk: FORCE | $(environment)
 	  --arrows "$(FROM) $(TO)" --sources $(sources) $(HOUSE_TABLE) $(COUNTY_TABLE) $(SHAPE_TABLE) -o $@
 
 # What make itself compares by time.
-sources := $(wildcard Makefile data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/report.*)
+sources := $(wildcard data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/report.*)
 
 # A plan that is missing would be reported, and one that cannot be read would stop make
 # before it could be made again: an empty one does neither.
@@ -119,6 +119,6 @@ why: | $(environment)
 graph: reports/$(results)/graph.svg
 # Not as $(MAKE), which make would run even where it is asked what it would do.
 itself := $(MAKE)
-reports/$(results)/graph.svg: $(code)/workflow/graph $(plan)/model_names.json .build/figures.json Makefile
+reports/$(results)/graph.svg: $(code)/workflow/graph $(plan)/model_names.json .build/rules
 	@$(itself) --no-print-directory -npr all STUDY=$(STUDY) 2>/dev/null | MANIFEST=$(manifest) \
 	  $(PYTHON) -m pooling.workflow.graph $(firstword $(MODELS)) -o $@

@@ -17,7 +17,7 @@ from pathlib import Path
 from pooling.build import cli
 from pooling.build.cmdstan import is_built, locate, toolchain
 from pooling.build.errors import ProgramError, StudyError
-from pooling.build.files import write_if_changed
+from pooling.build.files import digest, write_if_changed
 from pooling.build.manifest import reconcile
 from pooling.figures import KINDS
 from pooling.inputs.priors import unread
@@ -32,6 +32,7 @@ GOALS = "all bench clean data diagnostics figures fits fsck graph help lint pred
 GOALS += " sbc scores setup stress tables test verify why"
 RESERVED = {*GOALS.split(), "FORCE"}
 RESERVED |= {"draft", "functions"}  # folders where executables would be
+RULES = Path("Makefile")
 PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
 
 
@@ -220,6 +221,9 @@ def main(arguments: list[str] | None) -> None:
         study = study.with_seed(given.seed)
         study = study.model_copy(update={"title": f"{study.title} (seed {study.sampler.seed})"})
     write_plan(study, given.study, given.arrows, given.programs, given.output)
+    if RULES.is_file():
+        # make looks at the time of its own rules before a copied one is put right.
+        write_if_changed(given.output.parents[1] / "rules", digest(RULES) + "\n")
 
 
 if __name__ == "__main__":

@@ -22,18 +22,16 @@ STUDY = ROOT / "data/studies/minnesota.toml"
 PROGRAMS = programs(ROOT / "stan")
 MODELS = set(models_of(read_study(STUDY), STUDY, PROGRAMS))
 DECLARED = declared_figures().values()
-FIGURES = {f"figures.{figure.name}" for figure in DECLARED if figure.kind != "calibration"}
+NAMES = {f"figures.{figure.name}" for figure in DECLARED if figure.kind != "calibration"}
+OF_A_MODEL = {f"figures.{figure.name}" for figure in DECLARED if figure.kind == "model"}
+FIGURES = NAMES - OF_A_MODEL | {"headline"}  # which draws all of one model
 STORY = {f"figures.{figure.name}" for figure in DECLARED if figure.kind == "story"}
 CALIBRATION = {f"figures.{figure.name}" for figure in DECLARED if figure.kind == "calibration"}
-LEFT_OUT = {
-    f"figures.{name}"
-    for name in ("county_means", "coverage", "loo_pit", "model_comparison", "pareto_k")
-}
+LEFT_OUT = {f"figures.{name}" for name in ("county_means", "coverage", "model_comparison")}
+LEFT_OUT |= {"headline"}
 SHOWN = FIGURES | {"results", "published", "pages"}
 PREPARED = {"prepare", "highlights", "frequentist"}
-REPLICATED = {
-    f"figures.{name}" for name in ("ppc_county", "ppc_density", "ppc_stat", "prior_predictive")
-}
+REPLICATED = {"headline"}
 # What is made of a fit, and of its diagnostics.
 SCORED = ("check", "replicate", "loo", "leave_out", "score", "other_priors")
 CHECKED = tuple(stage for stage in SCORED if stage != "replicate")
@@ -47,7 +45,7 @@ def refit(*models):
     return of(models, "fit", *SCORED) | {"gate"} | SHOWN
 
 
-LEAVING_OUT = of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "pages"}
+LEAVING_OUT = of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "headline", "pages"}
 SAMPLING = refit(*MODELS)
 
 
@@ -141,13 +139,13 @@ def test_edited_include_refits_what_includes_it(project):
             of(MODELS, "replicate", "loo", "leave_out", "score")
             | LEFT_OUT
             | REPLICATED
-            | {"results", "pages"},
+            | {"results", "headline", "pages"},
             id="schemes",
         ),
         pytest.param(
             "sigma_beta  = { upper = 100 }",
             "sigma_beta  = { upper = 50 }",
-            of(MODELS, "other_priors") | {"figures.other_priors", "results", "pages"},
+            of(MODELS, "other_priors") | {"figures.other_priors", "results", "headline", "pages"},
             id="other priors",
         ),
         pytest.param(
@@ -170,7 +168,7 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("figures/funnel", "plot", {"figures.funnel", "pages"}),
         ("figures/_drawing", "save", FIGURES | {"pages"}),
         ("reporting/pages", "main", {"pages"}),
-        ("reporting/results", "main", {"results", "pages"}),
+        ("reporting/results", "main", {"results", "headline", "pages"}),
         ("inputs/highlights", "main", {"highlights"}),
         ("checking/gate", "main", {"gate"}),
         ("inputs/prepare", "main", PREPARED | refit(*MODELS)),
@@ -179,23 +177,27 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("fitting/sampling", "sample", SAMPLING),
         ("fitting/refits", "refit", LEAVING_OUT),
         ("fitting/refits", "hold_out", LEAVING_OUT),
-        ("scoring/loo", "main", of(MODELS, "loo", "score") | LEFT_OUT | {"results", "pages"}),
+        (
+            "scoring/loo",
+            "main",
+            of(MODELS, "loo", "score") | LEFT_OUT | {"results", "headline", "pages"},
+        ),
         (
             "scoring/leave_out",
             "main",
-            of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "pages"},
+            of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "headline", "pages"},
         ),
         (
             "scoring/replicate",
             "main",
-            of(MODELS, "replicate", "score") | REPLICATED | {"results", "pages"},
+            of(MODELS, "replicate", "score") | REPLICATED | {"results", "headline", "pages"},
         ),
-        ("scoring/score", "main", of(MODELS, "score") | {"results", "pages"}),
+        ("scoring/score", "main", of(MODELS, "score") | {"results", "headline", "pages"}),
         ("checking/check", "main", of(MODELS, *CHECKED) | {"gate"} | SHOWN),
         (
             "checking/other_priors",
             "main",
-            of(MODELS, "other_priors") | {"figures.other_priors", "results", "pages"},
+            of(MODELS, "other_priors") | {"figures.other_priors", "results", "headline", "pages"},
         ),
         (
             "reporting/frequentist",
@@ -292,7 +294,7 @@ def test_edited_table_is_prepared_again(project):
     ("name", "made"),
     [
         ("reports/minnesota/index.html", {"pages"}),
-        ("reports/minnesota/tables/scores.csv", {"results", "pages"}),
+        ("reports/minnesota/tables/scores.csv", {"results", "headline", "pages"}),
         ("reports/minnesota/figures/funnel.svg", {"figures.funnel", "pages"}),
         ("reports/minnesota/figures/funnel.png", {"figures.funnel", "pages"}),
         ("data/fits/minnesota/pooled/scores.csv", {"score pooled", "results", "pages"}),
@@ -574,19 +576,17 @@ def test_tables_of_the_study_are_not_the_users_to_name(project):
 def test_every_figure_is_a_target(project):
     shutil.rmtree(project.folder / "reports/minnesota/figures")
     assert project.built("shrinkage-by-size-plot") == {"figures.shrinkage_by_size"}
-    names = [figure.removeprefix("figures.").replace("_", "-") for figure in FIGURES]
+    names = [figure.removeprefix("figures.").replace("_", "-") for figure in NAMES]
     made = project.built(*[f"{name}-plot" for name in names])
     assert made == FIGURES - {"figures.shrinkage_by_size"}
     pictures = (project.folder / "reports/minnesota/figures").glob("**/*.*")
     assert {path.name for path in pictures} == {f"{n}.{kind}" for n in names for kind in KINDS}
 
 
-def test_a_figure_of_one_model_has_a_file_for_each_model(project):
-    folder = project.folder / "reports/minnesota/figures"
-    assert {path.parent.name for path in folder.glob("*/trace.svg")} == MODELS
-    shutil.rmtree(folder)
+def test_a_figure_of_one_model_shows_the_headline_model_or_the_one_asked_for(project):
+    shutil.rmtree(project.folder / "reports/minnesota/figures")
     (stage,) = project.stages("trace-plot")
-    assert stage[-2:] == [f"reports/minnesota/figures/{NONCENTERED}/trace.{k}" for k in KINDS]
+    assert {f"reports/minnesota/figures/trace.{kind}" for kind in KINDS} < set(stage)
     (stage,) = project.stages("trace-plot", "MODEL=pooled")
     assert "data/fits/minnesota/pooled" in stage
     assert f"data/fits/minnesota/{NONCENTERED}" not in stage
@@ -704,7 +704,7 @@ def test_graph_draws_the_stages_that_the_page_needs(project):
     drawn = (project.folder / "reports/minnesota/graph.svg").read_text()
     for stage in ("inputs/prepare", "programs/compile", "fitting/fit", "reporting/pages"):
         assert f">{stage}<" in drawn
-    assert f">{len(FIGURES)} figures<" in drawn
+    assert f">{len(NAMES - OF_A_MODEL)} figures<" in drawn
     assert "sbc" not in drawn
     assert project.built("all") == set()
 
@@ -739,7 +739,7 @@ def test_help_lists_everything_without_making_anything(project):
     assert set(models.split()[1:]) == set(PROGRAMS)
     assert {
         f"figures.{name.replace('-', '_')}" for name in figures.split()[1:]
-    } == FIGURES | CALIBRATION
+    } == NAMES | CALIBRATION
     assert {"minnesota", "post"} <= set(studies.split()[1:])
     for word in (*names, "STUDY", "FROM", "TO", "SEED", "HOUSES", "MODEL", "PYTHON3"):
         assert re.search(rf"^ *{word}\b", run.stdout, re.MULTILINE), word
