@@ -1,9 +1,9 @@
-"""Draw every figure of one model for the model that answers in the report.
+"""Draw every figure of one model for the report's headline model.
 
     python -m pooling.reporting.headline FIGURES.json TABLES FITS -o FOLDER
 
-Which model that is the tables say, so it is known only when all are scored. One process draws
-all figures, which import for longer than they draw.
+The tables determine which model that is, so it is known only when all models are scored. One
+process draws all figures, because imports take longer than drawing.
 """
 
 from functools import partial
@@ -20,13 +20,13 @@ from pooling.reporting.pages import read_tables
 
 def main(arguments: list[str] | None) -> None:
     """Write `<figure>.svg` and `<figure>.png` of each figure of one model."""
-    given = cli.stage(__doc__, "figures", "tables", "fits").parse_args(arguments)
-    settings = read_section(Figures, given.figures)
-    fits = [open_fit(given.fits / headline_model(read_tables(given.tables)))]
+    args = cli.stage(__doc__, "figures", "tables", "fits").parse_args(arguments)
+    settings = read_section(Figures, args.figures)
+    fits = [open_fit(args.fits / headline_model(read_tables(args.tables)))]
     for name, declared in declared_figures().items():
         if declared.kind == "model":
             figure: Figure = getattr(figures, name)
-            outputs = [given.output / f"{name.replace('_', '-')}.{kind}" for kind in ("svg", "png")]
+            outputs = [args.output / f"{name.replace('_', '-')}.{kind}" for kind in ("svg", "png")]
             save_or_say(partial(figure, fits, settings), outputs, figure.__doc__ or "", fits)
 
 
