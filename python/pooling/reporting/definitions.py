@@ -43,7 +43,8 @@ COLUMN_DEFINITIONS = {
     "prior_q5, prior_q50, prior_q95": "quantiles of typical over prior draws and counties",
     "share_implausible": f"share of these draws above {IMPLAUSIBLE:,.0f} pCi/L, "
     f"{IMPLAUSIBLE / ACTION_LEVEL:g} times the action level",
-    "shift": "difference from the mean under the study's priors, in its standard deviations",
+    "shift": "difference from the mean under the study's priors, in units of the posterior "
+    "standard deviation under these",
 }
 CHECK_DEFINITIONS = {
     "divergences": "0: divergent transitions",
