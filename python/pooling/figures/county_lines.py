@@ -127,7 +127,7 @@ def _houses(fit: Fit, counties: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel for each county."""
+    """One panel per county."""
     low, high = frame[["low", "high"]].iloc[0]
     lines = frame[frame["kind"] != "house"].assign(
         x=-BEYOND,

@@ -91,7 +91,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel for each county."""
+    """One panel per county."""
     low, high = frame[["low", "high"]].iloc[0]
     colours = label_colours(frame)
     lines = frame[frame["kind"] == "line"].assign(

@@ -92,7 +92,7 @@ def _covered(fit: Fit, scheme: str, nominal: float) -> dict[str, object]:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """One row per model, a panel for each way to leave houses out."""
+    """One row per model, one panel per way to leave houses out."""
     ends = {
         f"{end}{k}": (frame["share"] + sign * k * frame["se"]).clip(0, 1)
         for end, sign in (("low", -1), ("high", 1))

@@ -64,7 +64,7 @@ INCHES_WIDE = 11
 
 
 def frame(fits: Sequence[Fit], figures: Figures, frequentist: pd.DataFrame) -> pd.DataFrame:
-    """Both estimates of every shared parameter of the models that have such a twin.
+    """Posterior and frequentist estimates of the shared parameters, for models with a twin.
 
     Parameters
     ----------

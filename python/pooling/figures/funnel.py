@@ -124,7 +124,7 @@ def county_draws(fit: Fit, county: pd.Series, count: int) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel for each model, on common scales; divergent draws on top."""
+    """One panel per model, on common scales; divergent draws on top."""
     models = frame["label"].cat.categories.size
     wide = 9 if models > 1 else 6.5
     county = frame["county"].iloc[0]

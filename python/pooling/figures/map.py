@@ -121,7 +121,7 @@ def _houses(frame: pd.DataFrame) -> list:
     return [
         *county_layers(frame, fill="houses"),
         scale_fill_cmap("Blues", trans="log10", guide=BAR),
-        labs(title="Houses measured", fill="houses"),
+        labs(title="Houses measured per county", fill="houses"),
     ]
 
 

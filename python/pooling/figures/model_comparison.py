@@ -54,7 +54,7 @@ COLUMNS = ["study", "model", "label", "score", "elpd", "difference", "se", "hous
 
 
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
-    """Sums of log predictive densities, over the houses that every scored model has a score for.
+    """Sums of log predictive densities over the houses that have a score under every scored model.
 
     Returns
     -------
@@ -128,7 +128,7 @@ def compared(fits: Sequence[Fit], scheme: str) -> pd.DataFrame | None:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """One row per model, the best on top; a panel for each way to leave houses out."""
+    """One row per model, the best on top; one panel per way to leave houses out."""
     rows = pd.concat([_clipped(panel) for _, panel in frame.groupby("score", observed=True)])
     order = list(frame["label"].cat.categories[::-1])
     panels = frame["score"].cat.categories.size

@@ -49,7 +49,7 @@ INCHES_WIDE = 11
 
 
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
-    """Means and intervals of the parameters that are one number.
+    """Means and intervals of the scalar parameters.
 
     Returns
     -------

@@ -48,7 +48,7 @@ INCHES_WIDE = 10
 
 
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
-    """Densities of the parameters that are one number.
+    """Densities of the scalar parameters.
 
     Returns
     -------

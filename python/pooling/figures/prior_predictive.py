@@ -81,7 +81,7 @@ def _drawn(fit: Fit) -> dict[str, np.ndarray]:
 
 
 def _edges(observed: np.ndarray, drawn: Sequence[np.ndarray]) -> np.ndarray:
-    """Bins over whole decades: most of what was drawn, within limits, and all observed houses."""
+    """Bins over whole decades that cover most drawn houses, within limits, and all observed ones."""
     widest = 10.0 ** np.array(WIDEST)
     # Clipped first: quantiles cannot be interpolated between infinite activities.
     ends = np.array([np.quantile(np.clip(values, *widest), [0.005, 0.995]) for values in drawn])

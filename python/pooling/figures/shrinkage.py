@@ -178,7 +178,7 @@ def _complete_pooling(fits: Sequence[Fit]) -> dict[str, str | float]:
 
 
 def ellipse(row: pd.Series, share: float) -> pd.DataFrame:
-    """The ellipse x, y (61 points) that holds a share of a bivariate normal distribution.
+    """The ellipse x, y (61 points) that contains a share of a bivariate normal distribution.
 
     Its squared Mahalanobis distance is the quantile of a chi-square with two degrees of
     freedom, -2 log(1 - share).
@@ -247,7 +247,7 @@ def _union(first: tuple[float, float], second: tuple[float, float]) -> tuple[flo
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """One panel, an arrow for each county."""
+    """One panel, one arrow per county."""
     left, right, low, high = frame[["left", "right", "low", "high"]].iloc[0]
     return (
         ggplot()

@@ -92,7 +92,7 @@ def _estimates(fit: Fit, name: str) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel for each quantity and model."""
+    """One panel per quantity and model."""
     frame = frame.copy()
     frame["panel"], columns = arrange(frame["quantity"], frame["label"])
     frame["where"] = side(frame["mean"], frame["low"], frame["high"])

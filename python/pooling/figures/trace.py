@@ -187,9 +187,9 @@ def _draws(lines: np.ndarray, every: np.ndarray, starts: np.ndarray) -> pd.DataF
 
 
 def ranks(draws: np.ndarray, most_bins: int) -> pd.DataFrame:
-    """How often draws (chain, draw, element) of a chain fall into each bin of ranks.
+    """Frequency of a chain's draws (chain, draw, element) in each bin of ranks.
 
-    1 is the frequency that chains which agree have in every bin.
+    Relative to uniform ranks: 1 in every bin if the chains agree.
     """
     chains, count, elements = draws.shape
     bins = min(most_bins, count // 5)
@@ -214,7 +214,7 @@ def ranks(draws: np.ndarray, most_bins: int) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """One row of panels per model, and in it a band for each parameter, with its own scale."""
+    """One row of panels per model, and in it one band per parameter, with its own scale."""
     table = _banded(frame)
     points = _points(table)
     chains, counties = (points[points["by"] == by] for by in ("chain", "county"))
@@ -277,7 +277,7 @@ def _levels(bands: pd.DataFrame) -> pd.DataFrame:
 
 
 def _points(table: pd.DataFrame) -> pd.DataFrame:
-    """Points in the order in which their `group`, a line, joins them; a missing y is a gap.
+    """Points in the order in which lines, by `group`, join them; a missing y is a gap.
 
     Ranks are steps; for counties, which are many, only the flat parts are drawn.
     """

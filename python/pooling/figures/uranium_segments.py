@@ -72,7 +72,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
 
 
 def counterpart(fit: Fit, fits: Sequence[Fit]) -> Fit:
-    """The model that is most like `fit`, but for uranium.
+    """The model that is most similar to `fit`, but without uranium.
 
     It pools partially, varies slopes between counties if `fit` does, has passed
     its diagnostics, and shares most of the words of its name, in order of
