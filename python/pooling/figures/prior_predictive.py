@@ -81,7 +81,7 @@ def _drawn(fit: Fit) -> dict[str, np.ndarray]:
 
 
 def _edges(observed: np.ndarray, drawn: Sequence[np.ndarray]) -> np.ndarray:
-    """Bins over whole decades that cover most drawn houses, within limits, and all observed ones."""
+    """Bins over whole decades that cover most drawn houses, within limits, and all observed."""
     widest = 10.0 ** np.array(WIDEST)
     # Clipped first: quantiles cannot be interpolated between infinite activities.
     ends = np.array([np.quantile(np.clip(values, *widest), [0.005, 0.995]) for values in drawn])
