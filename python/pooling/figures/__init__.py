@@ -1,23 +1,23 @@
-"""From fits to pictures: figures, one file each, and what each file declares of itself.
+"""From fits to pictures: one file per figure, and what each file declares about itself.
 
-In a figure's module `frame` makes its data and `plot` draws it. Four constants at the top
-of the module, all literals, tell the workflow the rest, so that a file dropped into this
-folder is made by make and appears in the report, without a list of figures anywhere:
+In a figure's module `frame` computes its data and `plot` draws them. Literal constants at
+the top of the module tell the workflow the rest, so that a file put into this folder is drawn
+by make and appears in the report, without a list of figures anywhere:
 
 `KIND`
-    What the figure compares: "story" draws the study's few story models in one picture,
-    "model" one model per file, "library" a row for each model, "calibration" the
-    simulations of `make sbc`.
+    What the figure compares: "story", the few models that the study names in
+    `[story]`, in one picture; "model", one model per picture; "library", all models, with one
+    row or panel per model; "calibration", the simulations of `make sbc`.
 `CHAPTER`
-    The chapter of the report in which it stands, one of `CHAPTERS`.
+    The chapter of the report in which it appears, one of `CHAPTERS`.
 `NEEDS`
-    Files of a fit's folder that it reads beside `fit.nc`, such as `("loo.csv",)`; may be absent.
+    Files of a fit's folder that it reads in addition to `fit.nc`, such as `("loo.csv",)`; optional.
 `TABLES`
-    Tables of the study that it reads, such as `("frequentist",)`; may be absent.
+    Tables of the study that it reads, such as `("frequentist",)`; optional.
 
 `ORDER`, a whole number, is its place within the chapter; figures without one come last.
 
-In a notebook `pooling.figures.<name>(fits)` makes and draws one; see `Figure`.
+In a notebook, `pooling.figures.<name>(fits)` computes and draws one; see `Figure`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CHAPTERS = (
     *("data", "diagnostics", "estimates", "checks", "priors", "scores", "published"),
     *("shrinkage", "more", "calibration"),
 )
-LAST = 1000  # the place of a figure that declares none
+LAST = 1000  # order of a figure that declares none
 
 MODULE = re.compile(r"[a-z][a-z0-9_]*")
 FILE = re.compile(r"[a-z_]+\.(csv|nc)")
@@ -52,7 +52,7 @@ TABLE = re.compile(r"[a-z_]+")
 
 
 class Figure(ModuleType):
-    """A figure's module, as a function that draws the figure."""
+    """A figure's module, callable to draw the figure."""
 
     def __call__(self, fits: Sequence, *figures: Figures, **options: Any) -> ggplot | Compose:
         """Draw the figure.
@@ -60,24 +60,24 @@ class Figure(ModuleType):
         Parameters
         ----------
         fits
-            The fits that are compared; for a figure of calibration the simulations of each
-            program, as `make sbc` stores them.
+            The fits to compare; for a calibration figure, the simulations of each program, as
+            `make sbc` stores them.
         figures
-            A study's section `figures`; by default no county is singled out.
+            A study's section `figures`; by default no county is highlighted.
         options
-            Those of the module's `frame`, such as tables by their names in `TABLES`.
+            Those of the module's `frame`, such as tables, by their names in `TABLES`.
 
         Raises
         ------
         NothingToShow
-            The fits have nothing that it shows.
+            The fits contain nothing that the figure shows.
         """
         settings = () if self.KIND == "calibration" else figures or (Figures(),)
         return self.plot(self.frame(fits, *settings, **options))
 
 
 class _Package(ModuleType):
-    """This package: a figure's module is imported when it is first asked for, and callable."""
+    """This package: modules of figures are imported on first access, and callable."""
 
     def __getattr__(self, name: str) -> Figure:
         if name.startswith("_") or not (Path(__file__).parent / f"{name}.py").is_file():
@@ -94,7 +94,7 @@ class _Package(ModuleType):
 
 @dataclass(frozen=True)
 class Declared:
-    """What a figure's module says of itself; see this package's documentation."""
+    """What a figure's module declares about itself; see this package's documentation."""
 
     name: str
     kind: str
@@ -105,18 +105,18 @@ class Declared:
 
 
 def declared(path: Path) -> Declared:
-    """What a figure's module declares, read from its text: nothing is imported or run.
+    """What a figure's module declares, read from its source without importing it.
 
     Raises
     ------
     FigureError
-        It is not Python, its name is no name of a module, or a constant is missing, no
-        literal, or of no meaning.
+        The file is not Python, its name is not that of a module, or a constant is missing,
+        not a literal, or invalid.
     """
     if not MODULE.fullmatch(path.stem):
         raise FigureError(
-            f"{path}: a figure's name has lower-case letters, digits and underscores and begins "
-            "with a letter; rename the file"
+            f"{path}: the name of a figure consists of lower-case letters, digits and underscores "
+            "and begins with a letter; rename the file"
         )
     constants = _constants(path)
     for name, allowed in (("KIND", KINDS), ("CHAPTER", CHAPTERS)):
@@ -128,7 +128,7 @@ def declared(path: Path) -> Declared:
     _refuse_names(path, "NEEDS", constants, FILE, '("loo.csv",)')
     _refuse_names(path, "TABLES", constants, TABLE, '("frequentist",)')
     if type(constants.get("ORDER", LAST)) is not int:
-        raise FigureError(f"{path}: ORDER: give a whole number, the place in its chapter")
+        raise FigureError(f"{path}: ORDER: give a whole number, the position in its chapter")
     optional = {
         key.lower(): constants[key] for key in ("NEEDS", "TABLES", "ORDER") if key in constants
     }
@@ -138,7 +138,7 @@ def declared(path: Path) -> Declared:
 def declared_figures(folder: Path = Path(__file__).parent) -> dict[str, Declared]:
     """The figures of a folder by name, in the order of the report.
 
-    Modules whose names begin with an underscore are parts of figures.
+    Modules whose names begin with an underscore are shared parts, not figures.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def _refuse_names(
     path: Path, name: str, constants: dict[str, Any], pattern: re.Pattern, example: str
 ) -> None:
     values = constants.get(name, ())
-    # One name in brackets without a comma is text, not a tuple.
+    # A name in parentheses without a comma is a string, not a tuple.
     good = isinstance(values, tuple) and all(
         isinstance(value, str) and pattern.fullmatch(value) for value in values
     )

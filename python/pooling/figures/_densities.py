@@ -1,4 +1,4 @@
-"""Smooth curves of how values are distributed."""
+"""Kernel density estimates."""
 
 import numpy as np
 
@@ -11,10 +11,10 @@ def bandwidth(values: np.ndarray) -> float:
 
 
 def smooth(values: np.ndarray, points: np.ndarray, width: float) -> np.ndarray:
-    """Normal kernel density of each row of `values` at `points`, one after another.
+    """Normal kernel density of each row of `values` at `points`, row by row.
 
-    Values are counted in bins of a tenth of the bandwidth first, so that the
-    cost of a point does not grow with their number.
+    Values are first counted in bins of a tenth of the bandwidth, so that the
+    cost per point does not grow with their number.
     """
     edges = np.arange(points[0] - 5 * width, points[-1] + 5 * width, width / 10)
     counts = np.stack([np.histogram(row, edges)[0] for row in values])

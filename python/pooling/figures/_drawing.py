@@ -39,14 +39,14 @@ def draw(
     Parameters
     ----------
     description
-        The figure's docstring: its first line is the title that screen readers
-        say, the rest the description.
+        The figure's docstring: its first line is the title for screen readers,
+        the rest the description.
     frame
         `frame(fits, figures, **tables, **options)`, the figure's data.
     plot
         `plot(frame)`, the figure or a composition of figures.
     tables
-        Names of tables that the figure needs beside the fits, `--name TABLE.csv`;
+        Names of tables that the figure needs in addition to the fits, `--name TABLE.csv`;
         `frame` gets each as a DataFrame.
     options
         Names and defaults of further settings, `--name VALUE`.
@@ -61,12 +61,12 @@ def draw(
             parser.add_argument(f"--{name}", type=Path, required=True, metavar="TABLE.csv")
         for name, default in options.items():
             parser.add_argument(f"--{name.replace('_', '-')}", default=default)
-        given = parser.parse_args(arguments)
-        fits: Sequence[Fit] = [open_fit(folder) for folder in given.fits]
-        settings = read_section(Figures, given.figures)
-        chosen = {name: read_table(getattr(given, name)) for name in tables}
-        chosen |= {name: getattr(given, name) for name in options}
-        save_or_say(lambda: plot(frame(fits, settings, **chosen)), given.output, description, fits)
+        args = parser.parse_args(arguments)
+        fits: Sequence[Fit] = [open_fit(folder) for folder in args.fits]
+        settings = read_section(Figures, args.figures)
+        extra = {name: read_table(getattr(args, name)) for name in tables}
+        extra |= {name: getattr(args, name) for name in options}
+        save_or_say(lambda: plot(frame(fits, settings, **extra)), args.output, description, fits)
 
     cli.run(main)
 
@@ -77,7 +77,7 @@ def save_or_say(
     description: str,
     fits: Sequence[Fit],
 ) -> None:
-    """Save a figure of these fits, or a note where it has nothing to show in this study."""
+    """Save a figure of these fits, or a note if it has nothing to show in this study."""
     about = described(description, fits)
     try:
         save(figure(), outputs, about)
@@ -93,7 +93,7 @@ def described(description: str, fits: Sequence[Fit]) -> str:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """One of the study's tables; only an empty field is missing.
+    """One of the study's tables; only empty fields are missing values.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def read_table(path: Path) -> pd.DataFrame:
 
 
 def note(text: str) -> ggplot:
-    """A figure that says why there is none."""
+    """A figure that says why there is nothing to show."""
     lines = "\n".join(textwrap.wrap(text, 80))
     where = pd.DataFrame({"x": [0], "y": [0], "text": [lines]})
     words = geom_text(aes("x", "y", label="text"), where, size=11)
@@ -114,13 +114,13 @@ def note(text: str) -> ggplot:
 
 
 def save(figure: ggplot | Compose, outputs: Sequence[Path], description: str) -> None:
-    """Save a figure; its description goes with it, dates and random names do not.
+    """Save a figure with its description, but without dates and random names.
 
     The same figure gives the same bytes.
     """
     title, _, details = description.strip().partition("\n")
     about = {"Title": title, "Description": " ".join(details.split()), "Date": None}
-    # Names of counties are text: no dollar in them begins a formula.
+    # A dollar in the name of a county must not begin a formula.
     steady: Any = {"svg.hashsalt": title, "svg.fonttype": "path", "text.parse_math": False}
     with matplotlib.rc_context(steady):
         # Composition.save drops metadata, and drawing takes longer than writing a file.
@@ -136,15 +136,15 @@ def save(figure: ggplot | Compose, outputs: Sequence[Path], description: str) ->
 
 
 def shortened(svg: str) -> str:
-    """The same drawing with places to a hundredth of a point, where matplotlib writes six digits.
+    """The same drawing with coordinates to a hundredth of a point; matplotlib writes six digits.
 
-    A fifth of a large figure is digits that nobody can see.
+    The invisible digits are a fifth of a large figure.
     """
     return PLACES.sub(lambda places: LAST_DIGITS.sub(r"\1", places[0]), svg)
 
 
 def _lay_out(drawn: Figure) -> None:
-    """Place a figure's parts once for all its files, by the SVG's measures of text.
+    """Lay out a figure once for all its files, with the SVG's measures of text.
 
     While a figure has a layout engine, each file is drawn twice, and laying it out
     again would start from the first layout: strips come out ragged.

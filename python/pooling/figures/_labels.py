@@ -1,4 +1,4 @@
-"""Names beside points, without one covering another."""
+"""Labels of points, placed so that they do not overlap."""
 
 from collections.abc import Iterator, Sequence
 
@@ -7,8 +7,8 @@ import pandas as pd
 
 Box = tuple[float, float, float, float]  # left, right, low, high, in inches
 
-LETTER, LINE = 0.72, 1.2  # width of a capital of DejaVu Sans and height of a line, in sizes of type
-DOT = 0.06  # inches from a point's centre that are kept free
+LETTER, LINE = 0.72, 1.2  # width of a capital of DejaVu Sans and line height, in type sizes
+DOT = 0.06  # inches around a point's centre that are kept free
 
 
 def place_names(
@@ -19,10 +19,10 @@ def place_names(
     inches: tuple[float, float],
     size: float,
 ) -> pd.DataFrame:
-    """Where names stand beside their points: right, left, above or below, as there is room.
+    """Place names to the right, left, above or below their points, wherever there is room.
 
-    A name that has no room is left out, unless it is `needed`: that one may cover a line, or
-    at worst stands on the right.
+    A name without room is omitted, unless it is `needed`: then it may cover a line, or at worst
+    other points, on the right.
 
     Parameters
     ----------
@@ -31,13 +31,13 @@ def place_names(
     points
         Points that names must not cover, (point, 2), in units of the axes.
     lines
-        Places along lines that names should not cover, (place, 2), likewise.
+        Points along lines that names should not cover, (point, 2), likewise.
     limits
         Left, right, low and high end of the axes.
     inches
         Width and height of the panel.
     size
-        Of the type, in points.
+        Type size in points.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Where counties are on a map: projected outlines, borders of states, points without an outline."""
+"""County maps: projected outlines, state borders, and points for counties without an outline."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,28 +29,28 @@ from pooling.programs.order import ends_of_story
 
 INK = "#4D4D4D"
 EARTH = 6371.0  # km, mean radius
-WHOLE = 10  # states up to which each has a panel of its own
+WHOLE = 10  # up to so many states, each has its own panel
 ACROSS = 5  # panels of states in a row
 LOW = 0.72  # height over width of such a panel
-FLAT = 0.75  # height over width below which maps stand one below the other
+FLAT = 0.75  # height over width below which maps are stacked vertically
 PLACE = ["county_fips", "state", "kind", "ring", "x", "y"]
 NAMED = 4  # counties that a caption names one by one
 
 
 def of_story(fits: Sequence[Fit]) -> Fit:
-    """The fit that a map shows: the story's first with partial pooling, or its last model."""
+    """The fit that a map shows: the story's first model with partial pooling, or its last model."""
     partial = ends_of_story([fit.model for fit in fits])[1]
     return next((fit for fit in fits if fit.model == partial), fits[-1])
 
 
 def on_map(values: pd.DataFrame, fit: Fit, study: str) -> pd.DataFrame:
-    """What is drawn of each county of the fit's states, and of the borders of states.
+    """Outlines or points of the counties in the fit's states, and the borders of these states.
 
     Parameters
     ----------
     values
-        A row per county of the fit, any number of rows each, with its `county_fips`; the
-        columns stay as they are, and are missing for counties that the fit does not have.
+        Any number of rows per county of the fit, with its `county_fips`; the columns are
+        returned unchanged, and missing for counties that are not in the fit.
     fit
         Its counties, and the states that are drawn.
     study
@@ -59,8 +59,8 @@ def on_map(values: pd.DataFrame, fit: Fit, study: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row per point of an outline, per county without one, and per piece of a state's
-        border. Columns: county_fips (missing for borders); kind ("outline", "point",
+        One row per point of an outline, per county without one, and per point of a
+        state's border. Columns: county_fips (missing for borders); kind ("outline", "point",
         "border"); ring (which outline or border), x, y (km on the map); county (visible
         name); houses; those of `values`.
 
@@ -88,7 +88,7 @@ def on_map(values: pd.DataFrame, fit: Fit, study: str) -> pd.DataFrame:
     drawn["ring"] = drawn["county_fips"].astype(str) + " " + drawn["ring"].astype(str)
     drawn["state"] = drawn["county_fips"].map(table["state"])
     drawn = pd.concat([drawn, _borders(drawn[drawn["kind"] == "outline"])], ignore_index=True)
-    # Together all states are on one map; each by itself has the projection that suits it.
+    # Many states share one map and projection; a few each have their own.
     apart = drawn["state"].nunique() <= WHOLE
     for _, part in drawn.groupby(drawn["state"] if apart else np.zeros(len(drawn))):
         places = albers(part["lon"].to_numpy(float), part["lat"].to_numpy(float))
@@ -149,12 +149,12 @@ def _borders(outlines: pd.DataFrame) -> pd.DataFrame:
 
 
 def is_apart(frame: pd.DataFrame) -> bool:
-    """Whether there are several states and each has a panel of its own."""
+    """Whether there are several states, each with its own panel."""
     return 1 < frame["state"].nunique() <= WHOLE
 
 
 def is_flat(frame: pd.DataFrame) -> bool:
-    """Whether a map needs the width of a page: several states, or one that is wide."""
+    """Whether a map needs the width of a page: several states, or one wide state."""
     return frame["state"].nunique() > 1 or _height(frame) < FLAT
 
 
@@ -180,12 +180,12 @@ class geom_equal(geom_blank):
 
     def draw_panel(self, data, panel_params, coord, ax):
         ax.set_aspect("equal", adjustable="datalim")
-        # Limits that plotnine fixes later would be widened with a warning each.
+        # Otherwise each of the limits that plotnine sets later would give a warning.
         ax.callbacks.connect("ylim_changed", lambda panel: panel.set_autoscale_on(True))
 
 
 def county_layers(frame: pd.DataFrame, panel: str = "", **look: str) -> list:
-    """Counties coloured by what the fit says of them, grey where nobody measured.
+    """Counties coloured by a column of the fit's results, grey if no house was measured.
 
     Parameters
     ----------
@@ -232,12 +232,12 @@ def _panels(frame: pd.DataFrame, panel: str) -> list:
 
 
 def columns_of(frame: pd.DataFrame) -> int:
-    """Maps side by side where one is repeated and states are not apart."""
+    """Number of maps side by side where one is repeated and states share a panel."""
     return 2 if is_flat(frame) else 3
 
 
 def about_map(frame: pd.DataFrame) -> str:
-    """What a caption says of counties without a house, of points, and of scales."""
+    """Part of a caption: counties without a house, points, and scales."""
     rows = frame.drop_duplicates("county_fips")
     names = sorted(rows.loc[rows["houses"] == 0, "county"])
     text = ""
@@ -247,5 +247,5 @@ def about_map(frame: pd.DataFrame) -> str:
     if (frame["kind"] == "point").any():
         text += " Points: centroids of counties without an outline."
     if is_apart(frame):
-        text += " Each state has a scale of its own."
+        text += " Each state has its own scale."
     return text

@@ -1,4 +1,4 @@
-"""How figures lay out a panel for each quantity of each model, and what lies beyond a panel."""
+"""Layout of panels, one per quantity and model, and marks for values outside them."""
 
 import textwrap
 from collections.abc import Sequence
@@ -11,24 +11,24 @@ from pooling.fits.store import Fit
 from pooling.inputs.schemes import SCHEMES
 from pooling.programs.order import story_order
 
-BESIDE = 4  # panels in a row that leave room for the name of a model
+SIDE_BY_SIDE = 4  # panels in a row that leave room for the name of a model
 LONGEST = 28  # characters of a name in such a panel, underscores counted twice
 
-TALLEST = 1.4  # height of a figure, in widths: what fits a page with its caption
+TALLEST = 1.4  # height over width of a figure that fits a page with its caption
 
 LEGEND_DOTS = 3
-MOST_HOUSES = 500  # of a county that are drawn: more are one black bar
+MOST_HOUSES = 500  # drawn per county: more merge into a black bar
 
 # What was left out, as titles of panels.
 SCHEME_TITLES = {name: scheme.title for name, scheme in SCHEMES.items()}
 
-# Markers of a point inside its panel and of one at the edge that it lies beyond.
+# Markers of a point inside its panel, and of one outside, drawn at the edge.
 MARKERS_X = {"inside": "o", "below": "<", "above": ">"}
 MARKERS_Y = {"inside": "o", "below": "v", "above": "^"}
 
 
 def strip(label: str) -> str:
-    """Name of a model as a panel's title: remarks in brackets and long names take further lines."""
+    """Name of a model as a panel's title, with line breaks before remarks and in long names."""
     name, bracket, remark = label.partition(" (")
     lines = textwrap.wrap(name.replace("_", "_ "), LONGEST)
     return (
@@ -37,25 +37,25 @@ def strip(label: str) -> str:
 
 
 def even_grid(panels: int, most: int) -> tuple[int, int]:
-    """Columns, at most `most`, and rows of so many panels, with few empty places."""
+    """Columns, at most `most`, and rows of a grid of panels with few empty places."""
     rows = -(-panels // most)
     return -(-panels // rows), rows
 
 
 def subject(labels: pd.Series) -> str:
-    """What a title says of whose estimates a figure shows: the only model, or each model."""
+    """The name of the only model, or "each model", for a figure's title."""
     names = labels.dropna().unique()
     return names[0] if len(names) == 1 else "each model"
 
 
 def by_model(labels: pd.Series, fits: Sequence[Fit]) -> pd.Series:
-    """`labels` as ordered categories, the models in the order in which the report tells them."""
+    """`labels` as ordered categories, the models in the order of the report."""
     order = [fit.label for fit in sorted(fits, key=lambda fit: story_order(fit.model))]
     return pd.Series(pd.Categorical(labels, order, ordered=True), labels.index)
 
 
 def percent(share: float) -> str:
-    """A share in percent, never rounded to nothing."""
+    """A share in percent, never rounded to zero."""
     return "< 0.1%" if 0 < share < 0.001 else f"{share:.1%}"
 
 
@@ -67,8 +67,8 @@ def caption(text: str, inches: float) -> str:
 def arrange(quantity: pd.Series, label: pd.Series) -> tuple[pd.Series, int]:
     """Panel of each row, and the number of panels side by side.
 
-    Up to four models stand side by side, a row of panels for each quantity;
-    otherwise the quantities of a model do, and as many models as fit.
+    Up to four models are side by side, with one row of panels per quantity;
+    otherwise the quantities of a model are, with as many models as fit.
 
     Parameters
     ----------
@@ -81,18 +81,18 @@ def arrange(quantity: pd.Series, label: pd.Series) -> tuple[pd.Series, int]:
         Ordered categories "quantity, line break, model"; columns of panels.
     """
     quantities, labels = quantity.cat.categories, label.cat.categories
-    if 2 <= len(labels) <= BESIDE:
+    if 2 <= len(labels) <= SIDE_BY_SIDE:
         pairs, columns = [(q, m) for q in quantities for m in labels], len(labels)
     else:
         pairs = [(q, m) for m in labels for q in quantities]
-        columns = len(quantities) * max(1, min(BESIDE // len(quantities), len(labels)))
+        columns = len(quantities) * max(1, min(SIDE_BY_SIDE // len(quantities), len(labels)))
     order = [f"{q}\n{strip(m)}" for q, m in pairs]
     named = quantity.astype(str) + "\n" + label.astype(str).map(strip)
     return pd.Series(pd.Categorical(named, order, ordered=True), quantity.index), columns
 
 
 def side(values: pd.Series, low: pd.Series | float, high: pd.Series | float) -> np.ndarray:
-    """Where values lie: "below", "inside" or "above" the range."""
+    """Position of values relative to a range: "below", "inside" or "above"."""
     return np.select([values < low, values > high], ["below", "above"], "inside")
 
 
@@ -112,7 +112,7 @@ def size_breaks(houses: pd.Series) -> list[int]:
 
 
 def some_of_each(rows: pd.DataFrame, by: str, count: int) -> np.ndarray:
-    """Which rows to draw (row,) where a panel has more than can be told apart.
+    """Mask of the rows to draw (row,) where a panel has more than can be distinguished.
 
     Of the rows of each panel `by`, all in the same order, the same `count` evenly
     spaced ones.
@@ -127,7 +127,7 @@ def some_houses(houses: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     houses
-        One row a house, with its `county_fips`.
+        One row per house, with its `county_fips`.
     """
     counties = houses.groupby("county_fips")["county_fips"]
     count, place = counties.transform("size"), counties.cumcount()
@@ -136,17 +136,17 @@ def some_houses(houses: pd.DataFrame) -> pd.DataFrame:
 
 
 def about_houses(panels: pd.Series) -> str:
-    """What a caption says of points, given each one's panel."""
+    """Description of the points for a caption, given each one's panel."""
     some = len(panels) and panels.value_counts().max() >= MOST_HOUSES
-    return f"houses, at most {MOST_HOUSES} of a county, evenly spaced" if some else "houses"
+    return f"houses, at most {MOST_HOUSES} per county, evenly spaced" if some else "houses"
 
 
 def reach(values: ArrayLike, trim: float = 0.01) -> tuple[float, float]:
-    """Range of a panel: the values without the share `trim` at either end, widened to round ends.
+    """Range of a panel: that of the values without a share `trim` at each end, rounded outwards.
 
-    Round numbers are multiples of 1, 2 or 5 times a power of ten, about five of
-    them to the range; values that are not finite do not count. Without a finite
-    value the range is (0, 1), and a single value lies in the middle of its own.
+    It ends at multiples of 1, 2 or 5 times a power of ten, about five of which are in
+    the range; values that are not finite are ignored. Without a finite value the range
+    is (0, 1), and a single value is in the middle of its range.
     """
     finite = np.asarray(values, dtype=float)
     finite = finite[np.isfinite(finite)]
@@ -157,7 +157,7 @@ def reach(values: ArrayLike, trim: float = 0.01) -> tuple[float, float]:
         low, high = low - 0.5, high + 0.5
     power = 10.0 ** np.floor(np.log10((high - low) / 5))
     step = next(power * m for m in (1, 2, 5, 10) if (high - low) / (power * m) <= 5.5)
-    # A bound that is a round number already must not be moved by its last digit.
+    # A rounding error must not move a bound that is a round number.
     small = 1e-9
     return (
         float(step * np.floor(low / step + small)),

@@ -1,4 +1,4 @@
-"""What soil uranium says of the counties: each model's line, and the estimates beside it."""
+"""Soil uranium as a predictor of county effects: each model's line, and the county estimates."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from pooling.build.errors import NothingToShow
 from pooling.figures._panels import by_model, strip
 from pooling.fits.store import Fit
 
-EFFECTS = {"alpha": "basement level", "beta": "floor effect"}
+EFFECTS = {"alpha": "intercept (basement)", "beta": "slope (floor effect)"}
 SUMMARY = {"q5": 0.05, "q50": 0.5, "q95": 0.95}
 
 
@@ -39,10 +39,10 @@ def with_uranium(fits: Sequence[Fit]) -> list[Fit]:
 
 
 def line(fit: Fit, effect: str, at: np.ndarray) -> np.ndarray:
-    """Draws of what soil alone predicts of a county's effect.
+    """Draws of a county's effect as predicted from uranium.
 
-    Where the model has a contextual effect too, the county has the mean share
-    of first-floor houses.
+    If the model has a contextual effect too, the prediction is for the mean share of
+    first-floor houses.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def line(fit: Fit, effect: str, at: np.ndarray) -> np.ndarray:
     effect
         `alpha` or `beta`.
     at
-        Values of log uranium (log ppm), one a point.
+        Values of log uranium (log ppm), one per point.
 
     Returns
     -------
@@ -68,10 +68,10 @@ def line(fit: Fit, effect: str, at: np.ndarray) -> np.ndarray:
 
 
 def estimates(fit: Fit, effect: str) -> pd.DataFrame:
-    """Posterior quantiles of an effect by county, by rising uranium.
+    """Posterior quantiles of an effect by county, in increasing order of uranium.
 
-    Columns: county, houses, log_uranium (log ppm), identified (a level by a
-    basement house, a floor effect by houses on both floors), q5, q50, q95
+    Columns: county, houses, log_uranium (log ppm), identified (an intercept by
+    a basement house, a slope by houses on both floors), q5, q50, q95
     (log pCi/L).
     """
     counties = fit.counties

@@ -1,4 +1,4 @@
-"""One look for all figures: a theme, and colours by role."""
+"""The common theme of all figures, and colours by role."""
 
 from collections.abc import Iterable
 
@@ -8,14 +8,14 @@ from plotnine.themes import theme_bw
 
 from pooling.programs.order import TUTORIAL, story_order
 
-# Okabe & Ito (2008), "Color Universal Design": told apart with any colour vision.
+# Okabe & Ito (2008), "Color Universal Design": distinguishable with any colour vision.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 
 DATA = BLACK
 MUTED = "#7F7F7F"
 FAINT = "#D9D9D9"
-LESSON = (BLACK, BLUE, ORANGE, VERMILION)  # of the tutorial's models
+TUTORIAL_COLOURS = (BLACK, BLUE, ORANGE, VERMILION)
 FLOORS = {"basement": BLUE, "first floor": ORANGE}
 
 OTHERS = (
@@ -25,7 +25,7 @@ OTHERS = (
 
 
 class theme_pooling(theme_bw):
-    """theme_bw with quiet grids, left titles and a caption that can be read."""
+    """theme_bw with a light grid, left-aligned titles and a legible caption."""
 
     def __init__(self, base_size: float = 11, base_family: str = "DejaVu Sans"):
         super().__init__(base_size, base_family)
@@ -48,13 +48,13 @@ class theme_pooling(theme_bw):
 
 
 def model_colours(models: Iterable[str]) -> dict[str, str]:
-    """A colour a model: fixed for the four programs of the lesson, the next free one for others.
+    """One colour per model: fixed for the four tutorial models, the next free one for others.
 
-    A colour depends on the names alone, and on their alphabetical order.
+    Colours depend only on the names and their alphabetical order.
     """
     others = [model for model in sorted(set(models)) if model not in TUTORIAL]
     fresh = {model: OTHERS[i % len(OTHERS)] for i, model in enumerate(others)}
-    return dict(zip(TUTORIAL, LESSON, strict=True)) | fresh
+    return dict(zip(TUTORIAL, TUTORIAL_COLOURS, strict=True)) | fresh
 
 
 def label_colours(frame: pd.DataFrame) -> dict[str, str]:

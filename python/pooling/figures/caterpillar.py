@@ -1,10 +1,10 @@
-"""Basement level and floor effect of counties, with their uncertainty.
+"""Intercept and slope of each county under one model, with intervals.
 
-One line per county, in order of the basement level: a dot at the posterior median, a
-thick line over the central 50% and a thin one over the central 90%. Hollow dots and
-pale lines are estimates that the county's own houses do not identify: a level without
-a basement house, a floor effect without houses on both floors. The table of counties
-has them all.
+One line per county, in the order of the intercept (log radon in the basement): the dot is
+the posterior median, the thick line the central 50% and the thin one the central 90%. The
+slope is the floor effect, first floor minus basement. Hollow dots and pale lines are
+estimates that the county's own houses do not identify: an intercept without a basement
+house, a slope without houses on both floors. The counties table has all counties.
 """
 
 from collections.abc import Sequence
@@ -33,8 +33,8 @@ from plotnine.scales.scale import scale
 
 from pooling.figures._drawing import draw
 from pooling.figures._panels import (
-    BESIDE,
     MARKERS_X,
+    SIDE_BY_SIDE,
     arrange,
     by_model,
     caption,
@@ -51,7 +51,7 @@ KIND = "model"
 CHAPTER = "estimates"
 ORDER = 2
 
-PARAMETERS = {"alpha": "basement level", "beta": "floor effect"}
+PARAMETERS = {"alpha": "intercept (basement)", "beta": "slope (floor effect)"}
 QUANTILES = {"q5": 0.05, "q25": 0.25, "q50": 0.5, "q75": 0.75, "q95": 0.95}
 MOST, LEAST = 40, 25  # counties whose names can be read
 LINES = 340  # of counties, in one column of panels
@@ -65,15 +65,15 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model, parameter and county that is shown. Columns: study;
-        model; label; parameter ("basement level", "floor effect"); county_fips;
+        One row per model, parameter and county that is shown. Columns: study;
+        model; label; parameter (a value of `PARAMETERS`); county_fips;
         county; row (place in the order, from 0); identified; q5, q25, q50, q75,
         q95 (log pCi/L); counties (how many the study has); ordered_by (label of
-        the model whose median levels order the counties).
+        the model whose median intercepts order the counties).
     """
     reference = order_by(fits)
     levels = np.median(reference.effects()["alpha"].values, axis=0)
-    bands = 2 if len(fits) <= BESIDE else (len(fits) + 1) // 2
+    bands = 2 if len(fits) <= SIDE_BY_SIDE else (len(fits) + 1) // 2
     shown = spread_out(np.argsort(levels, kind="stable"), max(LEAST, min(MOST, LINES // bands)))
     rows = pd.concat([_quantiles(fit, shown) for fit in fits], ignore_index=True)
     return rows.assign(
@@ -85,7 +85,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
 
 
 def order_by(fits: Sequence[Fit]) -> Fit:
-    """The fit whose levels order the counties: partially pooled and converged, if there is one."""
+    """The fit whose intercepts order the counties, if possible partially pooled and converged."""
     return max(fits, key=lambda fit: ("sigma_alpha" in fit.tree["posterior"], fit.converged))
 
 
@@ -129,7 +129,7 @@ def _clipped(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a parameter and model, on one scale a parameter."""
+    """One panel per parameter and model, on one scale per parameter."""
     panel, columns = arrange(frame["parameter"], frame["label"])
     rows = _clipped(frame).assign(panel=panel)
     rows["fill"] = np.where(rows["identified"], rows["model"], "")
@@ -146,7 +146,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + labs(
             x="log pCi/L",
             y="",
-            title=f"County effects under {subject(rows['label'])}",
+            title=f"County intercepts and slopes under {subject(rows['label'])}",
             caption=_about(rows),
         )
         + theme_pooling()
@@ -183,11 +183,11 @@ def _about(rows: pd.DataFrame) -> str:
     shown, counties = rows["row"].nunique(), rows["counties"].iloc[0]
     order = "in order" if shown == counties else "evenly spaced in the order"
     return caption(
-        f"""Study {rows["study"].iloc[0]}; {shown} of {counties} counties, {order} of their level
-        under {rows["ordered_by"].iloc[0]}. Dot: posterior median; thick line: central 50%; thin
-        line: central 90%. Hollow and pale: not identified by the county's own houses (a level
-        without a basement house, a floor effect without houses on both floors). Lines end at the
-        panel's edge where they go on beyond it, triangles are dots beyond it.""",
+        f"""Study {rows["study"].iloc[0]}; {shown} of {counties} counties, {order} of their
+        intercept under {rows["ordered_by"].iloc[0]}. Dot: posterior median; thick line: central
+        50%; thin line: central 90%. Hollow and pale: not identified by the county's own houses (an
+        intercept without a basement house, a slope without houses on both floors). Clipped at the
+        panel edge; triangles mark medians outside.""",
         INCHES_WIDE,
     )
 

@@ -1,10 +1,10 @@
 """Regression lines of a few counties: complete, no and partial pooling.
 
-A panel for each county, a colour for each model. Black points are houses, spread
-sideways a little on their floor. Thin lines are draws from the posterior, thick
-lines posterior means. Where a county has few houses on a floor the lines fitted to
-it alone fan out and follow single houses, and the partially pooled ones stay
-together; complete pooling has one line for all counties.
+One panel per county, one colour per model. Black points are houses, jittered
+horizontally. Thin lines are posterior draws, thick lines posterior means. Where a
+county has few houses on a floor, the lines fitted to the county on its own fan out
+and follow single houses, whereas the partially pooled ones stay close together;
+complete pooling has one line for all counties.
 """
 
 from collections.abc import Sequence
@@ -57,14 +57,14 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     """Lines and houses of the counties to show.
 
     Columns: study, kind ("draw", "mean" or "house"), county (visible name),
-    identified (of a line's slope, by the county's houses or as that of all counties),
+    identified (whether the slope is, by the county's houses or by those of all counties),
     model, label, draw (number of the sample, -1 otherwise), intercept, slope (log
-    pCi/L, NaN for a house), floor (0, 1, with a sideways shift, NaN for a line),
+    pCi/L, NaN for a house), floor (0, 1, with jitter, NaN for a line),
     log_radon (log pCi/L, NaN for a line), low, high (range of the panels, log pCi/L).
     """
     fits = sorted(fits, key=lambda fit: story_order(fit.model))
     counties = chosen_counties(fits[0], figures.lines, 3)
-    # Of lines at one place the later model's are on top.
+    # Where lines coincide the later model's are on top.
     parts = [_lines(fit, counties) for fit in fits]
     table = pd.concat([*parts, _houses(fits[0], counties)], ignore_index=True)
     names = counties.set_index("county_fips")
@@ -81,7 +81,7 @@ def _lines(fit: Fit, counties: pd.DataFrame) -> pd.DataFrame:
     effects = fit.effects().sel(county=counties["county_fips"].to_numpy())
     alpha, beta = (effects[name].transpose("county", "sample").values for name in ("alpha", "beta"))
     draws = spread_out(range(alpha.shape[1]), LINES)
-    # One row a county and draw: draw d of county c, never draw c of county d.
+    # One row per county and draw: draw d of county c, never draw c of county d.
     each = pd.DataFrame(
         {
             "kind": "draw",
@@ -127,7 +127,7 @@ def _houses(fit: Fit, counties: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel for each county."""
+    """One panel per county."""
     low, high = frame[["low", "high"]].iloc[0]
     lines = frame[frame["kind"] != "house"].assign(
         x=-BEYOND,
@@ -173,17 +173,17 @@ def _caption(frame: pd.DataFrame, inches: float) -> str:
     drawn = frame.loc[frame["kind"] == "draw", "draw"].nunique()
     houses = frame[frame["kind"] == "house"]
     text = (
-        f"Study {frame['study'].iloc[0]}. Thin: {drawn} posterior draws, evenly spaced; thick: "
-        f"posterior mean; points: {about_houses(houses['county'])}."
+        f"Study {frame['study'].iloc[0]}. Thin lines: {drawn} evenly spaced posterior draws; "
+        f"thick: posterior means; points: {about_houses(houses['county'])}."
     )
     unidentified = frame.loc[~frame["identified"], "county"].unique()
     if len(unidentified):
         text += (
             f" Dashed: {', '.join(sorted(unidentified))}, without houses on one of the floors: the "
-            "data do not identify the slope, which for a county fitted alone is the prior's."
+            "data do not identify the slope, which without pooling is the prior's."
         )
     if ((frame["log_radon"] > frame["high"]) | (frame["log_radon"] < frame["low"])).any():
-        text += " Triangles: houses beyond the panel."
+        text += " Triangles: houses outside the panel."
     return caption(text, inches)
 
 

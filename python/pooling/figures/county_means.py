@@ -1,12 +1,13 @@
-"""County means: observed, and as each model sees them.
+"""County means: observed, and predicted by each model.
 
-A dot a county, the larger the more houses: across, the mean of its houses; up,
-the mean that the model gives the same houses, with a line over the central 90%.
-Complete pooling gives all counties nearly the same mean. No pooling puts them on
-the diagonal, however few the houses. Partial pooling keeps large counties near
-the diagonal and draws small ones towards the others. Where counties were left out
-by refits, a second panel of each model has its predictions of counties that it has
-not seen: there, a model that merely repeats a county's own houses has nothing to say.
+One dot per county, larger with more houses. The horizontal axis is the mean of the
+county's houses, the vertical axis the mean that the model predicts for the same houses,
+with a line over the central 90%. Complete pooling predicts nearly the same mean for
+every county. No pooling reproduces each observed mean, however few the houses. Partial
+pooling keeps large counties near the diagonal and pulls small ones towards the overall
+mean. Where whole counties were left out, a second panel of each model shows its
+predictions of counties that it has not seen: a model that reproduces each county's own
+houses cannot predict these.
 """
 
 from collections.abc import Sequence
@@ -63,7 +64,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model, sort of prediction and county. Columns: study; model;
+        One row per model, kind of prediction and county. Columns: study; model;
         label; seen ("houses seen", "county left out": the latter only if some
         model was scored without each county); county_fips; county; houses;
         observed (mean of its houses); predicted, q5, q95 (posterior mean and
@@ -111,7 +112,7 @@ def _unseen(fit: Fit, seen: pd.DataFrame) -> pd.DataFrame:
     """The same rows as predicted by the refits without the county."""
     predicted = pd.Series(np.nan, seen["county_fips"])
     if "loco" in fit.left_out:
-        # A county of which a house has no mean has none.
+        # A county has a mean only if each of its houses has one.
         means = fit.left_out["loco"]["mean"].to_numpy()
         by_county = pd.Series(means).groupby(fit.houses["county_fips"].to_numpy())
         predicted = by_county.agg(lambda values: values.mean(skipna=False))
@@ -120,7 +121,7 @@ def _unseen(fit: Fit, seen: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model and sort of prediction, all on one scale, the same across and up."""
+    """One panel per model and kind of prediction, all on one scale, the same on both axes."""
     low, high = reach(frame["observed"], 0.0)
     frame = frame.assign(panel=_panels(frame))
     rows = _shown(frame).assign(place=lambda t: side(t["predicted"], low, high))
@@ -162,7 +163,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
 
 
 def _panels(frame: pd.DataFrame) -> pd.Series:
-    """Panel of each row: the two sorts of prediction of a model stand side by side."""
+    """Panel of each row: the two kinds of prediction of a model are side by side."""
     labels, kinds = frame["label"].cat.categories, frame["seen"].cat.categories
     said = {kind: f"\n{kind}" if len(kinds) > 1 else "" for kind in kinds}
     order = [strip(label) + said[kind] for label in labels for kind in kinds]
@@ -171,7 +172,7 @@ def _panels(frame: pd.DataFrame) -> pd.Series:
 
 
 def _layout(frame: pd.DataFrame) -> tuple[int, tuple[float, float]]:
-    """Panels side by side and inches: panels are about square, none too wide."""
+    """Number of columns and figure size (inches), with panels that are about square."""
     paired = frame["seen"].cat.categories.size > 1
     panels = frame["panel"].cat.categories.size
     columns = min(PAIRED_COLUMNS if paired else COLUMNS, panels)
@@ -181,7 +182,7 @@ def _layout(frame: pd.DataFrame) -> tuple[int, tuple[float, float]]:
 
 
 def remarks(frame: pd.DataFrame) -> pd.DataFrame:
-    """What each panel says in its upper left corner: how far from the diagonal counties are.
+    """Text in the upper left corner of each panel: how far counties are from the diagonal.
 
     Columns: panel, gap (root mean square over counties of observed minus
     predicted, log pCi/L; missing if the model has no scores), model, said.
@@ -195,7 +196,7 @@ def remarks(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:
-    """Counties of all sizes where there are too many to tell apart."""
+    """A subset of counties of all sizes where there are too many to distinguish."""
     counties = rows.drop_duplicates("county_fips").sort_values(["houses", "county_fips"])
     return rows[rows["county_fips"].isin(spread_out(counties["county_fips"], DOTS))].copy()
 
@@ -205,14 +206,14 @@ def _about(frame: pd.DataFrame, rows: pd.DataFrame, inches: float) -> str:
     some = f" of {counties}" if shown < counties else ""
     unseen = ""
     if UNSEEN in frame["seen"].cat.categories:
-        unseen = """ County left out: the same from a fit without any of the county's houses, where
-        nothing draws dots to the line but what the model knows of such counties."""
+        unseen = """ County left out: predicted by a fit without any of the county's houses, from
+        what the model learns from other counties."""
     return caption(
-        f"""Study {frame["study"].iloc[0]}; {shown}{some} counties with houses, the houses of each
-        as they are: on their own floors. Dot: posterior mean; line: central 90%. On the dashed
-        line a model repeats what it has seen; that is no sign of a good model.{unseen} rms gap:
-        root mean square over counties of observed minus predicted. Lines end at the panel's edge
-        where they go on beyond it, triangles are dots beyond it.""",
+        f"""Study {frame["study"].iloc[0]}; {shown}{some} counties with houses; predictions are for
+        the same houses, on their own floors. Dot: posterior mean; line: central 90%. On the dashed
+        line a model reproduces what it has seen, which is no sign of a good model.{unseen} rms gap:
+        root mean square over counties of observed minus predicted. Clipped at the panel edge;
+        triangles mark means outside.""",
         inches,
     )
 

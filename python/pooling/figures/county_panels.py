@@ -1,10 +1,10 @@
-"""Estimated lines of eight counties under each model.
+"""Estimated lines of several counties under each model.
 
-A panel for each county, with its number of houses; points are houses, spread
-sideways a little on their floor, lines are posterior means, a colour for each
-model. Complete pooling draws the same line everywhere; fitted alone, each county follows
-its own houses; partial pooling lies between, nearer to the county's own line
-where the county has many houses.
+One panel per county, with its numbers of houses; points are houses, jittered
+horizontally, lines are posterior means, one colour per model. Complete pooling has
+the same line everywhere; without pooling each county follows its own houses; partial
+pooling lies between the two, closer to the county's own line where the county has
+many houses.
 """
 
 from collections.abc import Sequence
@@ -30,8 +30,8 @@ from plotnine import (
 
 from pooling.figures._drawing import draw
 from pooling.figures._panels import (
-    BESIDE,
     MARKERS_Y,
+    SIDE_BY_SIDE,
     about_houses,
     caption,
     reach,
@@ -57,7 +57,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Columns: study, kind ("line" or "house"), panel (county and number of
     houses), identified (of the county's slope), model, label (None for a
     house), intercept, slope (posterior means, log pCi/L, NaN for a house),
-    floor (0, 1, with a sideways shift, NaN for a line), log_radon (log pCi/L,
+    floor (0, 1, with jitter, NaN for a line), log_radon (log pCi/L,
     NaN for a line), low, high (range of the panels, log pCi/L).
     """
     fits = sorted(fits, key=lambda fit: story_order(fit.model))
@@ -91,7 +91,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel for each county."""
+    """One panel per county."""
     low, high = frame[["low", "high"]].iloc[0]
     colours = label_colours(frame)
     lines = frame[frame["kind"] == "line"].assign(
@@ -104,7 +104,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
     houses = houses.assign(
         where=side(houses["log_radon"], low, high), log_radon=houses["log_radon"].clip(low, high)
     )
-    columns = min(frame["panel"].nunique(), BESIDE)
+    columns = min(frame["panel"].nunique(), SIDE_BY_SIDE)
     rows = -(-frame["panel"].nunique() // columns)
     size = (max(2.5 * columns + 0.5, 6), 2.5 * rows + 1.5 + 0.25 * -(-len(colours) // 3))
     return (
@@ -122,7 +122,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         )
         + guides(color=guide_legend(ncol=3 if len(colours) > 2 else 2))
         + labs(
-            title="Lines of some counties under each model",
+            title="Regression lines of some counties under each model",
             x="floor of the detector",
             y="log radon (log pCi/L)",
             caption=_caption(frame, size[0]),
@@ -133,7 +133,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
 
 
 def _segments(lines: pd.DataFrame, colours: dict[str, str]) -> list[geom_segment]:
-    # Later models are thinner: two lines at one place are both seen.
+    # Later models are thinner, so that lines that coincide are all visible.
     ends = aes("x", "y", xend="xend", yend="yend", color="label")
     sizes = dict(zip(colours, np.linspace(THICKEST, THINNEST, len(colours)), strict=True))
     return [
@@ -152,8 +152,8 @@ def _caption(frame: pd.DataFrame, inches: float) -> str:
     houses = frame[frame["kind"] == "house"]
     text = (
         f"Study {frame['study'].iloc[0]}. Lines: posterior means, thinner for later models so that "
-        f"lines at one place are all seen; points: {about_houses(houses['panel'])}; counted as "
-        "basement + first floor."
+        f"lines that coincide are all visible; points: {about_houses(houses['panel'])}, counted "
+        "in the titles as basement + first floor."
     )
     if not frame["identified"].all():
         text += (
@@ -161,7 +161,7 @@ def _caption(frame: pd.DataFrame, inches: float) -> str:
             "or, with pooling, from the other counties."
         )
     if ((frame["log_radon"] > frame["high"]) | (frame["log_radon"] < frame["low"])).any():
-        text += " Triangles: houses beyond the panel."
+        text += " Triangles: houses outside the panel."
     return caption(text, inches)
 
 

@@ -1,10 +1,10 @@
-"""Whether intervals hold what they promise: coverage of left-out houses.
+"""Calibration of predictive intervals: coverage of left-out houses.
 
-A panel for each way to leave houses out, a row a model: the share of houses that
-lie within the central 50% and 90% of what a model that has not seen them
-predicts, each with a thick line over one standard error and a thin one over two.
-A calibrated model is on the dashed lines; one to the left of them is too sure,
-one to the right not sure enough.
+One panel per way to leave houses out, one row per model: the share of houses that lie
+within the central 50% and 90% of their predictive distribution under a model that has
+not seen them; the thick line spans one standard error to either side, the thin one two.
+A calibrated model is on the dashed lines; to the left of them its intervals are too
+narrow, to the right too wide.
 """
 
 from collections.abc import Sequence
@@ -51,11 +51,11 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a score, model and nominal share. Columns: study; model; label;
+        One row per score, model and nominal share. Columns: study; model; label;
         score (what was left out); nominal (0.5, 0.9); share (of houses whose
-        left-out probability of less radon is within nominal / 2 of a half; missing
-        without any house); se (of the share; over counties where whole counties
-        were left out); houses (with a score).
+        left-out PIT value is within nominal / 2 of 0.5; missing without
+        any house); se (of the share; over counties where whole counties were left
+        out); houses (with a score).
 
     Raises
     ------
@@ -70,9 +70,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
         for nominal in NOMINAL
     ]
     if not any(part["houses"] for part in parts):
-        raise NothingToShow(
-            "no house has been left out; set scores.pointwise = true in the study for it"
-        )
+        raise NothingToShow("no house has been left out; set scores.pointwise = true in the study")
     rows = pd.DataFrame(parts, columns=COLUMNS)
     known = [title for title in SCHEME_TITLES.values() if (rows["score"] == title).any()]
     return rows.assign(
@@ -94,7 +92,7 @@ def _covered(fit: Fit, scheme: str, nominal: float) -> dict[str, object]:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A row a model, a panel for each way to leave houses out."""
+    """One row per model, one panel per way to leave houses out."""
     ends = {
         f"{end}{k}": (frame["share"] + sign * k * frame["se"]).clip(0, 1)
         for end, sign in (("low", -1), ("high", 1))
@@ -139,9 +137,9 @@ def _about(frame: pd.DataFrame) -> str:
     none = " No score: the model failed its diagnostics." * bool(frame["share"].isna().any())
     return caption(
         f"""Study {frame["study"].iloc[0]}; {frame["houses"].max():,} houses. Dashed: nominal
-        shares. Dot: share of houses; thick line: one standard error, thin line: two; where whole
-        counties were left out errors are over counties, as houses of one county are missed
-        together.{none}""",
+        shares. Dot: share of houses; thick line: one standard error, thin line: two. Where whole
+        counties were left out, standard errors are over counties, since the errors of predictions
+        within a county are dependent.{none}""",
         INCHES_WIDE,
     )
 

@@ -1,9 +1,9 @@
-"""The survey: houses in each county, and radon by floor.
+"""The survey: number of houses in each county, and radon by floor.
 
-Above, a bar for each county, most houses first, coloured by the floor on which
-the detector stood. Below, the distribution of log radon on each floor, with the
-mean as a line. A county with few houses, or with none on the first floor, says
-little about itself.
+Above, one bar per county, in decreasing order of houses, coloured by the floor on which
+the detector was placed. Below, the distribution of log radon on each floor, with its
+mean as a dashed line. A county with few houses, or with none on the first floor, carries
+little information about itself.
 """
 
 from collections.abc import Sequence
@@ -91,9 +91,9 @@ def _bars(counties: pd.DataFrame) -> ggplot:
     else:
         ticks = element_text(rotation=90, size=float(np.clip(60 * room, 6, 9)), va="top")
     subtitle = (
-        f"Houses: {totals.sum():,.0f}. Counties: {len(names):,}, of {totals.min():.0f} to "
-        f"{totals.max():.0f} houses; {(first == 0).sum():,} of them without a house measured on "
-        "the first floor."
+        f"{totals.sum():,.0f} houses in {len(names):,} counties, {totals.min():.0f} to "
+        f"{totals.max():.0f} per county; {(first == 0).sum():,} counties have no house measured "
+        "on the first floor."
     )
     return (
         ggplot(counties, aes("rank", "houses", fill="floor"))
@@ -110,7 +110,7 @@ def _bars(counties: pd.DataFrame) -> ggplot:
             subtitle=caption(subtitle, WIDTH / 1.2),
             x="" if named else "counties, by number of houses",
             y="houses",
-            fill="detector stood in",
+            fill="detector in",
         )
         + theme_pooling()
         + theme(
@@ -133,8 +133,8 @@ def _histograms(frame: pd.DataFrame) -> ggplot:
     houses = houses.assign(panel=houses["floor"].map(dict(zip(floors.index, titles, strict=True))))
     means = pd.DataFrame({"panel": titles, "mean": floors["mean"].to_numpy()})
     about = (
-        f"Study {frame['study'].iloc[0]}. x: radon activity in pCi/L. "
-        "Each histogram has area 1; dashed line: the floor's mean."
+        f"Study {frame['study'].iloc[0]}. x is the radon activity in pCi/L. "
+        "Each histogram has area 1; dashed line: mean of the floor."
     )
     return (
         ggplot(houses, aes("log_radon", after_stat("density"), fill="floor"))
@@ -146,7 +146,7 @@ def _histograms(frame: pd.DataFrame) -> ggplot:
         + labs(
             title="Radon by floor",
             x=f"log radon, {frame['response'].iloc[0]}",
-            y="share of houses per unit",
+            y="density (per log pCi/L)",
             caption=caption(about, WIDTH),
         )
         + theme_pooling()

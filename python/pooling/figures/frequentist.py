@@ -1,11 +1,11 @@
-"""Least squares and REML beside the posterior of the same model.
+"""Least squares and REML estimates compared with the posterior of the same model.
 
-A panel a parameter that all counties share, a row a model: above the posterior
-mean, below the estimate without a prior. A thick line is one standard error to
-either side, or the central 68% of the posterior; a thin one is two standard
-errors, or the central 95%. REML gives spreads and correlations without a
-standard error: a hollow dot without a line. A cross belongs to a singular
-optimum, where a spread is 0 or a correlation 1.
+One panel per parameter that all counties share, one row per model: the upper dot is the
+posterior mean, the lower one the estimate without priors. The thick line is the central
+68% of the posterior, or one standard error to either side; the thin one the central 95%,
+or two standard errors. REML gives standard deviations and correlations without a standard
+error: a hollow dot without a line. A cross marks a singular optimum, where a standard
+deviation is 0 or a correlation 1 in size.
 """
 
 from collections.abc import Sequence
@@ -43,15 +43,15 @@ ORDER = 1
 TABLES = ("frequentist",)
 
 PARAMETERS = {
-    "mu_alpha": "mu_alpha: basement level",
-    "mu_beta": "mu_beta: floor effect",
-    "gamma_alpha": "gamma_alpha: uranium on level",
-    "gamma_beta": "gamma_beta: uranium on floor effect",
-    "delta_alpha": "delta_alpha: share of first floors",
-    "sigma_alpha": "sigma_alpha: spread of levels",
-    "sigma_beta": "sigma_beta: spread of floor effects",
-    "rho": "rho: correlation of the two",
-    "sigma": "sigma: spread between houses",
+    "mu_alpha": "mu_alpha: mean intercept",
+    "mu_beta": "mu_beta: mean slope",
+    "gamma_alpha": "gamma_alpha: uranium, intercept",
+    "gamma_beta": "gamma_beta: uranium, slope",
+    "delta_alpha": "delta_alpha: first-floor share",
+    "sigma_alpha": "sigma_alpha: sd of intercepts",
+    "sigma_beta": "sigma_beta: sd of slopes",
+    "rho": "rho: their correlation",
+    "sigma": "sigma: sd between houses",
 }
 POSTERIOR, OWN = "posterior", "least squares or REML"
 COLOURS = {POSTERIOR: BLUE, OWN: VERMILION}
@@ -64,7 +64,7 @@ INCHES_WIDE = 11
 
 
 def frame(fits: Sequence[Fit], figures: Figures, frequentist: pd.DataFrame) -> pd.DataFrame:
-    """Both estimates of every shared parameter of the models that have such a twin.
+    """Posterior and frequentist estimates of the shared parameters, for models with a twin.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def frame(fits: Sequence[Fit], figures: Figures, frequentist: pd.DataFrame) -> p
     Returns
     -------
     DataFrame
-        Two rows a model and parameter. Columns: study; model; label; formula;
+        Two rows per model and parameter. Columns: study; model; label; formula;
         parameter; method ("posterior", "least squares or REML"); value (mean of
         the posterior, or the estimate; missing where a singular optimum leaves
         it undefined); low2, low1, high1, high2 (2.5, 16, 84 and 97.5% quantiles,
@@ -97,8 +97,8 @@ def frame(fits: Sequence[Fit], figures: Figures, frequentist: pd.DataFrame) -> p
     if rows.empty:
         raise NothingToShow(
             "no model of this study has a least squares or REML fit of the same parameters; "
-            "add pooled or hierarchical_noncentered to models.use; of a very large study REML is "
-            "left out"
+            "add pooled or hierarchical_noncentered to models.use; very large studies have no REML "
+            "fits"
         )
     known = [name for name in PARAMETERS if (rows["parameter"] == name).any()]
     label = by_model(rows["label"], fits).cat.remove_unused_categories()
@@ -106,17 +106,17 @@ def frame(fits: Sequence[Fit], figures: Figures, frequentist: pd.DataFrame) -> p
 
 
 def _paired(fit: Fit, own: pd.DataFrame) -> pd.DataFrame:
-    """Rows of one model; none if it has no twin."""
+    """Rows of one model; none if it has no frequentist twin."""
     draws = fit.population()
     own = own[own["parameter"].isin([*draws])]
     about = {"study": fit.study, "model": fit.model, "label": fit.label}
-    ours = [_posterior(draws[name]) | {"parameter": name} for name in own["parameter"]]
-    theirs = own[["parameter", "formula", "value"]].assign(
+    posteriors = [_posterior(draws[name]) | {"parameter": name} for name in own["parameter"]]
+    estimates = own[["parameter", "formula", "value"]].assign(
         method=OWN, state=_state(own), **{k: own["value"] + n * own["se"] for k, n in STEPS.items()}
     )
-    posterior = pd.DataFrame(ours).assign(formula=own["formula"].to_numpy())
+    posterior = pd.DataFrame(posteriors).assign(formula=own["formula"].to_numpy())
     columns = [*about, "formula", "parameter", "method", "value", *STEPS, "state"]
-    return pd.concat([posterior, theirs]).assign(**about).reindex(columns=columns)
+    return pd.concat([posterior, estimates]).assign(**about).reindex(columns=columns)
 
 
 def _posterior(draws: np.ndarray) -> dict[str, object]:
@@ -131,7 +131,7 @@ def _state(own: pd.DataFrame) -> np.ndarray:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a parameter, on its own scale, and the same rows in all."""
+    """One panel per parameter, on its own scale, and the same rows in all."""
     models = list(frame["label"].cat.categories[::-1])
     rows = frame.assign(
         panel=frame["parameter"].cat.rename_categories(
@@ -166,10 +166,10 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + scale_color_manual(COLOURS, limits=[*COLOURS])
         + scale_shape_manual(SHAPES, guide=None)
         + labs(
-            x="log pCi/L; uranium: for each log ppm; rho: from -1 to 1",
+            x="log pCi/L; uranium: log pCi/L per log ppm; rho: correlation",
             y="",
             color="",
-            title="The same models with and without priors",
+            title="Posterior, least squares and REML estimates of the same models",
             caption=_about(frame),
         )
         + scale_fill_manual(COLOURS | {"": "white"}, guide=None)
@@ -185,7 +185,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
 
 
 def undefined(rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows without a value, at the value of the other method, and what is said there."""
+    """Rows without a value, at the value of the other method, and the text drawn there."""
     other = rows[rows["method"] == POSTERIOR].set_index(["model", "parameter"])["value"]
     missing = rows[rows["value"].isna()]
     at = other.loc[[*zip(missing["model"], missing["parameter"], strict=True)]].to_numpy()
@@ -198,8 +198,9 @@ def _about(frame: pd.DataFrame) -> str:
     return caption(
         f"""Study {frame["study"].iloc[0]}. Dot: posterior mean, or estimate; thick line: central
         68% of the posterior, or one standard error; thin line: central 95%, or two. Hollow:
-        estimate without a standard error.{cross} Mean and highest point of a skewed distribution
-        are not the same, so the dots of a spread that the data leave open need not meet.""",
+        estimate without a standard error.{cross} The mean and the
+        mode of a skewed distribution differ, so the two dots need not coincide for a standard
+        deviation that the data barely determine.""",
         INCHES_WIDE,
     )
 

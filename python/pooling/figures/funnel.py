@@ -1,10 +1,10 @@
-"""The funnel: one small county's floor effect against the spread of floor effects.
+"""The funnel: one small county's slope against the standard deviation of slopes.
 
-Side by side the centered and the non-centered program of one model, one dot for each
-draw; the vertical axis is logarithmic. Where the spread is small the county's floor
-effect must lie close to the population's, so the draws narrow downwards to a neck.
-Crosses are divergent transitions. The non-centered program reaches far down the neck,
-the centered one stops above it.
+The centered and the non-centered program of one model, side by side, with one dot per
+posterior draw; the vertical axis is logarithmic. Where the standard deviation is small, the
+county's slope (floor effect) must be close to the population mean, so the draws narrow
+downwards to a neck. Crosses are divergent transitions. The non-centered program reaches far
+down the neck, the centered one stops above it.
 """
 
 from collections.abc import Sequence
@@ -41,13 +41,13 @@ DOTS = 4000  # in the whole figure, as one bitmap: more hide each other
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     """Draws of one county's slope and of sigma_beta, evenly spaced, and every divergent one.
 
-    Of two programs that differ in their geometry alone, `<x>_centered` and `<x>_noncentered`;
-    without such a pair, of the first model that has sigma_beta.
+    Those of two programs that differ only in their parameterization, `<x>_centered` and
+    `<x>_noncentered`; without such a pair, those of the first model that has sigma_beta.
 
     Returns
     -------
     DataFrame
-        One row a draw that is shown. Columns: study; model; label; county;
+        One row per draw that is shown. Columns: study; model; label; county;
         houses; first_floor_houses; beta, sigma_beta (log pCi/L); divergent;
         divergences, draws (of the whole fit).
 
@@ -58,17 +58,19 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     StudyError
         The study has no county figures.funnel.
     """
-    spread = [fit for fit in fits if _has_one_spread(fit)]
-    if not spread:
+    hierarchical = [fit for fit in fits if _has_one_sigma_beta(fit)]
+    if not hierarchical:
         names = ", ".join(fit.model for fit in fits)
         raise NothingToShow(
             f"the funnel needs a model with sigma_beta, and {names} has none; "
             "add a hierarchical program to models.use"
         )
-    spread = _pair(spread)
-    county = _county(spread[0], figures)
-    rows = pd.concat([county_draws(fit, county, max(200, DOTS // len(spread))) for fit in spread])
-    return rows.assign(label=by_model(rows["label"], spread))
+    hierarchical = _pair(hierarchical)
+    county = _county(hierarchical[0], figures)
+    rows = pd.concat(
+        [county_draws(fit, county, max(200, DOTS // len(hierarchical))) for fit in hierarchical]
+    )
+    return rows.assign(label=by_model(rows["label"], hierarchical))
 
 
 def _pair(fits: Sequence[Fit]) -> list[Fit]:
@@ -81,7 +83,7 @@ def _pair(fits: Sequence[Fit]) -> list[Fit]:
     return list(by_model.values())[:1]
 
 
-def _has_one_spread(fit: Fit) -> bool:
+def _has_one_sigma_beta(fit: Fit) -> bool:
     posterior = fit.tree["posterior"]
     return "sigma_beta" in posterior and set(posterior["sigma_beta"].dims) == {"chain", "draw"}
 
@@ -90,13 +92,13 @@ def _county(fit: Fit, figures: Figures) -> pd.Series:
     counties = fit.counties.assign(county=fit.county_labels.to_numpy())
     if figures.funnel is None:
         return counties.loc[counties["houses"].where(counties["houses"] > 0).idxmin()]
-    chosen = counties[counties["county_fips"] == figures.funnel]
-    if chosen.empty:
+    county = counties[counties["county_fips"] == figures.funnel]
+    if county.empty:
         raise StudyError(
             f"figures.funnel: study {fit.study} has no county {figures.funnel}; "
             "give the FIPS code of one of its counties, or leave the setting out"
         )
-    return chosen.iloc[0]
+    return county.iloc[0]
 
 
 def county_draws(fit: Fit, county: pd.Series, count: int) -> pd.DataFrame:
@@ -122,7 +124,7 @@ def county_draws(fit: Fit, county: pd.Series, count: int) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel for each model, on common scales; divergent draws on top."""
+    """One panel per model, on common scales; divergent draws on top."""
     models = frame["label"].cat.categories.size
     wide = 9 if models > 1 else 6.5
     county = frame["county"].iloc[0]
@@ -136,9 +138,9 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + scale_y_log10(labels=lambda breaks: [f"{b:g}" for b in breaks])
         + scale_color_manual(model_colours(frame["model"]), guide=None)
         + labs(
-            x=f"floor effect of {county}, log pCi/L",
-            y="sigma_beta, log pCi/L, log axis",
-            title=f"The funnel of {county}",
+            x=f"slope of {county} (log pCi/L)",
+            y="sigma_beta (log pCi/L), log axis",
+            title=f"Slope of {county} and the standard deviation of slopes",
             caption=_about(frame, wide),
         )
         + theme_pooling()
@@ -147,7 +149,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
 
 
 def remarks(frame: pd.DataFrame) -> pd.DataFrame:
-    """What each panel says in its lower left corner: how many draws diverged."""
+    """Text in the lower left corner of each panel: how many draws diverged."""
     panels = frame.drop_duplicates("label")
     pairs = zip(panels["divergences"], panels["draws"], strict=True)
     said = [f"{count:,} of {draws:,} draws\ndivergent" for count, draws in pairs]
@@ -162,7 +164,7 @@ def _about(frame: pd.DataFrame, wide: float) -> str:
     return caption(
         f"""Study {first["study"]}; {first["county"]} has {houses}, {first["first_floor_houses"]}
         on the first floor. Dots: evenly spaced posterior draws ({dots:,} in all panels). Crosses:
-        every divergent transition. sigma_beta: spread of floor effects between counties.""",
+        all divergent transitions. sigma_beta: standard deviation of slopes between counties.""",
         wide,
     )
 

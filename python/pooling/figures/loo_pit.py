@@ -1,12 +1,12 @@
-"""LOO-PIT: whether left-out houses lie where the model expects them.
+"""LOO-PIT: calibration of the predictions for left-out houses.
 
-For each house the probability that a model which has not seen it gives to less
-radon than it has. If a model is calibrated these are spread evenly from 0 to 1.
-The line is the share of houses up to each probability less that probability; it
-stays within the grey band, all of it, for 95 in 100 calibrated models. A line
-that rises from the left, falls through the middle and rises again belongs to a
-model that is too sure, the opposite to one that is too unsure; a line all above
-0 expects too much radon, one all below 0 too little.
+The LOO-PIT value of a house is the probability, under a model that has not seen the
+house, of less radon than was measured there. Under a calibrated model these values are
+uniform from 0 to 1. The line is the share of houses with values up to each probability,
+minus that probability; for 95% of calibrated models the whole line stays within the grey
+band. A line that rises, falls through the middle and rises again indicates predictive
+distributions that are too narrow, the opposite shape ones that are too wide; a line that
+is entirely above 0 indicates predictions that are too high, one below 0 too low.
 """
 
 from collections.abc import Sequence
@@ -49,12 +49,12 @@ INCHES_WIDE = 10
 
 
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
-    """Distribution of the LOO-PIT values, less the even one.
+    """Empirical distribution of the LOO-PIT values minus the uniform one.
 
     Returns
     -------
     DataFrame
-        One row a model and point. Columns: study; model; label; pit
+        One row per model and point. Columns: study; model; label; pit
         (probability); difference (share of houses with values up to pit, less
         pit); low, high (simultaneous 95% band of the difference, of Säilynoja,
         Bürkner and Vehtari 2022, Statistics and Computing 32:32); outside
@@ -70,8 +70,8 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     scored = [fit for fit in fits if fit.model in kept]
     if not kept:
         raise NothingToShow(
-            "LOO-PIT needs two houses that were left out one by one; "
-            "set scores.pointwise = true in the study for it"
+            "LOO-PIT needs two houses that were left out one at a time; "
+            "set scores.pointwise = true in the study"
         )
     bands = {n: band(n) for n in {*map(len, kept.values())}}
     parts = [_line(fit, kept[fit.model], *bands[len(kept[fit.model])]) for fit in scored]
@@ -80,10 +80,10 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
 
 
 def band(houses: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Points inside 0 to 1, and the lower and upper end of the band of even values there.
+    """Points inside 0 to 1, and the lower and upper end of the band of uniform values there.
 
     At 0 and 1 the share of houses is known, and the band has no width: a single house
-    with a value of exactly 0 would be outside. arviz-stats 1 puts these two points out,
+    with a value of exactly 0 would be outside. arviz-stats 1 returns these two points,
     earlier versions do not.
     """
     points, _, low, high = ecdf_pit(np.zeros(houses), COVERAGE, SIMULATIONS)
@@ -124,7 +124,7 @@ def _line(
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model."""
+    """One panel per model."""
     models = frame["label"].cat.categories.size
     columns = min(COLUMNS, models)
     wide = INCHES_WIDE if columns > 2 else 7
@@ -146,8 +146,8 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + scale_y_continuous(expand=(0.05, 0, 0.12, 0))
         + scale_color_manual(model_colours(frame["model"]), guide=None)
         + labs(
-            x="LOO-PIT: probability of less radon than the house has",
-            y="share of houses, less even",
+            x="LOO-PIT value (probability of less radon than measured)",
+            y="share of houses minus uniform",
             title="Calibration of predictions for left-out houses",
             caption=_about(frame, wide),
         )
@@ -157,7 +157,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
 
 
 def remarks(frame: pd.DataFrame) -> pd.DataFrame:
-    """What each panel says in its upper right corner: how much of its line is outside."""
+    """Text in the upper right corner of each panel: how much of its line is outside."""
     panels = frame.drop_duplicates("label")
     top = max(frame["high"].max(), frame["difference"].max())
     said = ["inside" if share == 0 else f"{percent(share)} outside" for share in panels["outside"]]
@@ -168,10 +168,9 @@ def _about(frame: pd.DataFrame, wide: float) -> str:
     counts = frame["houses"].agg(["min", "max"]).unique()
     return caption(
         f"""Study {frame["study"].iloc[0]}; {" to ".join(f"{n:,}" for n in counts)} houses, left
-        out one by one: by Pareto smoothed importance sampling, and by exact densities or refits
-        where it fails. Grey: band that holds the whole line for {COVERAGE:.0%} of calibrated
-        models, were houses
-        independent. Percentages: how much of the line is outside it.""",
+        out one at a time by Pareto smoothed importance sampling, or by exact densities or refits
+        where that fails. Grey: band that contains the whole line for {COVERAGE:.0%} of calibrated
+        models if houses are independent. Percentages: share of the line outside the band.""",
         wide,
     )
 

@@ -1,11 +1,12 @@
-"""Map: level, probability above the action level and houses of each county.
+"""Map: typical radon, probability of exceeding the action level, and houses, by county.
 
-Of the story's model with partial pooling: the posterior median of radon in a typical
-basement of the county, of whose basements half have more; the probability that a new
-house there, measured in the basement, is at or above the action level, fainter where
-the posterior says less about that probability; and the houses that were measured.
-Counties without a house are grey. Small counties look alike because their estimates are
-drawn to the mean: the maps of single draws show how different they may be.
+All three maps are of the story's first model with partial pooling. The first shows the
+posterior median of radon in a typical basement of the county, which half of its basements
+exceed. The second shows the probability that a new basement measurement in the county is at
+or above the action level, fainter where the posterior of that probability is wider. The
+third shows how many houses were measured. Counties without a house are grey. Small counties
+look alike because their estimates are pulled towards the mean; the maps of single draws show
+how much they may differ.
 """
 
 from collections.abc import Sequence
@@ -82,7 +83,7 @@ def frame(fits: Sequence[Fit], figures: Figures, study: str = "") -> pd.DataFram
 
 
 def plot(frame: pd.DataFrame) -> Compose:
-    """Three maps, side by side or one below the other, each with a caption of its own."""
+    """Three maps, side by side or one below the other, each with its own caption."""
     flat = is_flat(frame)
     width = INCHES_WIDE if flat else INCHES_WIDE / 3
     texts = [caption(text, width - 0.4) for text in _captions(frame)]
@@ -112,7 +113,7 @@ def _chance(frame: pd.DataFrame) -> list:
         *county_layers(frame, fill="p_action", alpha="p_width"),
         scale_fill_cmap("viridis", breaks=SHARES, labels=percent_format(), guide=BAR),
         scale_alpha_continuous(range=(1, FAINTEST), limits=(0, 1), guide=None),
-        labs(title=f"New house at {ACTION_LEVEL:g} pCi/L or more", fill="probability"),
+        labs(title=f"New basement ≥ {ACTION_LEVEL:g} pCi/L", fill="probability"),
     ]
 
 
@@ -120,7 +121,7 @@ def _houses(frame: pd.DataFrame) -> list:
     return [
         *county_layers(frame, fill="houses"),
         scale_fill_cmap("Blues", trans="log10", guide=BAR),
-        labs(title="Houses measured", fill="houses"),
+        labs(title="Houses measured per county", fill="houses"),
     ]
 
 
@@ -129,12 +130,13 @@ def _captions(frame: pd.DataFrame) -> tuple[str, str, str]:
     row, widths = known.iloc[0], known["p_width"]
     narrow, wide = (f"{100 * share:.0f}" for share in (widths.min(), widths.max()))
     return (
-        f"""Study {row.study}, model {row.label}. Posterior median of the county's level, which half
-        of its basements exceed; no single house. map-draws shows how uncertain it is.""",
+        f"""Study {row.study}, model {row.label}. Posterior median (pCi/L) of the level that half of
+        the county's basements exceed. Single houses vary more. The figure map-draws shows its
+        uncertainty.""",
         f"""Same model. Posterior predictive probability that a new basement measurement in the
         county is at or above the action level. Fainter: wider 90% posterior interval of that
         probability, from {narrow} to {wide} percentage points.""",
-        f"""Houses measured in the county, on either floor.{about_map(frame)}""",
+        f"""Number of houses measured, on either floor.{about_map(frame)}""",
     )
 
 

@@ -1,10 +1,10 @@
-"""Maps of single draws: how different the levels of the counties may be.
+"""Maps of single posterior draws: how much the counties may differ.
 
-The first map shows the posterior median of each county's level: radon in a basement
-that half of its basements exceed. The others are single draws from the joint posterior,
-each a map that is as plausible as the next. Medians of counties with few houses are
-close to their mean, so that their map is smoother than any plausible one; what is the
-same in all maps is what the houses say.
+The first map shows the posterior median of radon in a typical basement of each county, which
+half of its basements exceed. The others are single draws from the joint posterior of all
+counties, each as plausible as any other. Medians of counties with few houses are close to
+the mean of all counties, so that the map of medians is smoother than any single draw; what
+all maps have in common is what the data determine.
 """
 
 from collections.abc import Sequence
@@ -40,7 +40,7 @@ LEVELS = (0.25, 0.5, 1, 2, 4, 8, 16, 32)
 
 
 def frame(fits: Sequence[Fit], figures: Figures, study: str = "") -> pd.DataFrame:
-    """Levels of the counties in evenly spaced draws, and where the counties are drawn.
+    """Typical radon of the counties in evenly spaced draws, and where the counties are drawn.
 
     Returns
     -------
@@ -57,8 +57,8 @@ def frame(fits: Sequence[Fit], figures: Figures, study: str = "") -> pd.DataFram
     fit = of_story(fits)
     levels = fit.effects()["alpha"].values
     count = DRAWS_OF_STATES if fit.counties["state"].nunique() > 1 else DRAWS
-    chosen = spread_out(range(len(levels)), count)
-    rows = {MEDIAN: np.median(levels, axis=0)} | {f"draw {i + 1:,}": levels[i] for i in chosen}
+    draws = spread_out(range(len(levels)), count)
+    rows = {MEDIAN: np.median(levels, axis=0)} | {f"draw {i + 1:,}": levels[i] for i in draws}
     codes = fit.counties["county_fips"].to_numpy()
     values = pd.DataFrame(
         {
@@ -102,9 +102,9 @@ def _height(frame: pd.DataFrame) -> float:
 def _about(frame: pd.DataFrame) -> str:
     row = frame.iloc[0]
     return caption(
-        f"""Study {row["study"]}, model {row["label"]}. Colour: level of the county, which half of
-        its basements exceed; no single house. Each draw is a map as plausible as the next; the map
-        of medians is smoother than any of them.{about_map(frame)}""",
+        f"""Study {row["study"]}, model {row["label"]}. Colour: radon (pCi/L) that half of the
+        county's basements exceed. Each posterior draw is as plausible as any other; the map of
+        medians is smoother than any of them.{about_map(frame)}""",
         INCHES_WIDE,
     )
 

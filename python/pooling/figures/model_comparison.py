@@ -1,12 +1,12 @@
-"""Which model predicts houses best: differences in expected log predictive density.
+"""Out-of-sample prediction: differences in expected log predictive density.
 
-A panel for each way to leave houses out, a row a model: a dot at the sum over
-houses of the log density that it gives each house when this is left out, less the
-same sum of the best model; a thick line over one standard error of the difference
-and a thin one over two. The best model stands at 0. Differences of a few units, or
-of less than two standard errors, do not tell models apart. A house left out alone
-is predicted from its neighbours; a house left out with its whole county shows what
-a model knows of a county that nobody measured.
+One panel per way to leave houses out, one row per model. The dot is the sum over houses of
+the log density that the model gives each house when it is left out, minus the same sum for
+the best model, which is at 0; the thick line spans one standard error of the difference to
+either side, the thin one two. Differences of a few units, or of less than two standard
+errors, do not distinguish models. A house that is left out while its neighbours stay is
+predicted from them; a house that is left out with its whole county shows what a model can
+say about a county that nobody has measured.
 """
 
 from collections.abc import Sequence
@@ -48,21 +48,21 @@ ORDER = 1
 NEEDS = ("loo.csv", "left_out.csv")
 
 INCHES_WIDE = 10
-SAID = 0.5  # of the width of the lines, for the numbers beside them
-FARTHEST = 6  # times the median difference; a model further behind stands at the edge
+SAID = 0.5  # room for the numbers, as a share of the width of the lines
+FARTHEST = 6  # times the median difference; a model further behind is drawn at the edge
 COLUMNS = ["study", "model", "label", "score", "elpd", "difference", "se", "houses", "missing"]
 
 
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
-    """Sums of log predictive densities, over the houses that every scored model has a score for.
+    """Sums of log predictive densities over the houses that have a score under every scored model.
 
     Returns
     -------
     DataFrame
-        One row a score and model, the models from best to worst in the first
+        One row per score and model, the models from best to worst in the first
         score. Columns: study; model; label; score (what was left out); elpd;
-        difference (to the best model that passed the gate, or of all if none
-        did); se (of the difference: square root of the houses times the standard
+        difference (to the best model that passed its diagnostics, or of all if
+        none did); se (of the difference: square root of the houses times the standard
         deviation of theirs; where whole counties were left out, of the counties
         and their sums); houses (in the sums); missing (houses without a score
         under this model). Log densities are those of log pCi/L. A model without
@@ -128,7 +128,7 @@ def compared(fits: Sequence[Fit], scheme: str) -> pd.DataFrame | None:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A row a model, the best on top; a panel for each way to leave houses out."""
+    """One row per model, the best on top; one panel per way to leave houses out."""
     rows = pd.concat([_clipped(panel) for _, panel in frame.groupby("score", observed=True)])
     order = list(frame["label"].cat.categories[::-1])
     panels = frame["score"].cat.categories.size
@@ -149,9 +149,9 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + scale_fill_manual(model_colours(rows["model"]), guide=None)
         + scale_shape_manual(MARKERS_X, guide=None)
         + labs(
-            x="difference in expected log predictive density to the best model",
+            x="difference in elpd from the best model (nats)",
             y="",
-            title="How well models predict houses that they have not seen",
+            title="Out-of-sample prediction of houses",
             caption=_about(frame, rows),
         )
         + theme_pooling()
@@ -166,7 +166,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
 
 
 def _clipped(panel: pd.DataFrame) -> pd.DataFrame:
-    """Ends of lines within the panel, what stands beside them, and room for it."""
+    """Ends of lines within the panel, the text to their right, and room for it."""
     size = panel["difference"].abs()
     edge = -FARTHEST * size[size > 0].median() if (size > 0).any() else -1.0
     ends = {
@@ -209,18 +209,18 @@ def _about(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
         f"{count} of {label} ({score})"
         for count, label, score in zip(lost["missing"], lost["label"], lost["score"], strict=True)
     )
-    left = f" Left out everywhere, without a score under a model: {without}." if without else ""
+    left = f" Omitted for all models, without a score under a model: {without}." if without else ""
     none = " No score: the model failed its diagnostics, or no refit converged." * bool(
         frame["elpd"].isna().any()
     )
-    beyond = " Triangle: further behind than the panel, which cuts lines." * bool(
+    beyond = " Clipped at the panel edge; triangles mark differences outside." * bool(
         (rows["place"] == "below").any()
     )
     return caption(
-        f"""Study {frame["study"].iloc[0]}. {over[0].upper() + over[1:]}. One by one by PSIS, and
-        exact densities or refits where it fails; whole counties likewise, tenths by refits.
-        {left}{none} Dot and number: difference of the sums over houses of the log density (of log
-        pCi/L), ± its standard error, which is over counties where whole counties are left out;
+        f"""Study {frame["study"].iloc[0]}. {over[0].upper() + over[1:]}. Houses and counties are
+        left out by PSIS, or by exact densities or refits where PSIS fails; tenths by refits.
+        {left}{none} Dot and number: difference in the sum of log densities (of log pCi/L) over
+        houses, ± its standard error, which is over counties where whole counties are left out;
         thick line: one standard error, thin line: two.{beyond}""",
         INCHES_WIDE,
     )

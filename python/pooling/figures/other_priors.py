@@ -1,9 +1,9 @@
-"""Population parameters under the study's own priors and under others.
+"""Population parameters under the study's priors and under others.
 
-A panel a parameter and a row a model that has it: a dot at the posterior mean and
-a line over the 90% interval, for the study's priors and, below it, for each other
-set. Where they stand in line the houses have decided; where they do not the
-answer depends on the choice.
+One panel per parameter, one row per model that has it: dots are posterior means and lines
+90% intervals, under the study's priors and, below them, under each other set of priors.
+Where they line up, the data dominate; where they do not, the answer depends on the choice
+of priors.
 """
 
 from collections.abc import Sequence
@@ -44,19 +44,19 @@ NEEDS = ("other_priors.csv",)
 COLUMNS = 5
 SHAPES = ("o", "D", "s", "^", "v", "P", "X")
 FAILED = "x"
-BAND = 0.4  # of a row, that the sets of one model are spread over
+BAND = 0.4  # of a row, over which the sets of one model are distributed
 INCHES_WIDE = 11
 
 
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
-    """Means and intervals of the parameters that are one number.
+    """Means and intervals of the scalar parameters.
 
     Returns
     -------
     DataFrame
-        One row a model, set of priors and parameter. Columns: study; model;
+        One row per model, set of priors and parameter. Columns: study; model;
         label; priors (the study's own first); parameter; mean, q5, q95 (in the
-        parameter's unit); passed (the gate).
+        parameter's unit); passed (its diagnostics).
 
     Raises
     ------
@@ -83,7 +83,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a parameter, a row a model; the same models in the same rows of all panels."""
+    """One panel per parameter, one row per model, the same rows in all panels."""
     labels, sets = (list(frame[name].cat.categories) for name in ("label", "priors"))
     step = BAND / max(1, len(sets) - 1)
     rows = frame.assign(
@@ -116,7 +116,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + labs(
             x="value of the parameter",
             y="",
-            title="The same houses under other priors",
+            title="Population parameters under the study's and other priors",
             caption=_about(frame),
         )
         + theme_pooling()
@@ -133,12 +133,12 @@ def plot(frame: pd.DataFrame) -> ggplot:
 
 
 def _about(frame: pd.DataFrame) -> str:
-    crossed = "" if frame["passed"].all() else " Crossed out: failed the gate."
+    crossed = "" if frame["passed"].all() else " Crossed out: failed the diagnostics."
     return caption(
         f"""Study {frame["study"].iloc[0]}. Dot: posterior mean; line: 90% interval; from top to
-        bottom {", ".join(frame["priors"].cat.categories)}.{crossed} mu: means, sigma: spreads,
-        gamma and delta: effects of uranium and of the share of first-floor houses; log pCi/L, or
-        log pCi/L for a unit of log ppm or of share. rho: correlation, nu: degrees of freedom.""",
+        bottom {", ".join(frame["priors"].cat.categories)}.{crossed} mu: means, sigma: standard
+        deviations (log pCi/L); gamma: effects of uranium (log pCi/L per log ppm); delta: effects of
+        the share of first-floor houses (log pCi/L); rho: correlation; nu: degrees of freedom.""",
         INCHES_WIDE,
     )
 

@@ -1,10 +1,10 @@
 """Pareto k: influential houses.
 
-One dot per house: across, the number of houses in its county on a logarithmic axis;
-up, the k of its importance weights when it is left out. Above the dashed line, at
-0.7, the weights cannot stand in for a fit without the house, and the house was left
-out by an exact refit instead. Such houses are mostly those that are nearly all a
-model knows of a county.
+One dot per house. The horizontal axis is the number of houses in its county, on a
+logarithmic scale; the vertical axis is the Pareto k of the importance weights that leave
+the house out. Above the dashed line, at 0.7, the weights are unreliable and the house was
+left out by an exact refit instead. Most such houses carry nearly all the information that
+a model has about their county.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model and house. Columns: study; model; label; house; county;
+        One row per model and house. Columns: study; model; label; house; county;
         houses (in its county); pareto_k (infinite where it has none); failing
         (above 0.7).
 
@@ -63,9 +63,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     """
     scored = [fit for fit in fits if not fit.loo.empty]
     if not scored:
-        raise NothingToShow(
-            "no house has been left out; set scores.pointwise = true in the study for it"
-        )
+        raise NothingToShow("no house has been left out; set scores.pointwise = true in the study")
     rows = pd.concat([_houses(fit) for fit in scored], ignore_index=True)
     return rows.assign(label=by_model(rows["label"], scored))
 
@@ -89,7 +87,7 @@ def _houses(fit: Fit) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model, all on one scale."""
+    """One panel per model, all on one scale."""
     low = max(LOWEST, min(0.0, frame["pareto_k"].min()))
     rows = frame[some_of_each(frame, "label", DOTS) | frame["failing"]]
     shift = np.random.default_rng(1).uniform(0.92, 1.08, len(rows))
@@ -124,7 +122,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
 
 
 def remarks(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
-    """What each panel says at its top: how many houses of the frame are above the line."""
+    """Text at the top of each panel: how many houses of the frame are above the line."""
     panels = frame.groupby(["label", "model"], observed=True)["failing"].agg(["sum", "size"])
     said = [f"{bad} of {of:,} above" for bad, of in zip(panels["sum"], panels["size"], strict=True)]
     middle = float(np.sqrt(rows["x"].min() * rows["x"].max()))
@@ -132,11 +130,13 @@ def remarks(rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _about(frame: pd.DataFrame, rows: pd.DataFrame, wide: float) -> str:
-    some = f" Shown are all above {MAX_PARETO_K} and {DOTS:,} others." * (len(rows) < len(frame))
+    some = f" Shown: all above {MAX_PARETO_K} and at most {DOTS:,} others." * (
+        len(rows) < len(frame)
+    )
     return caption(
-        f"""Study {frame["study"].iloc[0]}. A dot a house, shifted a little sideways.{some} Above
-        the dashed line, at {MAX_PARETO_K}, a house was left out by an exact refit. Triangles:
-        values beyond the panel.""",
+        f"""Study {frame["study"].iloc[0]}. One dot per house, jittered horizontally.{some} Houses
+        above the dashed line, at {MAX_PARETO_K}, were left out by exact refits. Triangles: values
+        outside the panel.""",
         wide,
     )
 

@@ -1,10 +1,10 @@
 """Posterior predictive check: means and standard deviations of counties.
 
-One dot per county: across, what its houses show; up, the median of the same statistic
-in data sets replicated from the posterior, with a line over their central 90%. On the
-diagonal the two agree. Pale counties are those whose observed value lies within their
-line, strong ones those where it does not; fewer than one county in ten is strong if
-the model is right, since it has seen them all.
+One dot per county. The horizontal axis is the observed statistic of its houses, the vertical
+axis the median of the same statistic in data sets replicated from the posterior, with a line
+over their central 90%. On the diagonal the two agree. Counties are pale if the observed
+value is inside their line and strong if it is outside; if the model is right, fewer than
+one county in ten is strong, because the model was fitted to the same houses.
 """
 
 from collections.abc import Sequence
@@ -52,7 +52,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model, statistic and county that has it: a mean needs a house,
+        One row per model, statistic and county that has it: a mean needs a house,
         a standard deviation (denominator houses - 1) two. Columns: study;
         model; label; statistic; county_fips; county; houses; observed, q5, q50,
         q95 (log pCi/L); outside (observed is below q5 or above q95).
@@ -90,7 +90,7 @@ def _compared(fit: Fit, name: str) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a statistic and model, on one scale a statistic."""
+    """One panel per statistic and model, on one scale per statistic."""
     panel, columns = arrange(frame["statistic"], frame["label"])
     rows = _clipped(frame).assign(panel=panel)
     bands = -(-panel.cat.categories.size // columns)
@@ -108,9 +108,9 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + scale_y_continuous(expand=(0.05, 0, 0.12, 0))
         + scale_shape_manual(MARKERS_Y, guide=None)
         + labs(
-            x="observed, log pCi/L",
-            y="replicated, log pCi/L",
-            title="County means and spreads, observed and replicated",
+            x="observed (log pCi/L)",
+            y="replicated (log pCi/L)",
+            title="Means and standard deviations of counties, observed and replicated",
             caption=_about(rows),
         )
         + theme_pooling()
@@ -131,13 +131,13 @@ def _clipped(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _shown(rows: pd.DataFrame) -> pd.DataFrame:
-    """Counties of all sizes where there are too many to tell apart."""
+    """A subset of counties of all sizes where there are too many to distinguish."""
     counties = rows.drop_duplicates("county_fips").sort_values(["houses", "county_fips"])
     return rows[rows["county_fips"].isin(spread_out(counties["county_fips"], DOTS))]
 
 
 def remarks(rows: pd.DataFrame) -> pd.DataFrame:
-    """What each panel says in its upper left corner: how many counties are outside."""
+    """Text in the upper left corner of each panel: how many counties are outside."""
     panels = rows.groupby("panel", observed=True).agg(
         out=("outside", "sum"),
         all=("outside", "size"),
@@ -156,8 +156,8 @@ def _about(rows: pd.DataFrame) -> str:
     return caption(
         f"""Study {rows["study"].iloc[0]}{shown}. Line: central 90% of replicated data sets, dot:
         their median; strong where the observed value is outside the line. A county with one house
-        ({lone} here) has no standard deviation. Lines end at the panel's edge where they go on
-        beyond it, triangles are dots beyond it.""",
+        ({lone} here) has no standard deviation. Clipped at the panel edge; triangles mark medians
+        outside.""",
         INCHES_WIDE,
     )
 

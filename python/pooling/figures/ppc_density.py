@@ -1,9 +1,8 @@
-"""Posterior predictive check: observed radon and replicated data, as densities.
+"""Posterior predictive check: densities of observed and replicated radon.
 
-The thick black curve is the distribution of the observed houses, each thin curve that
-of one whole data set replicated from the posterior. A model that fits makes curves
-like the observed one; curves that are wider, narrower or shifted show what it gets
-wrong.
+The thick black curve is the density of the observed houses, each thin curve that of one
+data set replicated from the posterior. If the model fits, the curves resemble the observed
+one; curves that are wider, narrower or shifted show how it misfits.
 """
 
 from collections.abc import Sequence
@@ -42,13 +41,13 @@ INCHES_WIDE = 10
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     """Densities of the observed and of about 50 replicated data sets.
 
-    All are smoothed alike, with the bandwidth that suits the observed houses,
-    and shown as far as these reach and a quarter of their range more.
+    All have the bandwidth that suits the observed houses; the axis extends a quarter of the
+    observed range beyond it on either side.
 
     Returns
     -------
     DataFrame
-        One row a model, data set and point. Columns: study; model; label;
+        One row per model, data set and point. Columns: study; model; label;
         replication (-1: observed); log_radon (log pCi/L); density (per log
         pCi/L); below, above (share of the model's replicated houses outside).
     """
@@ -77,7 +76,7 @@ def _densities(fit: Fit) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model: replications in its colour, the observed data in black on top."""
+    """One panel per model: replications in its colour, the observed data in black on top."""
     models = frame["label"].cat.categories.size
     bands = -(-models // min(COLUMNS, models))
     observed = frame["replication"] < 0
@@ -90,9 +89,9 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + facet_wrap("label", ncol=min(COLUMNS, models), labeller=strip)
         + scale_color_manual(model_colours(frame["model"]), guide=None)
         + labs(
-            x="radon, log pCi/L",
-            y="density, per log pCi/L",
-            title="Observed and replicated radon",
+            x="log radon (log pCi/L)",
+            y="density (per log pCi/L)",
+            title="Densities of observed and replicated radon",
             caption=_about(frame),
         )
         + theme_pooling()
@@ -101,7 +100,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
 
 
 def remarks(frame: pd.DataFrame) -> pd.DataFrame:
-    """What each panel says at its two upper corners; nothing where no house is beyond."""
+    """Text in the two upper corners of each panel; empty where no house is outside."""
     ends = {"below": ("left", "\u25c2 {}", "min"), "above": ("right", "{} \u25b8", "max")}
     panels = frame.drop_duplicates("label").assign(density=frame["density"].max())
     corners = [
@@ -119,8 +118,8 @@ def _about(frame: pd.DataFrame) -> str:
     count = frame["replication"].max() + 1
     return caption(
         f"""Study {frame["study"].iloc[0]}. Black: observed houses; colour: {count} data sets
-        replicated from the posterior, all smoothed alike. Percentages: share of replicated houses
-        beyond the panel.""",
+        replicated from the posterior, all with the same bandwidth. Percentages: share of replicated
+        houses outside the panel.""",
         INCHES_WIDE,
     )
 

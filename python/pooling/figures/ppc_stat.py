@@ -1,9 +1,9 @@
 """Posterior predictive check: summaries of the survey, observed and replicated.
 
-One panel per summary; the dashed line is the observed value. The dot is the median of
-the replicated data sets, the thick line their central 50%, the thin one their central
-90%. p is the share of replicated data sets with at least the observed value: near 0
-or 1 the model cannot make such data.
+One panel per summary; the dashed line is the observed value. The dot is the median of the
+replicated data sets, the thick line their central 50%, the thin one their central 90%.
+p is the share of replicated data sets in which the summary is at least the observed value:
+near 0 or 1 the model does not reproduce this feature of the data.
 """
 
 from collections.abc import Callable, Sequence
@@ -63,7 +63,7 @@ def statistics(fit: Fit) -> dict[str, Statistic]:
     return {
         "mean, log pCi/L": lambda y: y.mean(axis=1),
         "standard deviation, log pCi/L": lambda y: y.std(axis=1, ddof=1),
-        "spread of county means, log pCi/L": between_counties,
+        "sd of county means, log pCi/L": between_counties,
         "smallest, log pCi/L": lambda y: y.min(axis=1),
         "largest, log pCi/L": lambda y: y.max(axis=1),
         f"share at or above {ACTION_LEVEL:g} pCi/L": lambda y: (y >= level).mean(axis=1),
@@ -76,7 +76,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model and statistic that the data have. Columns: study; model;
+        One row per model and statistic that the data have. Columns: study; model;
         label; statistic (with its unit); observed; q5, q25, q50, q75, q95 of
         the replications; p_value (share of replications with at least the
         observed value, ties by half); replications.
@@ -109,7 +109,7 @@ def _summaries(fit: Fit) -> list[dict]:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a statistic, a row a model."""
+    """One panel per statistic, one row per model."""
     rows = _clipped(frame)
     rows["said"] = [f"p {_probability(p)}" for p in rows["p_value"]]
     order = frame["label"].cat.categories[::-1]
@@ -165,8 +165,8 @@ def _about(rows: pd.DataFrame) -> str:
     return caption(
         f"""Study {rows["study"].iloc[0]}. Dashed: observed. Dot: median of {count:,} data sets
         replicated from the posterior; thick line: central 50%; thin line: central 90%. p: share
-        of them with at least the observed value. Lines end at the panel's edge where they go on
-        beyond it, triangles are dots beyond it.""",
+        of them with at least the observed value. Clipped at the panel edge; triangles mark medians
+        outside.""",
         INCHES_WIDE,
     )
 

@@ -1,8 +1,8 @@
-"""Prior and posterior: what the houses add to what was assumed.
+"""Prior and posterior densities of the population parameters.
 
-One panel per population parameter: the filled curve is the density of its posterior,
-the dark line that of its prior, on the same scale. Where the line is flat and low the
-data dominate; where line and curve are alike the answer is the prior's.
+One panel per population parameter: the filled curve is the posterior density, the black line
+the prior density on the same scale. Where the line is flat and low the data dominate; where
+line and curve are alike the posterior is that of the prior.
 """
 
 from collections.abc import Sequence
@@ -48,12 +48,12 @@ INCHES_WIDE = 10
 
 
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
-    """Densities of the parameters that are one number.
+    """Densities of the scalar parameters.
 
     Returns
     -------
     DataFrame
-        One row a model, parameter and point. Columns: study; model; label;
+        One row per model, parameter and point. Columns: study; model; label;
         parameter; value (in the parameter's unit); prior, posterior (densities
         per that unit).
 
@@ -80,7 +80,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
 
 
 def _points(draws: Sequence[np.ndarray]) -> np.ndarray:
-    """Where to look: as far as nearly all posterior draws of any model, and a little more."""
+    """Points of the axis: the range of nearly all posterior draws of all models, widened."""
     ends = np.quantile(np.concatenate(draws), [TRIM, 1 - TRIM])
     margin = 0.05 * np.ptp(ends) or 0.5
     lowest = 0.0 if all((values > 0).all() for values in draws) else -np.inf
@@ -116,7 +116,7 @@ def density(draws: np.ndarray, points: np.ndarray, positive: bool) -> np.ndarray
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a parameter, a row a model; the same models in the same rows of all panels."""
+    """One panel per parameter, one row per model, the same rows in all panels."""
     labels = list(frame["label"].cat.categories)
     row = len(labels) - 1.0 - frame["label"].cat.codes
     highest = frame.groupby("parameter", observed=True)["posterior"].transform("max")
@@ -148,7 +148,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + labs(
             x="value of the parameter",
             y="",
-            title=f"Prior and posterior of the population under {subject(frame['label'])}",
+            title=f"Prior and posterior of population parameters under {subject(frame['label'])}",
             caption=_about(frame),
         )
         + theme_pooling()
@@ -166,10 +166,9 @@ def plot(frame: pd.DataFrame) -> ggplot:
 def _about(frame: pd.DataFrame) -> str:
     return caption(
         f"""Study {frame["study"].iloc[0]}. Filled: posterior density; black line: prior density on
-        the same scale, cut where it is higher than its row. Models with a parameter for every
-        county in its place are not shown. mu: means, sigma: spreads, gamma and delta: effects of
-        uranium and of the share of first-floor houses; log pCi/L, or log pCi/L for a unit of log
-        ppm or of share.""",
+        the same scale, clipped at the top of the row. Models that have the parameter by county
+        are not shown. mu: means, sigma: standard deviations (log pCi/L); gamma: effects of uranium
+        (log pCi/L per log ppm); delta: effects of the share of first-floor houses (log pCi/L).""",
         INCHES_WIDE,
     )
 

@@ -1,9 +1,9 @@
-"""Prior predictive distribution: radon that a model expects before it has seen any house.
+"""Prior predictive distribution: radon under the priors, before any house is observed.
 
-One curve per floor: the activity of houses drawn from the prior, in pCi/L on a
-logarithmic axis, each point a share of the houses. The grey band is where the
-observed houses lie. Percentages in the corners are houses beyond the axis, so a prior
-with most of its houses there says next to nothing about radon.
+One curve per floor: the activity of houses drawn from the prior predictive distribution, in
+pCi/L on a logarithmic axis; each point is the share of the houses in a quarter decade. The
+grey band is the range of the observed houses. Percentages in the corners are houses outside
+the axis: a prior with most of its houses there carries next to no information about radon.
 """
 
 from collections.abc import Sequence
@@ -38,9 +38,9 @@ NEEDS = ("replications.nc",)
 
 NUMBERS = 4_000_000  # read for each model
 HOUSES = 100  # of each floor: houses of a floor differ little before there are data
-WIDEST = (-2, 6)  # log10 pCi/L; beyond it is only told how many houses there are
+WIDEST = (-2, 6)  # log10 pCi/L; of houses outside only the share is shown
 BINS_A_DECADE = 4
-BESIDE, MANY = 2, 3  # panels in a row, for up to four models and for more
+FEW, MANY = 2, 3  # panels per row, for up to four models and for more
 INCHES_WIDE = 10
 
 
@@ -50,7 +50,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model, floor and quarter of a decade. Columns: study; model;
+        One row per model, floor and quarter of a decade. Columns: study; model;
         label; floor; activity (pCi/L, middle of the bin); share, below, above
         (of the floor's houses: in the bin, below all bins, above them);
         observed_low, observed_high (pCi/L); divergences (of sampling the prior).
@@ -81,9 +81,9 @@ def _drawn(fit: Fit) -> dict[str, np.ndarray]:
 
 
 def _edges(observed: np.ndarray, drawn: Sequence[np.ndarray]) -> np.ndarray:
-    """Bins over whole decades: most of what was drawn, within limits, and all observed houses."""
+    """Bins over whole decades that cover most drawn houses, within limits, and all observed."""
     widest = 10.0 ** np.array(WIDEST)
-    # Clipped first: an infinite activity has no quantile beside it to interpolate with.
+    # Clipped first: quantiles cannot be interpolated between infinite activities.
     ends = np.array([np.quantile(np.clip(values, *widest), [0.005, 0.995]) for values in drawn])
     largest = max(observed.max(), widest[0])
     first = int(np.floor(np.log10(min(ends.min(), largest))))
@@ -111,9 +111,9 @@ def _shares(fit: Fit, drawn: dict[str, np.ndarray], edges: np.ndarray) -> pd.Dat
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model, a line a floor."""
+    """One panel per model, one line per floor."""
     models = frame["label"].cat.categories.size
-    columns = min(BESIDE if models <= 4 else MANY, models)
+    columns = min(FEW if models <= 4 else MANY, models)
     low, high = frame[["observed_low", "observed_high"]].iloc[0]
     return (
         ggplot(frame, aes("activity", "share", color="floor"))
@@ -127,9 +127,9 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + scale_y_continuous(labels=lambda breaks: [f"{b:.3g}" for b in breaks])
         + scale_color_manual(FLOORS)
         + labs(
-            x="radon, pCi/L, log axis",
+            x="radon (pCi/L, log axis)",
             y="share of houses per quarter decade",
-            title="What the priors expect of a house",
+            title="Prior predictive distribution of radon",
             caption=_about(frame),
         )
         + theme_pooling()
@@ -149,7 +149,7 @@ def _short(activity: float) -> str:
 
 
 def remarks(frame: pd.DataFrame) -> pd.DataFrame:
-    """Shares beyond the axis, in the upper corners, the floors below each other."""
+    """Shares outside the axis, in the upper corners, one line per floor."""
     panels = frame.drop_duplicates(["label", "floor"]).assign(share=frame["share"].max())
     line = panels["floor"].map({name: "\n" * place for place, name in enumerate(FLOORS)})
     left = "\u25c2 " + panels["below"].map(percent)
@@ -166,13 +166,13 @@ def remarks(frame: pd.DataFrame) -> pd.DataFrame:
 def _about(frame: pd.DataFrame) -> str:
     broken = frame[frame["divergences"] > 0].drop_duplicates("model")
     doubts = " ".join(
-        f"Sampling the prior of {model} met {count:,} divergent transitions: do not trust it."
+        f"Prior draws of {model} have {count:,} divergent transitions: do not trust them."
         for model, count in zip(broken["model"], broken["divergences"], strict=True)
     )
     return caption(
-        f"""Study {frame["study"].iloc[0]}; houses of the survey with radon drawn from each
-        model's prior. Grey: range of the observed houses. Percentages: share of drawn houses
-        beyond the axis. {doubts}""",
+        f"""Study {frame["study"].iloc[0]}; radon of the survey's houses drawn from the prior
+        predictive distribution. Grey: range of the observed houses. Percentages: share of drawn
+        houses outside the axis. {doubts}""",
         INCHES_WIDE,
     )
 

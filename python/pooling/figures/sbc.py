@@ -1,11 +1,11 @@
-"""Calibration: ranks of true parameters among draws of the posterior of houses that they made.
+"""Simulation-based calibration: ranks of the true values among posterior draws.
 
-A panel a model, a line a parameter: the share of simulations whose rank is lower,
-less the share if ranks were uniform, as they are where program and sampler are right.
-A line of a right program is all within the grey band in 95 of 100 cases. Up on the left
-and down on the right: the posterior is too narrow; the other way round: too wide; up
-everywhere: it is too high; down: too low. Lines of parameters that the table counts as
-not calibrated are red and named.
+True values are drawn from the prior and houses simulated from them; each line is one
+parameter, in one panel per model. It is the share of simulations with a lower rank, minus
+that share for uniform ranks, which hold if program and sampler are right: then the whole line
+is within the grey band in 95% of cases. Above on the left and below on the right, the
+posterior is too narrow; the other way round, too wide; above throughout, too high; below, too
+low. Lines of parameters that the table counts as not calibrated are red and named.
 """
 
 from collections.abc import Sequence
@@ -103,7 +103,7 @@ def _kind(row: pd.Series, wrong: bool) -> str:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model."""
+    """One panel per model."""
     bands = frame.drop_duplicates(["label", "at"])
     wrong = frame[frame["kind"] == "not calibrated"]
     far = wrong.loc[
@@ -123,9 +123,9 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + scale_x_continuous(breaks=[0, 0.5, 1], labels=["0", "0.5", "1"])
         + scale_color_manual(KINDS, name=" ")
         + labs(
-            x="rank of the truth, as a share of all ranks",
-            y="share below, less uniform",
-            title="Calibration: ranks of the truth among draws of the posterior",
+            x="rank of the true value, as a share of all ranks",
+            y="share below minus uniform",
+            title="Calibration: ranks of true values among posterior draws",
             caption=_about(frame, size[0]),
         )
         + theme_pooling()
@@ -141,8 +141,8 @@ def _about(frame: pd.DataFrame, width: float) -> str:
     least, most = frame["sims"].min(), frame["sims"].max()
     sims = f"{most}" if least == most else f"{least} to {most}"
     return caption(
-        f"""Study {frame["study"].iloc[0]}; {sims} simulations a model. Grey: band that holds the
-        whole line of a right program in {LEVEL:.0%} of cases. Red: not calibrated, see the
+        f"""Study {frame["study"].iloc[0]}; {sims} simulations per model. Grey: band that contains
+        the whole line of a correct program in {LEVEL:.0%} of cases. Red: not calibrated, see the
         table.""",
         width,
     )

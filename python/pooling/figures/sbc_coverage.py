@@ -1,10 +1,10 @@
-"""Coverage of county effects: how often intervals hold the truth, by size of the county.
+"""Simulation-based calibration: coverage of county effects by number of houses.
 
-A panel a model: for counties with few houses to counties with many, the share of true
-intercepts and slopes within the central 50% and 90% of their posterior, over
-simulations from the program itself; thick lines reach over one standard error, thin
-ones over two. Averaged over truths from the prior, a right program is on the dashed lines
-for counties of every size; below them it is too sure.
+One panel per model. For counties with few houses to counties with many, the share of true
+intercepts (alpha) and slopes (beta) within the central 50% and 90% of their posterior, over
+simulations from the program itself; thick lines span one standard error to either side, thin
+ones two. Averaged over true values from the prior, a correct program is on the dashed lines
+for counties of every size; below them its intervals are too narrow.
 """
 
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def frame(programs: Sequence[xr.Dataset]) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model, a place a class of counties."""
+    """One panel per model, one position per class of counties."""
     ends = {
         f"{end}{k}": (frame["share"] + sign * k * frame["se"]).clip(0, 1)
         for end, sign in (("low", -1), ("high", 1))
@@ -63,20 +63,20 @@ def plot(frame: pd.DataFrame) -> ggplot:
     rows = frame.assign(group=frame["parameter"] + frame["nominal"].astype(str), **ends)
     lines = rows.dropna(subset=["se"])
     columns, size = grid(frame["label"].cat.categories.size, 2.4)
-    beside = position_dodge(0.5)
+    apart = position_dodge(0.5)
     return (
         ggplot(rows, aes("class", "share", color="parameter", group="parameter"))
         + geom_hline(yintercept=NOMINAL, color=MUTED, linetype="dashed", size=0.5)
-        + geom_linerange(aes(ymin="low2", ymax="high2"), lines, position=beside, size=0.5)
-        + geom_linerange(aes(ymin="low1", ymax="high1"), lines, position=beside, size=1.2)
-        + geom_point(position=beside, size=2.2, stroke=0)
+        + geom_linerange(aes(ymin="low2", ymax="high2"), lines, position=apart, size=0.5)
+        + geom_linerange(aes(ymin="low1", ymax="high1"), lines, position=apart, size=1.2)
+        + geom_point(position=apart, size=2.2, stroke=0)
         + facet_wrap("label", ncol=columns, labeller=strip)
         + scale_y_continuous(labels=lambda at: [f"{y:.0%}" for y in at])
         + scale_color_manual(COLOURS, name=" ")
         + labs(
-            x="houses of the county",
-            y="truths within",
-            title="Coverage of county effects by 50% and 90% intervals, by number of houses",
+            x="houses in the county",
+            y="share of true values inside",
+            title="Coverage of county effects by 50% and 90% intervals",
             caption=_about(frame, size[0]),
         )
         + theme_pooling()
@@ -94,7 +94,7 @@ def _about(frame: pd.DataFrame, width: float) -> str:
     sizes = ", ".join(f"{number} with {size}" for size, number in counties.items())
     return caption(
         f"""Study {frame["study"].iloc[0]}; counties: {sizes} houses. Up to {frame["sims"].max()}
-        simulations a model. Thick line: one standard error, thin line: two.""",
+        simulations per model. Thick line: one standard error, thin line: two.""",
         width,
     )
 

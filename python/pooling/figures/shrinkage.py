@@ -1,12 +1,11 @@
-"""Shrinkage: how pooling moves the intercept and slope of each county.
+"""Shrinkage: how partial pooling moves the intercept and slope of each county.
 
-Each arrow is a county. It starts at the estimate from the county's own houses
-(no pooling) and ends at the estimate of a model that pools partially; arrows of
-counties with few houses are fainter. The ellipses hold 50% and 90% of the
-population of counties that the second model estimates; the diamond is complete
-pooling. Estimates gather around the population's mean, those of small counties
-most. Counties without houses on both floors have no slope of their own: they
-start as hollow triangles on the edge of the panel.
+Each arrow is one county. It starts at the estimate from the county's own houses (no
+pooling) and ends at the estimate with partial pooling; arrows of counties with few houses
+are fainter. The ellipses contain 50% and 90% of the population of counties that the second
+model estimates; the diamond is complete pooling. Estimates gather around the population
+mean, those of small counties most. Counties without houses on both floors have no slope of
+their own: they start as hollow triangles at the edge of the panel.
 """
 
 from collections.abc import Sequence
@@ -154,17 +153,17 @@ def _pools(fit: Fit) -> bool:
 def _population(fit: Fit) -> dict[str, float]:
     """Mean and covariance of intercepts and slopes in the population of counties.
 
-    Posterior means; missing where counties do not have one population in common: their means
-    depend on soil or state, or they share their slope.
+    Posterior means; missing where the counties have no common population, because its mean
+    depends on uranium or state, or where they share their slope.
     """
     names = ("mean_intercept", "mean_slope", "var_intercept", "var_slope", "covariance")
     draws = fit.population()
     own = [n for n in draws if n.startswith(("gamma_", "delta_")) or n.endswith("_state")]
     if own or not {"mu_alpha", "mu_beta", "sigma_alpha", "sigma_beta"} <= draws.keys():
         return dict.fromkeys(names, np.nan)
-    spreads = draws["sigma_alpha"], draws["sigma_beta"]
-    shared = draws.get("rho", np.zeros(1)) * spreads[0] * spreads[1]
-    values = (draws["mu_alpha"], draws["mu_beta"], spreads[0] ** 2, spreads[1] ** 2, shared)
+    scales = draws["sigma_alpha"], draws["sigma_beta"]
+    shared = draws.get("rho", np.zeros(1)) * scales[0] * scales[1]
+    values = (draws["mu_alpha"], draws["mu_beta"], scales[0] ** 2, scales[1] ** 2, shared)
     return {name: float(value.mean()) for name, value in zip(names, values, strict=True)}
 
 
@@ -179,7 +178,7 @@ def _complete_pooling(fits: Sequence[Fit]) -> dict[str, str | float]:
 
 
 def ellipse(row: pd.Series, share: float) -> pd.DataFrame:
-    """The ellipse x, y (61 points) that holds a share of a bivariate normal distribution.
+    """The ellipse x, y (61 points) that contains a share of a bivariate normal distribution.
 
     Its squared Mahalanobis distance is the quantile of a chi-square with two degrees of
     freedom, -2 log(1 - share).
@@ -192,18 +191,18 @@ def ellipse(row: pd.Series, share: float) -> pd.DataFrame:
 
 
 def _named(table: pd.DataFrame, highlighted: Sequence[int]) -> pd.DataFrame:
-    """Which counties are named: those of the study, the largest, those that move the most."""
+    """Name counties: those that the study highlights, the largest, those that move the most."""
     width, height = table["right"] - table["left"], table["high"] - table["low"]
     moved = np.hypot(
         (table["intercept_to"] - table["x"]) / width, (table["y_to"] - table["y"]) / height
     )
     both = table["has_start"] & table["has_end"]
-    chosen = [
+    order = [
         *(i for fips in highlighted for i in table.index[table["fips"] == fips]),
         *table.loc[both, "houses"].nlargest(LARGE).index,
         *moved[both].nlargest(MOVED).index,
     ]
-    places = {index: place for place, index in enumerate(dict.fromkeys(chosen), start=1)}
+    places = {index: place for place, index in enumerate(dict.fromkeys(order), start=1)}
     named = table.index.isin(places)
     return table.assign(
         name=table["county"].where(named, ""),
@@ -248,7 +247,7 @@ def _union(first: tuple[float, float], second: tuple[float, float]) -> tuple[flo
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """One panel, an arrow for each county."""
+    """One panel, one arrow per county."""
     left, right, low, high = frame[["left", "right", "low", "high"]].iloc[0]
     return (
         ggplot()
@@ -292,7 +291,7 @@ def _layers(table: pd.DataFrame) -> list:
     move = aes("x", "y", xend="xend", yend="yend", alpha="strength")
     hollow = aes("x", "y", shape="edge", color="from_label")
     no_end = aes("intercept_to", "y_to", color="label")
-    # Of many counties arrows are finer, or they would be one black mass.
+    # Arrows of many counties are finer, or they would merge into one black mass.
     fine = min(1, (CROWD / len(table)) ** 0.5)
     size, thick, tip = 2.6 * fine, 0.6 * fine, arrow(length=0.08 * fine, type="closed", angle=20)
     return [
@@ -364,7 +363,7 @@ def _words(frame: pd.DataFrame) -> labs:
     beyond = frame["has_start"] & (frame["edge"] != "inside")
     text = f"Study {row.study}. Posterior means; arrows of counties with few houses are fainter."
     if not np.isnan(row.mean_intercept):
-        text += f" Ellipses: 50% and 90% of the population of counties that {row.label} estimates."
+        text += f" Ellipses: 50% and 90% of the population of counties under {row.label}."
     if row.pooled_label:
         text += f" Diamond: {row.pooled_label}, the same for every county."
     if unidentified:
@@ -373,9 +372,9 @@ def _words(frame: pd.DataFrame) -> labs:
             "data do not identify."
         )
     if not frame[["has_start", "has_end"]].all(axis=None):
-        text += " Without pooling they have an intercept alone: a triangle on the upper edge."
+        text += " Without pooling they have only an intercept: a triangle at the upper edge."
     if beyond.any():
-        text += " Filled triangles: estimates beyond the panel."
+        text += " Filled triangles: estimates outside the panel."
     return labs(
         title=f"Shrinkage: from {row.from_label} to {row.label}",
         x="intercept: radon in a basement (log pCi/L)",

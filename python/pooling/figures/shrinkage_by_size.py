@@ -1,10 +1,10 @@
-"""Estimates and intervals of counties against their number of houses.
+"""Estimates and intervals of counties by number of houses.
 
-A point for each county with its 90% interval, the number of houses on a log
-scale; above intercepts, below slopes, a column for each model. Fitted alone, counties with
-few houses have wide intervals and the most extreme estimates. With partial
-pooling they lie near the population's mean and no county stands out for having
-few houses. After Gelman and Hill (2007), figure 12.1.
+One point per county with its 90% interval, against its number of houses on a logarithmic
+axis; intercepts above, slopes below, one column per model. Without pooling, counties with few
+houses have wide intervals and the most extreme estimates. With partial pooling they are
+close to the population mean, and no county stands out merely because it has few houses.
+After Gelman and Hill (2007), figure 12.1.
 """
 
 from collections.abc import Sequence
@@ -41,14 +41,14 @@ CHAPTER = "shrinkage"
 ORDER = 2
 
 QUANTITIES = {"alpha": "intercept", "beta": "slope"}
-NONE = 0.5  # where a county without a house stands on the log axis
+NONE = 0.5  # position of counties without a house on the log axis
 
 
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     """Estimates of each county under each model.
 
     Columns: study, model, label, quantity ("intercept" or "slope"), county,
-    houses, x (houses with a sideways shift, the same in all panels),
+    houses, x (houses, jittered alike in all panels),
     identified (by the county's own houses), mean, q5, q95 (of the posterior,
     log pCi/L), centre (median of the means of the model's identified counties),
     low, high (range of the quantity's panels).
@@ -92,7 +92,7 @@ def _estimates(fit: Fit, name: str) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel for each quantity and model."""
+    """One panel per quantity and model."""
     frame = frame.copy()
     frame["panel"], columns = arrange(frame["quantity"], frame["label"])
     frame["where"] = side(frame["mean"], frame["low"], frame["high"])
@@ -114,7 +114,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + scale_fill_manual(values=label_colours(frame), guide=None)
         + scale_shape_manual(values=MARKERS_Y, guide=None)
         + labs(
-            title="Estimates of counties against their number of houses",
+            title="Estimates of counties by number of houses",
             x="houses in the county (log axis)",
             y="posterior mean and 90% interval (log pCi/L)",
             caption=_caption(frame, size[0]),
@@ -141,16 +141,16 @@ def _breaks(frame: pd.DataFrame) -> list[float]:
 
 def _caption(frame: pd.DataFrame, inches: float) -> str:
     text = (
-        f"Study {frame['study'].iloc[0]}. A point for each county, shifted a little sideways; "
+        f"Study {frame['study'].iloc[0]}. One point per county, jittered horizontally; "
         "dashed line: median of the model's counties."
     )
     if not frame["identified"].all():
         text += (
             " Hollow and faint: not identified by the county's own houses (an intercept without a "
-            "basement house, a slope without houses on both floors); the line leaves them out."
+            "basement house, a slope without houses on both floors), not in the median."
         )
     if (frame["where"] != "inside").any():
-        text += " Triangles: estimates beyond the panel; intervals end at its edge."
+        text += " Clipped at the panel edge; triangles mark estimates outside."
     return caption(text, inches)
 
 

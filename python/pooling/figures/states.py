@@ -1,10 +1,11 @@
-"""States and their counties: basement level, floor effect and a typical basement.
+"""Intercepts and slopes of states and of their counties.
 
-A row a state, the lowest basement level at the bottom: a dot at the posterior mean
-of what its counties are drawn about, a thick line over the central 50% and a thin
-one over the central 90%; below it a small dot at the mean of each of its counties.
-The dashed line is the mean of all states. Counties of a state are drawn to its
-dot, and states to the dashed line, each the more the less its houses say.
+One row per state, in the order of its intercept (log radon in the basement), lowest at the
+bottom: the large dot is the posterior mean of the state's own mean, around which its counties
+vary, the thick line the central 50% and the thin one the central 90%; the small dots below it
+are the posterior means of its counties. The dashed line is the mean of all states. Counties
+are pulled towards the dot of their state, and states towards the dashed line, the more so the
+less information their houses carry.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,14 +41,14 @@ CHAPTER = "shrinkage"
 ORDER = 5
 
 PANELS = {
-    "level": "basement level, log pCi/L",
-    "floor": "floor effect, log pCi/L",
+    "level": "intercept (basement), log pCi/L",
+    "floor": "slope (floor effect), log pCi/L",
     "typical": "typical basement, pCi/L",
 }
 PARAMETERS = {"level": "alpha", "floor": "beta", "typical": "alpha"}
 QUANTILES = {"q5": 0.05, "q25": 0.25, "q75": 0.75, "q95": 0.95}
 COLUMNS = ["study", "model", "label", "effect", "kind", "name", "state", "counties", "houses"]
-BELOW, SPREAD = 0.34, 0.1  # of a row: where counties are, and how far about it
+BELOW, JITTER = 0.34, 0.1  # of a row: position of the counties, and jitter around it
 INCHES_WIDE = 10
 
 
@@ -57,13 +58,13 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model, effect and state or county, and one for all states.
+        One row per model, effect and state or county, and one for all states.
         Columns: study; model; label; effect ("level", "floor", "typical"); kind
         ("state", "county", "all"); name; state; counties, houses (in it; 0 for
-        all); row (place of the state in the order of the first model's levels,
+        all); row (place of the state in the order of the first model's intercepts,
         from 0; missing for all); mean, q5, q25, q75, q95 (of the posterior; the
         quantiles are missing for counties and all; log pCi/L, and pCi/L of a
-        house in the basement that half of the others exceed).
+        basement measurement that half of the others exceed).
 
     Raises
     ------
@@ -121,11 +122,11 @@ def _unit(fit: Fit, effect: str) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A column an effect, a row of panels a model."""
+    """One column per effect, a row of panels a model."""
     rows = frame.assign(panel=frame["effect"].cat.rename_categories(PANELS))
     states, whole = rows[rows["kind"] == "state"], rows[rows["kind"] == "all"]
     counties = rows[rows["kind"] == "county"]
-    shift = np.random.default_rng(1).uniform(-SPREAD, SPREAD, len(counties))
+    shift = np.random.default_rng(1).uniform(-JITTER, JITTER, len(counties))
     counties = counties.assign(row=counties["row"] - BELOW + shift)
     named = states.drop_duplicates("row")
     models = rows["label"].cat.categories.size
@@ -160,10 +161,10 @@ def _said(row: Any) -> str:
 
 def _about(frame: pd.DataFrame) -> str:
     return caption(
-        f"""Study {frame["study"].iloc[0]}. Dot: posterior mean of what the counties of a state are
-        drawn about; thick line: central 50%; thin line: central 90%. Small dots: posterior means
-        of its counties, with houses or without, shifted a little up and down. Dashed: mean of all
-        states. Half of the basements have more radon than a typical one.""",
+        f"""Study {frame["study"].iloc[0]}. Dot: posterior mean of the state; thick line: central
+        50%; thin line: central 90%. Small dots: posterior means of its counties, with and without
+        houses, jittered vertically. Dashed: mean of all states. Half of all basements have more
+        radon than the typical one.""",
         INCHES_WIDE,
     )
 

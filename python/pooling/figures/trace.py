@@ -1,10 +1,10 @@
-"""Traces: marginal densities, draws and ranks of a model's parameters.
+"""Trace plot: marginal densities, draws and ranks of the parameters of one model.
 
-One band for each parameter: on the left the marginal density turned sideways, in
-the middle the draws of one chain after another, on the same axis; on the right how
-often each chain's draws take each rank among all draws. Population parameters have
-one colour per chain, county parameters one per county. Chains that agree have equal
-densities, draws without drift or steps, and level ranks.
+One band per parameter. On the left is the marginal density, turned sideways; in the middle
+the draws, one chain after the other, on the same axis; on the right the share of each chain's
+draws in each range of ranks among all draws. Population parameters have one colour per chain,
+county parameters one per county. If the chains agree, their densities coincide, their draws
+show no drift or steps, and their ranks are uniform.
 """
 
 from collections.abc import Iterator, Sequence
@@ -61,10 +61,10 @@ PANELS = {
     "rank": "ranks, lowest to highest",
 }
 DRAWS, COUNTIES, COUNTY_DRAWS = 250, 100, 40  # at most: a chain's, counties, a county's
-HIGHEST_RANK = 2  # times the level, at the upper edge of a band
+HIGHEST_RANK = 2  # times the uniform frequency, at the upper edge of a band
 MARGIN = 0.06  # of a band, above and below
 WIDTH, INCHES_A_BAND = 11, 0.5
-LINE_POINTS = np.sqrt(np.pi)  # to a unit of size, as in plotnine's own lines
+LINE_POINTS = np.sqrt(np.pi)  # per unit of size, as in plotnine's own lines
 
 
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
@@ -76,7 +76,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     identified (of a county's parameter, by its own houses),
     x (density relative to the row's highest, number of the draw, or rank as a
     share of all draws), y (value in the parameter's unit, or frequency relative
-    to level ranks), low, high (the row's range of values).
+    to uniform ranks), low, high (the row's range of values).
     A model that gives all counties the same values has no rows for them.
     """
     fits = sorted(fits, key=lambda fit: story_order(fit.model))
@@ -118,7 +118,7 @@ def _panels(values: xr.DataArray) -> pd.DataFrame:
 
 
 def _chains(draws: np.ndarray) -> pd.DataFrame:
-    """A population parameter's draws (chain, draw), a line a chain."""
+    """A population parameter's draws (chain, draw), one line per chain."""
     chains, count = draws.shape
     low, high = draws.min(), draws.max()
     look = pd.DataFrame({"line": range(chains), "identified": True, "low": low, "high": high})
@@ -133,7 +133,7 @@ def _chains(draws: np.ndarray) -> pd.DataFrame:
 
 
 def _counties(values: xr.DataArray) -> pd.DataFrame:
-    """A county parameter's draws (chain, draw, county), a line a county."""
+    """A county parameter's draws (chain, draw, county), one line per county."""
     draws, own = values.values, values["own"].values
     lines = draws.reshape(-1, draws.shape[2]).T
     low, high = np.quantile(lines[own] if own.any() else lines, [0.002, 0.998])
@@ -187,9 +187,9 @@ def _draws(lines: np.ndarray, every: np.ndarray, starts: np.ndarray) -> pd.DataF
 
 
 def ranks(draws: np.ndarray, most_bins: int) -> pd.DataFrame:
-    """How often draws (chain, draw, element) of a chain fall into each bin of ranks.
+    """Frequency of a chain's draws (chain, draw, element) in each bin of ranks.
 
-    1 is the frequency that chains which agree have in every bin.
+    Relative to uniform ranks: 1 in every bin if the chains agree.
     """
     chains, count, elements = draws.shape
     bins = min(most_bins, count // 5)
@@ -214,7 +214,7 @@ def ranks(draws: np.ndarray, most_bins: int) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A row of panels a model, and in it a band for each parameter, with its own scale."""
+    """One row of panels per model, and in it one band per parameter, with its own scale."""
     table = _banded(frame)
     points = _points(table)
     chains, counties = (points[points["by"] == by] for by in ("chain", "county"))
@@ -243,7 +243,12 @@ def plot(frame: pd.DataFrame) -> ggplot:
             minor_breaks=[],
             expand=(0, 0),
         )
-        + labs(title=f"Draws of {subject(frame['label'])}", x="", y="", caption=_caption(frame))
+        + labs(
+            title=f"Posterior draws of {subject(frame['label'])}",
+            x="",
+            y="",
+            caption=_caption(frame),
+        )
         + _quiet(frame["label"].nunique())
         + theme(figure_size=(WIDTH, INCHES_A_BAND * len(bands) + 2.2))
     )
@@ -272,12 +277,12 @@ def _levels(bands: pd.DataFrame) -> pd.DataFrame:
 
 
 def _points(table: pd.DataFrame) -> pd.DataFrame:
-    """Points in the order in which their `group`, a line, joins them; a missing y is a gap.
+    """Points in the order in which lines, by `group`, join them; a missing y is a gap.
 
-    Ranks are steps; of the many of counties only the flat parts are drawn.
+    Ranks are steps; for counties, which are many, only the flat parts are drawn.
     """
     lines = table.groupby(["row", "kind", "line", "chain"], observed=True, sort=False)
-    # In a mixed order, so that no end of the counties' colours lies over the other.
+    # In mixed order, so that neither end of the counties' colours covers the other.
     table = table.assign(group=lines.ngroup(), order=table["line"] * 0.618 % 1)
     ranks = table["kind"] == "rank"
     starts = table[ranks].assign(xend=lambda t: t["x"].shift(-1))
@@ -351,13 +356,12 @@ def _caption(frame: pd.DataFrame) -> str:
     shown = f", {COUNTIES} counties evenly spaced" if counties == COUNTIES else ""
     pale = " Pale lines: not identified by the county's own houses."
     return caption(
-        f"""Study {frame["study"].iloc[0]}; values in log pCi/L, from the lower to the upper edge
-        of each band as written beside it. Population parameters: one colour a chain. County
-        parameters: one colour a county{shown}. Densities and ranks are of all draws; of the draws
-        themselves at most {DRAWS} of a chain and {COUNTY_DRAWS} of a county are shown, evenly
-        spaced. Ranks: a line for each chain, on the grey line where chains agree, at most
-        {HIGHEST_RANK} times as high.{"" if frame["identified"].all() else pale} Triangles: draws
-        beyond the band.""",
+        f"""Study {frame["study"].iloc[0]}; values in log pCi/L, with the range of each band on the
+        left. Population parameters: one colour per chain. County parameters: one colour per
+        county{shown}. Densities and ranks use all draws; the middle panel shows at most {DRAWS} per
+        chain and {COUNTY_DRAWS} per county, evenly spaced. Ranks: one line per chain, on the grey
+        line if ranks are uniform, clipped at {HIGHEST_RANK} times that
+        height.{"" if frame["identified"].all() else pale} Triangles: draws outside the band.""",
         WIDTH,
     )
 

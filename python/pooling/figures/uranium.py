@@ -1,10 +1,9 @@
-"""County effects against the uranium in the soil.
+"""County intercepts and slopes against the uranium in the soil.
 
-A dot a county: across, the uranium of its soil on a logarithmic scale; up, its
-basement level or floor effect, with a line over the central 90%. The straight
-line is what the model predicts from soil alone, the band its central 90%. The
-nearer the dots are to the line, the more of the differences between counties
-soil explains.
+One dot per county. The horizontal axis is the uranium in its soil, in log ppm; the vertical
+axis its intercept or slope, with a line over the central 90%. The black line is the model's
+prediction from uranium, the band its central 90%. The closer the dots are to the line, the
+more of the variation between counties uranium explains.
 """
 
 from collections.abc import Sequence
@@ -58,9 +57,9 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model, effect and county (kind "county") or point of its line
-        (kind "line"). Columns: study; model; label; effect ("basement level",
-        "floor effect"); panel; kind; county, houses (blank and 0 for a line);
+        One row per model, effect and county (kind "county") or point of its line
+        (kind "line"). Columns: study; model; label; effect (a value of
+        `EFFECTS`); panel; kind; county, houses (blank and 0 for a line);
         log_uranium (log ppm); identified; q5, q50, q95 (log pCi/L).
 
     Raises
@@ -87,7 +86,7 @@ def _line(fit: Fit, effect: str) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel an effect and model, on one scale an effect."""
+    """One panel per effect and model, on one scale per effect."""
     rows = _clipped(frame)
     dots, lines = (rows[rows["kind"] == kind] for kind in ("county", "line"))
     dots = dots[some_of_each(dots, "panel", DOTS)]
@@ -110,9 +109,9 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + scale_alpha_manual({True: 0.5, False: 0.2}, guide=None)
         + scale_shape_manual(MARKERS_Y, guide=None)
         + labs(
-            x="soil uranium of the county, log ppm",
-            y="log pCi/L",
-            title="County effects and the uranium in the soil",
+            x="soil uranium of the county (log ppm)",
+            y="county effect (log pCi/L)",
+            title="County intercepts and slopes against soil uranium",
             caption=_about(rows, dots, wide),
         )
         + theme_pooling()
@@ -137,11 +136,10 @@ def _about(rows: pd.DataFrame, dots: pd.DataFrame, wide: float) -> str:
     some = f"; dots for {shown} of {counties} counties" if shown < counties else ""
     return caption(
         f"""Study {rows["study"].iloc[0]}{some}. Dot: posterior median of a county; vertical line:
-        central 90%. Hollow: not identified by the county's own houses (a level without a basement
-        house, a floor effect without houses on both floors). Black line and band: what the model
-        predicts from soil, median and central 90%, at the mean share of first-floor houses where
-        the model uses it. Lines end at the panel's edge where they go on beyond it, triangles are
-        dots beyond it.""",
+        central 90%. Hollow: not identified by the county's own houses (an intercept without a
+        basement house, a slope without houses on both floors). Black line and band: the model's
+        prediction from uranium, median and central 90%, at the mean share of first-floor houses if
+        the model uses it. Clipped at the panel edge; triangles mark medians outside.""",
         wide,
     )
 

@@ -1,9 +1,9 @@
-"""What soil uranium changes: county estimates without and with it.
+"""County intercepts and slopes with and without soil uranium as a predictor.
 
-A segment a county: it starts at the hollow dot, the estimate of the model
-without uranium, and ends at the full dot, the estimate of the model with it. The
-dashed line is what soil predicts. Counties with few houses are drawn to the
-line, counties with many stay where their houses put them.
+One segment per county. It starts at the hollow dot, the estimate of the model without
+uranium, and ends at the filled dot, the estimate of the model with it. The dashed line is the
+prediction from uranium. Counties with few houses are pulled towards the line, counties with
+many stay close to the mean of their own houses.
 """
 
 from collections.abc import Sequence
@@ -49,11 +49,11 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model with uranium, effect and county. Columns: study; model;
-        label; counterpart (label of the model without); effect ("basement
-        level", "floor effect"); panel; county; houses; log_uranium (log ppm);
-        without, with, soil (posterior medians of both models' effect and of
-        what soil predicts, log pCi/L).
+        One row per model with uranium, effect and county. Columns: study; model;
+        label; counterpart (label of the model without); effect (a value
+        of `EFFECTS`); panel; county; houses; log_uranium (log ppm);
+        without, with, soil (posterior medians of the effect under both
+        models and of its prediction from uranium, log pCi/L).
 
     Raises
     ------
@@ -72,10 +72,10 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
 
 
 def counterpart(fit: Fit, fits: Sequence[Fit]) -> Fit:
-    """The model that is most like `fit`, but for uranium.
+    """The model that is most similar to `fit`, but without uranium.
 
     It pools partially, varies slopes between counties if `fit` does, has passed
-    the gate, and shares most of the words of its name, in order of
+    its diagnostics, and shares most of the words of its name, in order of
     importance; the first in the order of the report if there are several.
 
     Raises
@@ -88,7 +88,7 @@ def counterpart(fit: Fit, fits: Sequence[Fit]) -> Fit:
     ]
     if not plain:
         raise NothingToShow(
-            f"this figure needs a partially pooled model without uranium to set beside "
+            f"this figure needs a partially pooled model without uranium to compare with "
             f"{fit.model}; add one, such as varying_intercept_noncentered, to models.use"
         )
     slopes, words = "sigma_beta" in fit.population(), set(fit.model.split("_"))
@@ -121,7 +121,7 @@ def _compared(fit: Fit, plain: Fit, effect: str) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel an effect and model, on one scale an effect."""
+    """One panel per effect and model, on one scale per effect."""
     rows = _clipped(frame)
     shown = rows[some_of_each(rows, "panel", SEGMENTS)]
     panels = rows["panel"].cat.categories.size
@@ -141,10 +141,10 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + scale_size(range=(0.8, 4), breaks=size_breaks(shown["houses"]))
         + scale_shape_manual(MARKERS_Y, guide=None)
         + labs(
-            x="soil uranium of the county, log ppm",
-            y="posterior median, log pCi/L",
+            x="soil uranium of the county (log ppm)",
+            y="posterior median (log pCi/L)",
             size="houses",
-            title="County estimates without and with the uranium in the soil",
+            title="County intercepts and slopes without and with soil uranium",
             caption=_about(rows, shown, wide),
         )
         + theme_pooling()
@@ -166,16 +166,16 @@ def _clipped(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _about(rows: pd.DataFrame, shown: pd.DataFrame, wide: float) -> str:
     pairs = rows.drop_duplicates("model")
-    beside = "; ".join(
-        f"{one} beside {other}"
+    compared = "; ".join(
+        f"{one} compared with {other}"
         for one, other in zip(pairs["label"], pairs["counterpart"], strict=True)
     )
     panels = rows["panel"].cat.categories.size
     some = f" of {len(rows) // panels}" if len(shown) < len(rows) else ""
     return caption(
-        f"""Study {rows["study"].iloc[0]}; {len(shown) // panels}{some} counties. {beside}. Hollow:
-        posterior median without uranium; full: with it, the larger the more houses. Dashed: what
-        the model with uranium predicts from soil. Triangles: estimates beyond the panel.""",
+        f"""Study {rows["study"].iloc[0]}; {len(shown) // panels}{some} counties. {compared}.
+        Hollow: posterior median without uranium; filled: with it, larger with more houses. Dashed:
+        prediction from uranium. Triangles: estimates outside the panel.""",
         wide,
     )
 

@@ -1,4 +1,4 @@
-"""Models compared by the houses that they predict: differences of elpd, and stacking weights."""
+"""Model comparison by left-out houses: differences of elpd, and stacking weights."""
 
 from collections.abc import Sequence
 
@@ -10,14 +10,14 @@ from pooling.fits.store import Fit
 
 
 def comparison(fits: Sequence[Fit]) -> pd.DataFrame:
-    """elpd_loo of each model minus that of the best converged one, over the houses both predict.
+    """elpd_loo of each model minus that of the best converged one, over houses scored under both.
 
     Returns
     -------
     DataFrame
         model, reference, elpd_loo (nats, over the n houses), elpd_difference and
         se (nats; se is sqrt(n) times the standard deviation over houses), n, weight
-        (`stacking_weights` over the houses that every converged model predicts;
+        (`stacking_weights` over the houses scored under every converged model;
         missing for a model that did not converge). Empty without a converged
         model that has densities by house.
     """
@@ -45,10 +45,10 @@ def comparison(fits: Sequence[Fit]) -> pd.DataFrame:
 
 
 def stacking_weights(elpd: pd.DataFrame) -> pd.Series:
-    """Shares of the mixture of models that predicts left-out houses best, by model.
+    """Weights, by model, of the mixture of models that predicts left-out houses best.
 
-    The method is that of Yao, Vehtari, Simpson and Gelman (2018), Bayesian Analysis 13(3). Ours,
-    because `arviz_stats.compare` asks for ELPD objects, without a missing house, to give them.
+    The method is that of Yao, Vehtari, Simpson and Gelman (2018), Bayesian Analysis 13(3). It is
+    implemented here because `arviz_stats.compare` needs ELPD objects without missing houses.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ def stacking_weights(elpd: pd.DataFrame) -> pd.Series:
     """
     if elpd.empty:
         return pd.Series(np.nan, index=elpd.columns)
-    # A factor for each house moves the score by a constant, and keeps densities from 0.
+    # A factor per house shifts the score by a constant and avoids underflow.
     density = np.exp(elpd.sub(elpd.max(axis="columns"), axis="index").to_numpy(float))
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:

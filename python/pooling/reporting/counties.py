@@ -1,4 +1,4 @@
-"""What a fit says of counties and their houses, in pCi/L: the answer by county, and the prior's."""
+"""Radon by county and floor in pCi/L, from the posterior and the prior; the survey by floor."""
 
 from collections.abc import Sequence
 
@@ -17,19 +17,19 @@ FLOORS = ("basement", "first floor")
 
 
 def county_levels(fit: Fit) -> pd.DataFrame:
-    """What one model says of each county, in pCi/L, without any random number.
+    """Radon of each county under one model, in pCi/L, computed without random numbers.
 
     Returns
     -------
     DataFrame
         model, converged, county_fips, county, state, houses,
         first_floor_houses, floor, identified, typical, typical_q5, typical_q95,
-        house_q5, house_q95, p_action; see `pooling.reporting.definitions`. A row for each
-        county and floor, in the order of county name, then floor. A level is
-        identified by houses of the county on that floor, one that all counties
-        share by any house there.
+        house_q5, house_q95, p_action; see `pooling.reporting.definitions`. One row per
+        county and floor, in the order of state, county name and floor. A row is
+        identified by houses of the county on that floor; if all counties share the
+        parameter, by any house on it.
     """
-    effects, spread = fit.effects(), house_sd(fit)
+    effects, sd = fit.effects(), house_sd(fit)
     response = fit.tree.attrs["response"]
     table = fit.counties.assign(model=fit.model, converged=fit.converged)
     houses = table["basement_houses"], table["first_floor_houses"]
@@ -38,7 +38,7 @@ def county_levels(fit: Fit) -> pd.DataFrame:
     for floor, level in enumerate(("alpha", FIRST_FLOOR)):
         mean = (effects["alpha"] + floor * effects["beta"]).values
         levels = {"floor": FLOORS[floor], "identified": identified(level, *houses, shared)}
-        parts.append(table.assign(**levels, **_radon(mean, spread, response, errors_of(fit))))
+        parts.append(table.assign(**levels, **_radon(mean, sd, response, errors_of(fit))))
     columns = ["model", "converged", "county_fips", "county", "state", "houses"]
     columns += ["first_floor_houses", "floor", "identified", "typical", "typical_q5", "typical_q95"]
     columns += ["house_q5", "house_q95", "p_action"]
@@ -46,30 +46,30 @@ def county_levels(fit: Fit) -> pd.DataFrame:
 
 
 def _radon(
-    mean: np.ndarray, spread: np.ndarray, response: str, errors: Errors
+    mean: np.ndarray, sd: np.ndarray, response: str, errors: Errors
 ) -> dict[str, np.ndarray]:
-    """Levels, intervals and probability of each county, from (sample, county) log pCi/L."""
+    """Typical radon, intervals and probability by county, from (sample, county) log pCi/L."""
     low, middle, high = np.quantile(mean, (INTERVAL[0], 0.5, INTERVAL[1]), axis=0)
-    low_house, high_house = (predictive_quantile(mean, spread, q, errors) for q in INTERVAL)
+    low_house, high_house = (predictive_quantile(mean, sd, q, errors) for q in INTERVAL)
     return {
         "typical": activity(middle, response),
         "typical_q5": activity(low, response),
         "typical_q95": activity(high, response),
         "house_q5": activity(low_house, response),
         "house_q95": activity(high_house, response),
-        "p_action": above_action_level(mean, spread, response, errors).mean(axis=0),
+        "p_action": above_action_level(mean, sd, response, errors).mean(axis=0),
     }
 
 
 def predictive_quantile(
-    mean: np.ndarray, spread: np.ndarray, share: float, errors: Errors = NORMAL
+    mean: np.ndarray, sd: np.ndarray, share: float, errors: Errors = NORMAL
 ) -> np.ndarray:
-    """Quantile of a new house, whose distribution is the mean of the draws' own ones.
+    """Predictive quantile of a new house, whose distribution is a mixture over posterior draws.
 
     Parameters
     ----------
-    mean, spread
-        (sample, county) or, for `spread`, (sample, 1), log pCi/L.
+    mean, sd
+        (sample, county) or, for `sd`, (sample, 1), log pCi/L.
     share
         Share of new houses below the quantile, between 0 and 1.
     errors
@@ -82,25 +82,25 @@ def predictive_quantile(
     """
 
     def excess(value: np.ndarray, county: np.ndarray) -> np.ndarray:
-        within = np.broadcast_to(spread, mean.shape)[:, county.astype(int)]
+        within = np.broadcast_to(sd, mean.shape)[:, county.astype(int)]
         return errors.cdf((value - mean[:, county.astype(int)]) / within).mean(axis=0) - share
 
-    # A mixture's quantile lies between the least and the greatest of its parts' quantiles.
-    parts = mean + errors.quantile(share) * spread
+    # A quantile of a mixture lies between the smallest and largest of its components' quantiles.
+    parts = mean + errors.quantile(share) * sd
     margin = 1e-6
     bracket = (parts.min(axis=0) - margin, parts.max(axis=0) + margin)
     return find_root(excess, bracket, args=(np.arange(mean.shape[1]),)).x
 
 
 def prior_predictive(fits: Sequence[Fit]) -> pd.DataFrame:
-    """What the prior of each model says of a typical house, in pCi/L; nothing is random.
+    """Prior distribution of a typical house under each model, in pCi/L, without random numbers.
 
     Returns
     -------
     DataFrame
         model, floor, prior_q5, prior_q50, prior_q95 (pCi/L; infinite above the
         largest float), share_implausible, implausible (pCi/L), over draws of
-        the prior and counties. A row for each model and floor.
+        the prior and counties. One row per model and floor.
     """
     rows = []
     for fit in fits:
@@ -108,7 +108,7 @@ def prior_predictive(fits: Sequence[Fit]) -> pd.DataFrame:
         response = fit.tree.attrs["response"]
         for floor, name in enumerate(FLOORS):
             mean = (effects["alpha"] + floor * effects["beta"]).values
-            # Quantiles of the logarithm, since the tutorial's priors overflow its exponential.
+            # Quantiles on the log scale, since draws from the tutorial's priors overflow exp().
             low, middle, high = activity(np.quantile(mean, (0.05, 0.5, 0.95)), response)
             rows.append(
                 {
@@ -125,17 +125,17 @@ def prior_predictive(fits: Sequence[Fit]) -> pd.DataFrame:
 
 
 def data_summary(fit: Fit) -> pd.DataFrame:
-    """Houses of the study, one row for all and one for each floor.
+    """The houses of the study: one row for all and one per floor.
 
     Returns
     -------
     DataFrame
-        floor, houses, counties (that have such houses), mean, sd (log pCi/L),
+        floor, houses, counties (with such houses), mean, sd (log pCi/L),
         median (pCi/L), share_action (of houses at or above `action_level`),
         action_level (pCi/L), response.
     """
     response = fit.tree.attrs["response"]
-    # The level is a logarithm of its own: without room for its last digit it may miss a 4.0.
+    # Without a margin for rounding, the logarithm of the level may exceed that of a 4.0.
     level = log_activity(ACTION_LEVEL, response) - 1e-9
     rows = []
     for floor, name in ((None, "all"), *enumerate(FLOORS)):

@@ -1,4 +1,4 @@
-"""Numbers that the report says in sentences, each computed from the study's tables."""
+"""Numbers in the report's sentences, each computed from the study's tables."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,9 @@ HIGHLIGHTED = 3
 
 
 def county_rows(tables: Tables, model: str) -> pd.DataFrame:
-    """One row a county of one model, from the counties' table, `_basement` and `_first` apart.
+    """The counties' table of one model with one row per county.
+
+    Columns by floor have the suffix `_basement` or `_first`.
 
     Ordered by state and county name; `label` as in `label_counties`.
     """
@@ -32,7 +34,7 @@ def county_rows(tables: Tables, model: str) -> pd.DataFrame:
 
 
 def survey(tables: Tables) -> dict:
-    """How many houses and counties there are, and how unevenly the houses are spread.
+    """Numbers of houses and counties, and how unevenly the houses are distributed.
 
     Returns
     -------
@@ -69,7 +71,7 @@ def score_rows(tables: Tables) -> dict[str, dict]:
 
 
 def score_notes(tables: Tables) -> list[dict]:
-    """What to mistrust about scores: mark (1, 2, ...), model and note, each pair once."""
+    """Reservations about scores: mark (1, 2, ...), model and note, each pair once."""
     pairs = tables["scores"].dropna(subset="note")[["model", "note"]].drop_duplicates()
     return [{"mark": str(i)} | row for i, row in enumerate(pairs.to_dict("records"), start=1)]
 
@@ -77,7 +79,7 @@ def score_notes(tables: Tables) -> list[dict]:
 def left_out(
     scores: Mapping[str, dict], names: Sequence[str], schemes: Sequence[str]
 ) -> list[tuple[str, list[str]]]:
-    """What was left out, in words, and which of these scores any model has for it."""
+    """What was left out, in words, and which of these scores at least one model has for it."""
     known = {score for rows in scores.values() for score in rows}
     found = []
     for scheme in schemes:
@@ -89,9 +91,9 @@ def left_out(
 
 
 def repeated_schemes(tables: Tables) -> set[str]:
-    """Ways to leave houses out that are another one again.
+    """Schemes of leaving houses out that coincide with another one.
 
-    A random tenth of the counties is a single county if there are not more than ten.
+    A random tenth of the counties is a single county if there are at most ten.
     """
     known = set(tables["scores"]["score"])
     few = survey(tables)["measured"] <= FOLDS
@@ -100,7 +102,7 @@ def repeated_schemes(tables: Tables) -> set[str]:
 
 
 def best(scores: Mapping[str, dict], score: str, models: Sequence[str]) -> str | None:
-    """Model with the least error, or the greatest elpd, among those that have the score."""
+    """Model with the smallest error, or the largest elpd, among those that have the score."""
     known = {m: scores[m][score]["value"] for m in models if score in scores[m]}
     known = {m: value for m, value in known.items() if pd.notna(value)}
     if not known:
@@ -111,8 +113,9 @@ def best(scores: Mapping[str, dict], score: str, models: Sequence[str]) -> str |
 def headline_model(tables: Tables) -> str:
     """The model whose county table is printed.
 
-    Partial pooling that converged, the greatest elpd_loo first; else a converged
-    model whose effects vary by county; else one that converged; else the last.
+    The converged model with partial pooling that has the largest elpd_loo; otherwise a
+    converged model whose effects vary by county; otherwise any converged one; otherwise
+    the last.
     """
     models, scores = tables["models"], score_rows(tables)
     sound = models[models["converged"]]
@@ -125,7 +128,7 @@ def headline_model(tables: Tables) -> str:
 
 
 def model_of(tables: Tables, structure: str) -> str | None:
-    """First model of a structure, one that converged if there is one."""
+    """First model of a structure, preferably a converged one."""
     rows = tables["models"].query("structure == @structure")
     return None if rows.empty else rows.loc[rows["converged"].idxmax(), "model"]
 
@@ -150,12 +153,12 @@ def county_effects(tables: Tables, model: str) -> pd.DataFrame:
 
 
 def shrinkage(tables: Tables, source: str | None, target: str) -> dict | None:
-    """How far partial pooling moves the counties from where they are when fitted alone.
+    """How far partial pooling moves the counties from their estimates without pooling.
 
     Parameters
     ----------
     source, target
-        Model that fits each county alone, and model that pools partially.
+        Model without pooling, and model with partial pooling.
 
     Returns
     -------
@@ -193,7 +196,7 @@ def shrinkage(tables: Tables, source: str | None, target: str) -> dict | None:
 
 
 def answer(tables: Tables, model: str) -> dict:
-    """What the printed county table says in short.
+    """Summary of the printed county table.
 
     Returns
     -------
@@ -201,7 +204,7 @@ def answer(tables: Tables, model: str) -> dict:
         model; rows (as `county_rows`); lowest, highest (rows by typical radon in
         a basement); likely: by floor, counties where a new house is at or above
         the action level with a probability of at least one half; unidentified:
-        by floor, counties without a number of their own.
+        by floor, counties whose own houses do not identify it.
     """
     rows = county_rows(tables, model)
     return {
@@ -217,7 +220,7 @@ def answer(tables: Tables, model: str) -> dict:
 
 
 def tutorial(tables: Tables) -> list[dict] | None:
-    """The tutorial's deviations beside ours, where the study is on its houses and has its models.
+    """The tutorial's deviations and ours, if the study has its houses and models.
 
     Returns
     -------
@@ -259,13 +262,13 @@ def highlighted(tables: Tables, codes: Sequence[int]) -> list[dict]:
         each effect a row of `estimates`.
     """
     rows = county_rows(tables, tables["models"]["model"].iloc[0]).set_index("county_fips")
-    chosen = [code for code in codes if code in rows.index]
-    if not chosen:
+    listed = [code for code in codes if code in rows.index]
+    if not listed:
         ranked = rows[rows["houses"] > 0].sort_values("houses", kind="stable").index
         steps = np.linspace(0, len(ranked) - 1, min(HIGHLIGHTED, len(ranked)))
-        chosen = ranked[steps.round().astype(int)].tolist()
+        listed = ranked[steps.round().astype(int)].tolist()
     estimates = tables["estimates"].query(
-        "county_fips in @chosen and parameter in ('alpha', 'beta')"
+        "county_fips in @listed and parameter in ('alpha', 'beta')"
     )
     found = estimates.set_index(["county_fips", "model", "parameter"]).to_dict("index")
     return [
@@ -276,15 +279,15 @@ def highlighted(tables: Tables, codes: Sequence[int]) -> list[dict]:
                 for m in tables["models"]["model"]
             ]
         }
-        for code in chosen
+        for code in listed
     ]
 
 
 def population(tables: Tables, most: int = 30) -> tuple[pd.DataFrame, int]:
-    """Estimates that are not by county, at most `most` a model, and how many are left out.
+    """Estimates that are not by county, at most `most` per model, and how many are left out.
 
-    What a program samples in the place of an effect, its name ends in `_tilde` or
-    `_free`, is not shown.
+    Parameters whose names end in `_tilde` or `_free`, which programs sample in place of
+    an effect, are not shown.
     """
     rows = tables["estimates"][tables["estimates"]["county_fips"].isna()]
     rows = rows[~rows["parameter"].str.contains(r"_(?:tilde|free)(?:\[|$)")]
@@ -295,9 +298,9 @@ def population(tables: Tables, most: int = 30) -> tuple[pd.DataFrame, int]:
 
 
 def frequentist(tables: Tables) -> list[dict]:
-    """Least squares or REML beside the posterior of the same parameter of the matching model.
+    """Least squares or REML and the posterior of the same parameter of the matching model.
 
-    One row a parameter that is not by county: model, formula, parameter, value, se,
+    One row per parameter that is not by county: model, formula, parameter, value, se,
     mean, sd (log pCi/L).
     """
     if "frequentist" not in tables:
@@ -311,7 +314,7 @@ def frequentist(tables: Tables) -> list[dict]:
 
 
 def published(tables: Tables) -> dict | None:
-    """Published values of this study beside ours.
+    """Published values of this study and ours.
 
     Returns
     -------
@@ -333,12 +336,12 @@ def published(tables: Tables) -> dict | None:
 
 
 def sensitivity(tables: Tables) -> dict | None:
-    """What power-scaling says of the priors.
+    """Results of power-scaling the priors.
 
     Returns
     -------
     dict or None
-        rows (of the table); threshold (from which on a sensitivity matters);
+        rows (of the table); threshold (from which a sensitivity is relevant);
         moved (rows of models that converged whose diagnosis is not "-");
         strongest (their row with the greatest sensitivity to the prior, missing
         if none converged). None if there are none.
@@ -362,11 +365,11 @@ def other_priors(tables: Tables) -> dict | None:
     Returns
     -------
     dict or None
-        rows: one a model, parameter and set of other priors: its row with
+        rows: one per model, parameter and set of other priors: its row with
         `own_mean` and `own_sd` (under the study's priors) and `error` (Monte
         Carlo standard error of the shift); names (of the sets); furthest: the
-        row that passed the gate, in a model that converged, whose shift is the
-        greatest in size, missing if there is none. None without other priors.
+        row with the largest absolute shift among those that passed their
+        diagnostics, in a model that converged; missing if there is none. None without other priors.
     """
     table = tables.get("other_priors", pd.DataFrame())
     if table.empty:

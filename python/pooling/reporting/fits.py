@@ -1,4 +1,4 @@
-"""The fits of a study, each with the tables that earlier stages wrote beside it."""
+"""The fits of a study, each with the tables that earlier stages wrote into its folder."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,11 +24,11 @@ class Result:
 
     @property
     def structure(self) -> str:
-        """How the model shares between counties, one of `STRUCTURES`.
+        """How the model pools counties, one of `STRUCTURES`.
 
-        The draws decide: effects that are the same in all counties are completely
-        pooled, a population spread makes them partially pooled. Where they cannot
-        tell, the formula of its frequentist twin does.
+        Effects that are the same in all counties are completely pooled; with a standard
+        deviation of the population they are partially pooled. Where the draws do not
+        show it, the formula of the frequentist twin does.
         """
         posterior = self.fit.tree["posterior"].to_dataset()
         if {"sigma_alpha", "sigma_beta"} & set(posterior) or "|" in self.twin:
@@ -41,13 +41,13 @@ class Result:
         return "no pooling" if "county" in self.twin else "complete pooling"
 
     def table(self, name: str) -> pd.DataFrame:
-        """A table that a stage wrote beside the fit, such as `scores`."""
+        """A table in the folder of the fit, such as `scores`."""
         path = self.folder / f"{name}.csv"
         try:
             table = read_table(path)
         except FileNotFoundError:
             raise DataError(f"{path}: no such file; make it with `make {self.fit.model}`") from None
-        # Missing where a parameter is not by county.
+        # Missing for parameters that are not by county.
         return table.astype({n: "Int64" for n in ("county_fips", "houses") if n in table})
 
 
@@ -80,7 +80,7 @@ def _belongs(result: Result, coords: dict) -> None:
     path, fit = result.folder / "fit.nc", result.fit
     if fit.study != coords["study"]:
         raise DataError(
-            f"{path}: a fit to study {fit.study}, not to {coords['study']}; name its own"
+            f"{path}: a fit to study {fit.study}, not to {coords['study']}; give its fits"
         )
     houses = fit.tree["constant_data"].dataset["house"].values.tolist()
     same = (
@@ -90,8 +90,8 @@ def _belongs(result: Result, coords: dict) -> None:
     )
     if not same:
         raise DataError(
-            f"{path}: fitted to other houses, counties or another response than study "
-            f"{fit.study} has now; run make again"
+            f"{path}: houses, counties or response of study {fit.study} have changed since this "
+            "fit; run make again"
         )
     if not set(GROUPS) <= set(fit.diagnostics):
         raise DataError(

@@ -1,10 +1,11 @@
-"""Least squares and restricted maximum likelihood for the programs that name such a twin.
+"""Least squares and restricted maximum likelihood for programs that name a frequentist twin.
 
 `python -m pooling.reporting.frequentist DATA.json COORDS.json TWINS.json -o frequentist.csv`
 
-A program names it in its comment, see `pooling.programs.source.twin`, as lme4 writes it: `y` is
-log radon, `floor` a house's floor, `u` its county's log uranium, `share` its county's share of
-first-floor houses. `+ county` is an intercept for each county, `, by county` a line of its own.
+A program names its twin in a comment, see `pooling.programs.source.twin`, in lme4's notation:
+`y` is log radon, `floor` a house's floor, `u` its county's log uranium, `share` its county's
+share of first-floor houses. `+ county` is an intercept for each county, `, by county` a separate
+line for each county.
 """
 
 import json
@@ -30,10 +31,10 @@ VARYING = {
     "(1 + floor | county)": "correlated",
 }
 WITH_COUNTY, BY_COUNTY = "y ~ floor + county", "y ~ floor, by county"
-OF_OTHERS = ("y ~ floor + (1 + floor | county)",)  # by others; none of our programs has it
+OF_OTHERS = ("y ~ floor + (1 + floor | county)",)  # published; none of our programs has it
 
-# Houses times counties, 400 MB of predictors: nine times the whole survey. Two million houses
-# in a thousand counties took 19 GB.
+# Houses times counties: 400 MB of predictors, nine times the whole survey. Two million houses in
+# a thousand counties take 19 GB.
 LARGEST = 50_000_000
 
 
@@ -69,30 +70,30 @@ def design(data: dict) -> pd.DataFrame:
 
 
 def read_formula(formula: str) -> Mixed:
-    """Coefficients and county effects of a formula; effects are "" without any.
+    """Coefficients and county effects of a formula; effects are "" if there are none.
 
     Raises
     ------
     ValueError
-        It has another term; the message says which there are.
+        It has another term; the message lists the known ones.
     """
     fixed, opening, varying = formula.removeprefix("y ~ ").partition("(")
     terms = fixed.removesuffix(" + ").split(" + ")
     effects = VARYING.get(opening + varying)
     if effects is None or not set(terms) <= set(TERMS):
         raise ValueError(
-            f"`{formula}` is no formula that is known; after `y ~ ` write terms of "
-            f"{', '.join(TERMS)}, with + between them, and perhaps one of "
-            f"{', '.join(filter(None, VARYING))}; or the whole as `{WITH_COUNTY}` or `{BY_COUNTY}`"
+            f"`{formula}` is not a known formula; after `y ~ ` write terms of "
+            f"{', '.join(TERMS)}, with + between them, and optionally one of "
+            f"{', '.join(filter(None, VARYING))}; or write `{WITH_COUNTY}` or `{BY_COUNTY}`"
         )
     return Mixed(("mu_alpha", *(TERMS[term] for term in terms)), effects)
 
 
 def estimates(frame: pd.DataFrame, formula: str, county_fips: Sequence[int]) -> pd.DataFrame:
-    """Estimates of one formula, a row a parameter.
+    """Estimates of one formula, one row per parameter.
 
-    Empty if the study lacks a predictor, its houses do not identify the regression, or it
-    is REML of one county or of very many houses, see `LARGEST`.
+    Empty if the study lacks a predictor, if its houses do not identify the regression, and
+    for REML with one county or very many houses (`LARGEST`).
     """
     if formula == WITH_COUNTY:
         return within(frame)
@@ -111,7 +112,7 @@ def estimates(frame: pd.DataFrame, formula: str, county_fips: Sequence[int]) -> 
 
 
 def _estimable(predictors: pd.DataFrame) -> bool:
-    """Whether there is a house to spare and no predictor follows from the others."""
+    """Whether there are residual degrees of freedom and no collinear predictors."""
     rows, columns = predictors.shape
     return rows > columns and np.linalg.matrix_rank(predictors.to_numpy(float)) == columns
 
@@ -119,14 +120,14 @@ def _estimable(predictors: pd.DataFrame) -> bool:
 def least_squares(frame: pd.DataFrame, names: list[str]) -> pd.DataFrame:
     """Coefficients of these predictors, residual standard deviation and root mean square."""
     found = OLS(frame["y"], frame[names]).fit()
-    return _with_spread(found.params, found.bse, np.sqrt(found.scale), found.resid)
+    return _with_sigma(found.params, found.bse, np.sqrt(found.scale), found.resid)
 
 
 def within(frame: pd.DataFrame) -> pd.DataFrame:
-    """Slope, spread and root mean square of `y ~ floor + county`; empty if not identified.
+    """Slope, residual sd and rms error of `y ~ floor + county`; empty if not identified.
 
-    By the theorem of Frisch, Waugh and Lovell the slope is that of deviations from the
-    counties' means, for which no matrix with a column a county is needed.
+    By the Frisch-Waugh-Lovell theorem the slope is that of deviations from county means,
+    which needs no matrix with a column per county.
     """
     both = frame[["mu_beta", "y"]]
     deviations = both - frame.groupby("county")[["mu_beta", "y"]].transform("mean")
@@ -138,11 +139,11 @@ def within(frame: pd.DataFrame) -> pd.DataFrame:
     gaps = y - slope * x
     sigma = np.sqrt(float((gaps**2).sum()) / spare)
     error = sigma / np.sqrt(squares)
-    return _with_spread(pd.Series({"mu_beta": slope}), pd.Series({"mu_beta": error}), sigma, gaps)
+    return _with_sigma(pd.Series({"mu_beta": slope}), pd.Series({"mu_beta": error}), sigma, gaps)
 
 
 def own_lines(frame: pd.DataFrame, county_fips: Sequence[int]) -> pd.DataFrame:
-    """Each county's own least squares, where its houses identify them."""
+    """Least squares for each county separately, where its houses identify the line."""
     means = frame.pivot_table(index="county", columns="mu_beta", values="y", aggfunc="mean")
     means = means.reindex(columns=[0.0, 1.0])
     found = pd.DataFrame({"alpha": means[0.0], "beta": means[1.0] - means[0.0]})
@@ -152,7 +153,7 @@ def own_lines(frame: pd.DataFrame, county_fips: Sequence[int]) -> pd.DataFrame:
     return pd.concat([rows, pd.DataFrame([_rmse(gaps)])])
 
 
-def _with_spread(
+def _with_sigma(
     values: pd.Series, errors: pd.Series, sigma: float, gaps: pd.Series
 ) -> pd.DataFrame:
     rows = pd.DataFrame({"value": values, "se": errors}).rename_axis("parameter").reset_index()
@@ -170,22 +171,22 @@ def estimate(data: dict, coords: dict, twins: Mapping[str, str]) -> pd.DataFrame
     Parameters
     ----------
     twins
-        Formula of each program that names one.
+        Formula of the frequentist twin, by program.
 
     Returns
     -------
     DataFrame
-        `COLUMNS`; a row a parameter. `models` names the programs of the formula,
-        separated by blanks. Intercepts, slopes and spreads are in log pCi/L;
-        county_fips is set for a county's own line alone; criterion, starts and
-        agreeing (starts that found the best optimum) for REML alone.
+        `COLUMNS`; one row per parameter. `models` names the programs of the formula,
+        separated by blanks. Intercepts, slopes and standard deviations are in
+        log pCi/L; county_fips is set only for separate lines of counties; criterion,
+        starts and agreeing (starts that found the best optimum) only for REML.
 
     Raises
     ------
     DataError
-        Data and coordinates are not of one study.
+        Data and coordinates belong to different studies.
     ProgramError
-        A program names no formula that is known.
+        A program names an unknown formula.
     """
     if data["J"] != len(coords["county_fips"]) or data["N"] != len(coords["house_id"]):
         raise DataError(
@@ -211,10 +212,10 @@ def estimate(data: dict, coords: dict, twins: Mapping[str, str]) -> pd.DataFrame
 
 def main(arguments: list[str] | None = None) -> None:
     """Write the table of a study."""
-    given = cli.stage(__doc__, "data", "coords", "twins").parse_args(arguments)
-    files = (given.data, given.coords, given.twins)
+    args = cli.stage(__doc__, "data", "coords", "twins").parse_args(arguments)
+    files = (args.data, args.coords, args.twins)
     table = estimate(*(json.loads(path.read_text(encoding="utf-8")) for path in files))
-    with replacing(given.output) as draft:
+    with replacing(args.output) as draft:
         table.to_csv(draft, index=False, float_format="%.8g", lineterminator="\n")
 
 

@@ -1,4 +1,4 @@
-"""One page that tells the story of a study, made of its tables, figures and programs alone.
+"""The report of a study: one page from its tables, figures and programs only.
 
 `python -m pooling.reporting.pages TEMPLATE CSS ABOUT.json TABLES --figures FIGURE.svg...
 --programs PROGRAM... --highlight FIGURES.json -o PAGE.html`
@@ -33,7 +33,7 @@ REQUIRED = (
 )
 OPTIONAL = ("priors", "prior_predictive", "sensitivity", "other_priors", "frequentist", "published")
 BEST = ("rmse_in_sample", "elpd_loo", "elpd_loco")
-LARGE = 1_000_000  # bytes of an SVG from which its PNG is shown, if there is one
+LARGE = 1_000_000  # bytes from which the PNG of a figure is shown instead of its SVG
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
 PIXELS = {"": 1.0, "px": 1.0, "pt": 4 / 3, "in": 96.0}
 MISSING = "\N{EN DASH}"
@@ -48,9 +48,9 @@ class Picture:
     name
         As in `make <name>-plot`.
     title, description
-        What the figure's file says of itself.
+        Read from the figure's file.
     uri
-        The whole picture as a data URI.
+        The picture itself as a data URI.
     width, height
         Size in CSS pixels.
     """
@@ -65,7 +65,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Listing:
-    """A Stan file as it stands; `summary` is the first paragraph of its opening comment."""
+    """The text of a Stan file; `summary` is the first paragraph of its opening comment."""
 
     name: str
     summary: str
@@ -73,12 +73,12 @@ class Listing:
 
 
 def read_picture(path: Path) -> Picture:
-    """Read an SVG with its own title and description.
+    """Read an SVG with its title and description.
 
     Raises
     ------
     DataError
-        It is not an SVG, or does not say its size.
+        The file is not an SVG, or has no size.
     """
     try:
         root = ElementTree.parse(path).getroot()
@@ -102,7 +102,7 @@ def _pixels(length: str) -> int:
 
 
 def _data_uri(path: Path) -> str:
-    """The file as a data URI; of a large drawing its PNG, if that lies beside it and is smaller."""
+    """The file as a data URI; for a large SVG its PNG, if there is one and it is smaller."""
     kind, pixels = "svg+xml", path.with_suffix(".png")
     size = path.stat().st_size
     if size > LARGE and pixels.is_file() and pixels.stat().st_size < size:
@@ -113,7 +113,7 @@ def _data_uri(path: Path) -> str:
 def place(pictures: Sequence[Picture], figures: Mapping[str, Declared]) -> dict[str, list[Picture]]:
     """Pictures by the chapter that their figures declare, in the figures' order.
 
-    Those that have nothing to show in this study are `absent` from their chapters.
+    Pictures with nothing to show in this study are under `absent`.
 
     Raises
     ------
@@ -159,7 +159,7 @@ def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
 
 
 def number(value: float | None, digits: int = 2) -> str:
-    """A number for people: typographic minus, thousands apart, powers of ten when it is huge."""
+    """Format a number: typographic minus, thousands separators, powers of ten if huge."""
     if value is None or not math.isfinite(value):
         return MISSING
     size = abs(value)
@@ -169,12 +169,12 @@ def number(value: float | None, digits: int = 2) -> str:
 
 
 def plain(value: float | None) -> str:
-    """A setting as it was given, thousands apart."""
+    """Format a setting without rounding, with thousands separators."""
     return MISSING if value is None else f"{value:,g}".replace("-", "\N{MINUS SIGN}")
 
 
 def radon(value: float | None) -> str:
-    """An activity in pCi/L; what no house can have is only called large."""
+    """Format an activity in pCi/L; impossibly large ones are shown as > 9,999."""
     if value is None or math.isnan(value):
         return MISSING
     if value > 9999:
@@ -183,7 +183,7 @@ def radon(value: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in whole percent, never rounded to none or all."""
+    """A share in whole percent, never rounded to 0% or 100%."""
     if 0 < share < 0.005:
         return "<\N{NO-BREAK SPACE}1%"
     if 0.995 <= share < 1:
@@ -197,17 +197,17 @@ def plural(count: int, one: str, many: str = "") -> str:
 
 
 def breakable(name: str) -> Markup:
-    """A name that may go on in a new line after each underscore."""
+    """A name that may break after each underscore."""
     return Markup(str(escape(name)).replace("_", "_<wbr>"))
 
 
 def records(table: pd.DataFrame) -> list[dict]:
-    """Rows as dictionaries, None for what is missing."""
+    """Rows as dictionaries, None for missing values."""
     return table.astype(object).where(table.notna(), None).to_dict("records")
 
 
 def context(tables: dict[str, pd.DataFrame], highlight: Sequence[int]) -> dict:
-    """Everything that the template says about the study's tables."""
+    """Values of the template that come from the study's tables."""
     model = facts.headline_model(tables)
     models, scores = tables["models"], facts.score_rows(tables)
     sound = models.loc[models["converged"], "model"].tolist()
@@ -241,12 +241,12 @@ def context(tables: dict[str, pd.DataFrame], highlight: Sequence[int]) -> dict:
 
 
 def render(template: Path, values: dict) -> str:
-    """Fill the template; whatever it prints is escaped unless it is marked as safe.
+    """Fill the template; all values are escaped unless they are marked as safe.
 
     Raises
     ------
     PoolingError
-        The template is wrong; the message names its line.
+        The template is invalid; the message names the line.
     """
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(template.parent),
@@ -272,24 +272,24 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("--programs", type=Path, nargs="*", default=[])
     parser.add_argument("--graph", type=Path, help="what depends on what, an SVG")
     parser.add_argument("--highlight", type=Path, help="the study's [figures] section")
-    given = parser.parse_args(arguments)
-    chosen = read_section(Figures, given.highlight).lines if given.highlight else []
-    tables = read_tables(given.tables)
-    values = context(tables, chosen)
-    # A program that the study does not use is no part of its story; included functions are.
+    args = parser.parse_args(arguments)
+    counties = read_section(Figures, args.highlight).lines if args.highlight else []
+    tables = read_tables(args.tables)
+    values = context(tables, counties)
+    # Programs that the study does not use are not listed; included functions are.
     order = [f"{model}.stan" for model in values["models"]]
-    programs = [p for p in given.programs if p.suffix != ".stan" or p.name in order]
+    programs = [p for p in args.programs if p.suffix != ".stan" or p.name in order]
     programs.sort(key=lambda p: order.index(p.name) if p.name in order else len(order))
     values |= {
-        "about": json.loads(given.about.read_text(encoding="utf-8")),
-        "css": Markup(given.css.read_text(encoding="utf-8")),
-        "folder": Path(os.path.relpath(given.tables, given.output.parent)).as_posix(),
-        "figures": place([read_picture(path) for path in given.figures], declared_figures()),
+        "about": json.loads(args.about.read_text(encoding="utf-8")),
+        "css": Markup(args.css.read_text(encoding="utf-8")),
+        "folder": Path(os.path.relpath(args.tables, args.output.parent)).as_posix(),
+        "figures": place([read_picture(path) for path in args.figures], declared_figures()),
         "programs": [read_listing(path) for path in programs],
         "graph": given.graph and Markup(given.graph.read_text(encoding="utf-8")),
     }
-    with replacing(given.output) as draft:
-        draft.write_text(render(given.template, values), encoding="utf-8")
+    with replacing(args.output) as draft:
+        draft.write_text(render(args.template, values), encoding="utf-8")
 
 
 if __name__ == "__main__":

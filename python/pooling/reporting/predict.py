@@ -1,14 +1,13 @@
-r"""Predict the radon of houses that somebody has a table of, from a fit.
+r"""Predict the radon of the houses in a table of the user's, from a fit.
 
     python -m pooling.reporting.predict stan FITS DATA.json SECTION.json SAMPLER.json MODELS.json \
         --houses HOUSES.csv [--model M] --tables TABLES -o PREDICTIONS.csv
 
-The table has the columns `county` and `floor`, perhaps `activity` (pCi/L), where a house was
-measured, and any others, which go through as they are. A house in a county that was not
-measured gets what the program says of it: its predictors' and the population's answer. A house
-in a county that is not in the study gets the answer of a county without houses whose predictors
-are the means over the study's counties; where the study has several states, of such a county
-in each state, all states alike.
+The table has the columns `county` and `floor`, optionally `activity` (pCi/L) for houses that were
+measured, and any others, which are copied to the output. A house in a county without measured
+houses is predicted from the county's predictors and the population. A house in a county that is
+not in the study is predicted as in a county without houses whose predictors are the means over
+the study's counties; with several states, as an equal mixture of such a county in each state.
 """
 
 import json
@@ -66,39 +65,39 @@ def predict_houses(
     houses
         CSV file or frame: `county` (name of one of the study's counties in capitals or not,
         "NAME, ST" where several share a name, or FIPS code), `floor` (code of the study, or
-        "basement" or "first floor"), perhaps `activity` (pCi/L, blank where it is not known).
+        "basement" or "first floor"), optionally `activity` (pCi/L, blank where unknown).
     fit, executable, data
         A fit that passed its diagnostics, its compiled program and its Stan data.
     floors
-        What the study's floor codes mean: `data.floors` of the study.
+        Meaning of the study's floor codes: `data.floors` of the study.
     settings
-        Of the study's sampler. The seed is that of the predictions; all are needed where the
-        program samples effects by county and a house is in a county that is not in the study.
+        The study's sampler settings. Predictions use the seed; the others are needed if the
+        program samples county effects and a house is in a county that is not in the study.
 
     Returns
     -------
     DataFrame
-        One row per house, in the order given: the other columns of `houses`; county (as the
-        report calls it, or as given), floor (in words), activity (only if any is given),
+        One row per house, in the same order: the other columns of `houses`; county (as in the
+        report, or as in the table), floor (in words), activity (if there is any),
         county_known ("measured", "not measured" or "not in the study"); level_q5, level_q50,
         level_q95 (pCi/L; the county's geometric mean level on that floor: median and 90%
         interval); house_q5, house_q50, house_q95 (pCi/L; a new house there); p_action
-        (probability that it is at or above 4 pCi/L); where activity is given, log_score (log
-        predictive density of log radon) and pit (probability of radon up to what was measured).
+        (probability that it is at or above 4 pCi/L); for measured houses log_score (log predictive
+        density of log radon) and pit (probability of radon up to the measured value).
 
     Raises
     ------
     DataError
-        The table is not as described: the first thing that is wrong, with its place.
+        The table is invalid; the message names the first error and its location.
     DiagnosticsError
         The fit did not pass its diagnostics.
     SamplingError
-        CmdStan stopped, or a run that it needed has divergences.
+        CmdStan failed, or a run that was needed has divergences.
     """
     if not fit.converged:
         raise DiagnosticsError(
             f"MODEL={fit.model}: its fit to study {fit.study} did not pass the diagnostics, "
-            "so nothing can be predicted from it; name another model"
+            "so it cannot be used for predictions; name another model"
         )
     table, others = read_houses_to_predict(houses)
     _refuse_own_names(table, others)
@@ -107,7 +106,7 @@ def predict_houses(
     known = position >= 0
     labels = label_counties(fit.counties).to_numpy(str)
     measured = np.where(fit.counties["houses"] > 0, "measured", "not measured")
-    # The last element, at -1, is for counties that the study does not have.
+    # The last element, at -1, is for counties that are not in the study.
     rows["county_known"] = np.append(measured, OUTSIDE)[position]
     rows["county"] = np.where(known, np.append(labels, "")[position], rows["county"].astype(str))
     floor = (rows["floor"] == "first floor").to_numpy(float)
@@ -140,7 +139,7 @@ def _refuse_own_names(table: Table, others: pd.DataFrame) -> None:
         if name in COLUMNS:
             place = f"{table.path}: line 1: " if table.path else ""
             raise DataError(
-                f"{place}column {name} has the name of a prediction; rename or remove it"
+                f"{place}column {name} has the name of an output column; rename or remove it"
             )
 
 
@@ -158,13 +157,13 @@ def floor_words(table: Table, floors: Mapping[int, str]) -> list[str]:
     unknown = ~written.isin(list(meanings))
     if unknown.any():
         codes = "".join(f"{code} ({word}), " for code, word in floors.items())
-        problem = f"is no floor of the study; give {codes}or the word"
+        problem = f"is not a floor of the study; give {codes}or the word"
         raise table.error("floor", int(unknown.idxmax()), problem)
     return written.map(meanings).tolist()
 
 
 def county_positions(table: Table, counties: pd.DataFrame) -> np.ndarray:
-    """Position of each house's county among the study's, from 0; -1 if it is not there.
+    """Position of each house's county among the study's, from 0; -1 if it is not in the study.
 
     Parameters
     ----------
@@ -174,7 +173,7 @@ def county_positions(table: Table, counties: pd.DataFrame) -> np.ndarray:
     Raises
     ------
     DataError
-        Several counties of the study have the name that is given.
+        Several counties of the study have this name.
     """
     labels = label_counties(counties).tolist()
     places: dict[str, set[int]] = {}
@@ -198,7 +197,7 @@ def county_positions(table: Table, counties: pd.DataFrame) -> np.ndarray:
 
 
 def _plain(written: object) -> str:
-    """A name or a code, however it is written: 01001 and 1001.0 are 1001."""
+    """A name or code in a common form: 01001 and 1001.0 are 1001."""
     text = re.sub(r"\s*,\s*", ", ", " ".join(str(written).split())).casefold()
     number = re.fullmatch(r"0*(\d+?)(\.0*)?", text)
     return number[1] if number else text
@@ -207,7 +206,7 @@ def _plain(written: object) -> str:
 def inside(
     fit: Fit, executable: Path, data: Mapping, asked: Mapping, seed: int
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Draws of houses in counties of the study, as `outside` returns them."""
+    """Predictive draws of houses in counties of the study, as `outside` returns them."""
     draws = predict(fit, executable, data, asked, seed)
     names = ("log_lik", "y_rep")
     return expected(draws, asked), {name: flat(draws[name].values) for name in names}
@@ -221,9 +220,9 @@ def outside(
     asked: Mapping,
     seed: int,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Draws of houses in a county that the study does not have.
+    """Predictive draws of houses in a county that is not in the study.
 
-    With several states each draw is that of a county in one of them, by turns.
+    With several states, successive draws are of a county in each state in turn.
 
     Parameters
     ----------
@@ -232,7 +231,7 @@ def outside(
     drawn
         As from `extended_draws`.
     asked
-        The houses, as Stan data; whatever county it has is not read.
+        The houses, as Stan data; their county is not used.
 
     Returns
     -------
@@ -260,7 +259,7 @@ def outside(
 
 
 def with_unknown_counties(data: Mapping) -> dict:
-    """Stan data with a county without houses, the last one, or one in each of several states.
+    """Stan data with one additional county without houses, at the end, in each state.
 
     Its predictors are the means over the study's counties.
     """
@@ -277,15 +276,15 @@ def with_unknown_counties(data: Mapping) -> dict:
 def extended_draws(
     fit: Fit, executable: Path, extended: Mapping, settings: Sampler
 ) -> dict[str, np.ndarray]:
-    """Draws of the program's parameters, (chain, draw, ...), that hold for further counties.
+    """Draws of the program's parameters, (chain, draw, ...), that are valid with more counties.
 
-    They are the fit's own, unless the program samples by county, or has `alpha` among its
-    transformed parameters, which CmdStan does not give again.
+    They are the fit's own, unless the program samples county effects, or has `alpha` among its
+    transformed parameters, which CmdStan does not return from generated quantities.
 
     Raises
     ------
     SamplingError
-        They had to be sampled once more and diverge.
+        They had to be sampled again, with divergences.
     """
     posterior = fit.tree["posterior"].to_dataset()
     if not any("county" in posterior[name].dims for name in fit.parameters):
@@ -298,7 +297,7 @@ def extended_draws(
     sampled = sample_extended(executable, extended, settings)
     if sampled is None:
         raise SamplingError(
-            f"{fit.model}: sampling it with a county that is not in study {fit.study} has "
+            f"{fit.model}: sampling it with a county that is not in study {fit.study} gives "
             "divergences; name a model that does not sample county effects, such as "
             "hierarchical_marginal, or remove the houses of such counties"
         )
@@ -308,7 +307,7 @@ def extended_draws(
 def _summary(
     level: np.ndarray, draws: Mapping[str, np.ndarray], y: np.ndarray, response: str
 ) -> pd.DataFrame:
-    """Columns of predictions from draws (sample, house), a row a house; NaN where `y` is."""
+    """Columns of predictions from draws (sample, house), one row per house; NaN where `y` is."""
     table = {}
     for width, values in (("level", level), ("house", draws["y_rep"])):
         for name, q in zip(QUANTILES, np.quantile(values, [*QUANTILES.values()], 0), strict=True):
@@ -321,7 +320,7 @@ def _summary(
 
 
 def overview(predictions: pd.DataFrame, model: str) -> str:
-    """The first rows for a terminal, and what to know of all of them."""
+    """The first rows for the terminal, and a summary of all."""
     first = predictions.head(SHOWN)
     ids = predictions.columns[: predictions.columns.get_loc("county")]
     shown = first[[*ids[:1], "county", "floor"]].assign(**{"county is": first["county_known"]})
@@ -349,19 +348,19 @@ def overview(predictions: pd.DataFrame, model: str) -> str:
 
 
 def chosen_model(model: str, models: list[str], study: str, tables: Path) -> str:
-    """The model that is asked for, or, if none is, the one that answers in the study's report.
+    """The requested model or, if there is none, the headline model of the study's report.
 
     Raises
     ------
     StudyError
-        It is no model of the study.
+        It is not a model of the study.
     """
     if not model:
         names = ("models", "scores")
         return headline_model({name: read_table(tables / f"{name}.csv") for name in names})
     if model not in models:
         raise StudyError(
-            f"MODEL={model}: no model of study {study}; its models are {', '.join(models)}"
+            f"MODEL={model}: not a model of study {study}; its models are {', '.join(models)}"
         )
     return model
 
@@ -371,29 +370,29 @@ def main(arguments: list[str] | None) -> None:
     names = ("programs", "fits", "data", "section", "sampler", "models")
     parser = cli.stage(__doc__, *names)
     parser.add_argument("--houses", required=True, help="table of houses to predict")
-    parser.add_argument("--model", default="", help="none: the one of the report")
-    parser.add_argument("--tables", type=Path, required=True, help="of the report")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--model", default="", help="default: the report's headline model")
+    parser.add_argument("--tables", type=Path, required=True, help="folder of the report's tables")
+    args = parser.parse_args(arguments)
     disable_logging()
-    if not given.houses:
+    if not args.houses:
         raise DataError(
-            "HOUSES names no table: `make predict HOUSES=new.csv [MODEL=...]`, a CSV file with the "
-            "columns county and floor, and activity where a house was measured"
+            "HOUSES names no table; run `make predict HOUSES=new.csv [MODEL=...]` with a CSV file "
+            "that has the columns county and floor, and activity for houses that were measured"
         )
-    models = json.loads(given.models.read_text(encoding="utf-8"))
-    model = chosen_model(given.model, models, given.fits.name, given.tables)
+    models = json.loads(args.models.read_text(encoding="utf-8"))
+    model = chosen_model(args.model, models, args.fits.name, args.tables)
     predictions = predict_houses(
-        Path(given.houses).expanduser(),
-        open_fit(given.fits / model),
-        (given.programs / model).resolve(),
-        json.loads(given.data.read_text(encoding="utf-8")),
-        read_section(Data, given.section).floors,
-        read_section(Sampler, given.sampler),
+        Path(args.houses).expanduser(),
+        open_fit(args.fits / model),
+        (args.programs / model).resolve(),
+        json.loads(args.data.read_text(encoding="utf-8")),
+        read_section(Data, args.section).floors,
+        read_section(Sampler, args.sampler),
     )
-    # Not in the manifest: people edit it.
-    with replacing(given.output, recorded=False) as draft:
+    # Not in the manifest, because users edit this file.
+    with replacing(args.output, recorded=False) as draft:
         predictions.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
-    print(f"{overview(predictions, model)}\n\n{given.output}")
+    print(f"{overview(predictions, model)}\n\n{args.output}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
-"""What others have published beside what comes out here, and whether the two agree.
+"""Published values compared with ours, and whether the two agree.
 
 `python -m pooling.reporting.published published.csv DATA.json COORDS.json frequentist.csv
-ESTIMATES.csv...
--o OUTPUT`
+ESTIMATES.csv... -o OUTPUT`
 
 A published value agrees if it differs from ours by no more than its tolerance: four times the
-Monte Carlo errors of both, combined, plus half a unit of its last printed digit and what our own
-computation may be off by. Values that are known not to be comparable are listed with the reason,
-and so are Bayesian ones where the study's priors are not those that they were computed with.
+combined Monte Carlo errors of both, plus half a unit of its last printed digit, plus the
+numerical error of our own computation. Values that are not comparable are listed with the
+reason, as are Bayesian ones that were computed with other priors than the study's.
 """
 
 import json
@@ -27,7 +26,7 @@ from pooling.fits.store import read_table
 from pooling.inputs.response import ACTION_LEVEL, activity
 
 MCSE_MULTIPLE = 4
-# What an optimizer or a sum of rounded terms may be off by.
+# Numerical error of an optimizer or of a sum of rounded terms.
 OWN_ERROR = {"reml": 5e-5, "ols": 1e-7, "data": 1e-7, "bayes": 0.0}
 CHOICES = {"method": tuple(OWN_ERROR), "kind": ("mcse", "rounding"), "comparable": ("yes", "no")}
 NUMBERS = ("county_fips", "value", "error", "posterior_sd")
@@ -36,11 +35,11 @@ TEXT = ("quantity", "source", "study", "transform", "model", "method", "paramete
 COLUMNS = [*TEXT, *NUMBERS, "kind", "comparable", "reason"]
 KEPT = ["quantity", "source", "transform", "model", "method", "parameter", "county_fips", "county"]
 PRIOR = re.compile(r"(\w+) *= *([a-z-]+) *\(([^()]*)\)")
-# What the arguments of a prior are called in the Stan data, and what the others are.
+# Names of a prior's arguments in the Stan data, and the values of the remaining ones.
 PRIOR_ARGUMENTS = {"normal": ("loc", "scale"), "half-normal": ("scale",), "uniform": ("upper",)}
 PRIOR_REST = {"half-normal": {"upper": math.inf}, "uniform": {"scale": math.inf}}
 FOUND = ["published", "error", "kind", "ours", "our_error", "difference", "tolerance", "agrees"]
-SPREADS = ["posterior_sd", "our_sd", "note"]
+SDS = ["posterior_sd", "our_sd", "note"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def read_published(path: Path) -> pd.DataFrame:
     Raises
     ------
     DataError
-        A column is missing, or a value is missing or makes no sense.
+        A column is missing, or a value is missing or invalid.
     """
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     missing = [name for name in COLUMNS if name not in table]
@@ -73,7 +72,9 @@ def read_published(path: Path) -> pd.DataFrame:
     for name in NEEDED:
         _refuse(path, table[name] == "", table[name], "is empty; fill it in")
     for name, choices in CHOICES.items():
-        _refuse(path, ~table[name].isin(choices), table[name], f"is none of {', '.join(choices)}")
+        _refuse(
+            path, ~table[name].isin(choices), table[name], f"is not one of {', '.join(choices)}"
+        )
     for name in NUMBERS:
         number = pd.to_numeric(table[name].replace("", np.nan), errors="coerce")
         _refuse(path, number.isna() & (table[name] != ""), table[name], "is not a number")
@@ -92,7 +93,7 @@ def read_published(path: Path) -> pd.DataFrame:
 
 
 def prior_scales(text: str) -> dict[str, float]:
-    """Priors in words as the scales that programs read, `prior_<parameter>_<part>`.
+    """Parse priors into the Stan data that programs read, `prior_<parameter>_<part>`.
 
     Parameters
     ----------
@@ -103,20 +104,20 @@ def prior_scales(text: str) -> dict[str, float]:
     Raises
     ------
     ValueError
-        It is anything else.
+        The text has another form.
     """
     scales: dict[str, float] = {}
     for part in filter(None, text.split(";")):
         found = PRIOR.fullmatch(part.strip())
-        prior, family, given = found.groups() if found else ("", "", "")
+        prior, family, arguments = found.groups() if found else ("", "", "")
         names = PRIOR_ARGUMENTS.get(family, ())
         try:
-            numbers = [float(number) for number in given.split(",")]
+            numbers = [float(number) for number in arguments.split(",")]
         except ValueError:
             numbers = []
         if not names or len(numbers) != len(names):
             raise ValueError(
-                f"is not understood at {part.strip()!r}; write p = normal(mean, sd), "
+                f"cannot be parsed at {part.strip()!r}; write p = normal(mean, sd), "
                 "p = half-normal(scale) or p = uniform(upper), with ; between them"
             )
         values = dict(zip(names, numbers, strict=True)) | PRIOR_REST.get(family, {})
@@ -125,7 +126,7 @@ def prior_scales(text: str) -> dict[str, float]:
 
 
 def other_prior(text: str, data: dict) -> str:
-    """First parameter whose prior in the Stan data is not the one in `text`, if there is any."""
+    """First parameter whose prior in the Stan data differs from `text`; "" if none does."""
     for name, value in prior_scales(text).items():
         if not math.isclose(data.get(name, math.nan), value, rel_tol=1e-9):
             return re.sub(r"prior_(\w+)_\w+", r"\1", name)
@@ -138,8 +139,8 @@ def _refuse(path: Path, wrong: pd.Series, column: pd.Series, what: str) -> None:
         raise DataError(f"{path}, line {row + 2}, column {column.name}: {column[row]!r} {what}")
 
 
-def facts(data: dict, coords: dict) -> dict[tuple[str, int | None], float]:
-    """Facts of a study's data by name and, for those of a county, FIPS code.
+def data_values(data: dict, coords: dict) -> dict[tuple[str, int | None], float]:
+    """Summaries of a study's data by name and, for those of a county, FIPS code.
 
     Parameters
     ----------
@@ -147,7 +148,7 @@ def facts(data: dict, coords: dict) -> dict[tuple[str, int | None], float]:
         As `pooling.inputs.prepare` writes them.
     """
     y, first = np.array(data["log_radon"]), np.array(data["floor_measure"]) == 1
-    # The level is a logarithm of its own: without room for its last digit it may miss a 4.0.
+    # Without a margin for rounding, a 4.0 may be below the level after the log transform.
     high = activity(y, coords["response"]) >= ACTION_LEVEL - 1e-9
     houses = np.array([count for count in coords["houses"] if count > 0])
     zeros = [r["rows"] for r in coords["rules"] if r["rule"].startswith("zero activities")]
@@ -188,7 +189,7 @@ def frequentist_values(table: pd.DataFrame) -> dict[tuple[str, str, int | None],
 def our_values(
     data: dict, coords: dict, frequentist: pd.DataFrame, estimates: pd.DataFrame
 ) -> dict[tuple[str, str, str, int | None], Ours]:
-    """Everything of ours, by method, model (program or formula), parameter and FIPS code.
+    """Our values, by method, model (program or formula), parameter and FIPS code.
 
     Parameters
     ----------
@@ -197,7 +198,9 @@ def our_values(
     estimates
         As `pooling.checking.check` writes it, any number of models.
     """
-    ours = {("data", "", name, fips): Ours(v) for (name, fips), v in facts(data, coords).items()}
+    ours = {
+        ("data", "", name, fips): Ours(v) for (name, fips), v in data_values(data, coords).items()
+    }
     for (formula, name, fips), value in frequentist_values(frequentist).items():
         method = "reml" if "|" in formula else "ols"
         ours[(method, formula, name, fips)] = Ours(value)
@@ -235,7 +238,7 @@ def compare(
     Returns
     -------
     DataFrame
-        What was published and by whom, `published` and its `error`; `ours`,
+        The quantity and its source, `published` and its `error`; `ours`,
         `our_error` (Monte Carlo error of a posterior mean, accuracy of an
         estimate), `difference` (ours minus published), `tolerance`, `agrees`
         (yes, no, or empty where they are not compared), both standard
@@ -248,19 +251,19 @@ def compare(
         fips = None if pd.isna(row["county_fips"]) else int(row["county_fips"])
         parameter = other_prior(row["priors"], data)
         if parameter and row["comparable"] == "yes":
-            reason = f"computed with {row['priors']}; this study has another prior of {parameter}"
+            reason = f"computed with {row['priors']}; this study has another prior for {parameter}"
             row |= {"comparable": "no", "reason": reason}
         found = ours.get((row["method"], row["model"], row["parameter"], fips))
         row |= {"published": row["value"], "county": names.get(fips, "")}
         rows.append(row | _verdict(row, found))
-    table = pd.DataFrame(rows, columns=[*KEPT, *FOUND, *SPREADS])
+    table = pd.DataFrame(rows, columns=[*KEPT, *FOUND, *SDS])
     return table.astype({"county_fips": "Int64"})
 
 
 def _verdict(row: dict, found: Ours | None) -> dict[str, object]:
-    """What is ours, how far it is from the published value, and what that means."""
+    """Our value, its difference from the published one, and whether they agree."""
     if found is None:
-        return {"agrees": "", "note": row["reason"] or "this study has no such number"}
+        return {"agrees": "", "note": row["reason"] or "this study has no such value"}
     difference = found.value - row["value"]
     allowed = tolerance(row["method"], row["kind"], row["error"], found)
     comparable = row["comparable"] == "yes"
@@ -276,7 +279,7 @@ def _verdict(row: dict, found: Ours | None) -> dict[str, object]:
 
 
 def read_tables(paths: Sequence[Path]) -> pd.DataFrame:
-    """Several tables with the same columns as one."""
+    """Concatenate tables with the same columns."""
     return pd.concat([read_table(path) for path in paths], ignore_index=True)
 
 
@@ -284,12 +287,12 @@ def main(arguments: list[str] | None = None) -> None:
     """Write the comparison of a study."""
     parser = cli.stage(__doc__, "published", "data", "coords", "frequentist")
     parser.add_argument("estimates", type=Path, nargs="+")
-    given = parser.parse_args(arguments)
-    data, coords = (json.loads(p.read_text(encoding="utf-8")) for p in (given.data, given.coords))
-    frequentist, estimates = read_tables([given.frequentist]), read_tables(given.estimates)
+    args = parser.parse_args(arguments)
+    data, coords = (json.loads(p.read_text(encoding="utf-8")) for p in (args.data, args.coords))
+    frequentist, estimates = read_tables([args.frequentist]), read_tables(args.estimates)
     ours = our_values(data, coords, frequentist, estimates)
-    table = compare(read_published(given.published), data, coords, ours)
-    with replacing(given.output) as draft:
+    table = compare(read_published(args.published), data, coords, ours)
+    with replacing(args.output) as draft:
         table.to_csv(draft, index=False, float_format="%.8g", lineterminator="\n")
 
 

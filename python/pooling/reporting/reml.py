@@ -1,9 +1,9 @@
-"""Restricted maximum likelihood (REML) of regressions with county effects.
+"""Restricted maximum likelihood (REML) for regressions with county effects.
 
-REML has several local optima, some of them singular, so every model is fitted from all of
-`STARTS` and the lowest criterion wins; where no two starts agree on it the search goes on. The
+REML may have several local optima, some of them singular, so every model is fitted from all of
+`STARTS` and the lowest criterion is kept; if no two starts agree on it, the search continues. The
 criterion is lme4's `REMLcrit`: -2 times the restricted log likelihood. Standard errors of
-coefficients are lme4's too: generalised least squares with the spreads taken as known.
+coefficients are lme4's too: generalised least squares with the variance components as known.
 """
 
 import warnings
@@ -35,7 +35,7 @@ class Mixed:
 
 @dataclass(frozen=True)
 class Start:
-    """Where an optimizer begins: spreads of intercepts and slopes in units of sigma."""
+    """Starting point: standard deviations of intercepts and slopes in units of sigma."""
 
     method: str
     alpha: float
@@ -46,7 +46,7 @@ class Start:
         return f"{self.method} from ({self.alpha:g}, {self.beta:g}, {self.rho:g})"
 
 
-# Tighter than statsmodels' own, which stop at three right digits of a spread.
+# Tighter than the defaults of statsmodels, which give three digits of a standard deviation.
 PRECISION = {
     "bfgs": {"gtol": 1e-6},
     "lbfgs": {"pgtol": 1e-9, "factr": 10},
@@ -58,8 +58,8 @@ STARTS = (
     Start("bfgs", 0.5, 0.1, -0.5),
     Start("lbfgs", 0.1, 0.3, 0.3),
 )
-AGREEMENT = 1e-3  # two starts found one optimum if their criteria are as near as this
-SINGULAR = 1e-3  # a spread below this share of sigma counts as 0, as in lme4 but for its accuracy
+AGREEMENT = 1e-3  # two starts found the same optimum if their criteria differ by less
+SINGULAR = 1e-3  # a standard deviation below this share of sigma counts as 0, as in lme4
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Optimum:
     converged: bool
 
     @property
-    def spreads(self) -> tuple[float, float, float]:
+    def sds(self) -> tuple[float, float, float]:
         """Standard deviations of intercepts and slopes and their correlation (nan if one is 0)."""
         alpha, beta = np.sqrt(np.diag(self.covariance)).tolist()
         if min(alpha, beta) < SINGULAR * self.sigma:
@@ -83,9 +83,9 @@ class Optimum:
 
 
 def restricted_likelihood(frame: pd.DataFrame, mixed: Mixed) -> pd.DataFrame:
-    """One mixed model from all starts: a row a parameter of the best optimum.
+    """One mixed model from all starts: one row per parameter of the best optimum.
 
-    A single row without a value if no start gets anywhere.
+    A single row without a value if no start reaches an optimum.
 
     Parameters
     ----------
@@ -98,9 +98,9 @@ def restricted_likelihood(frame: pd.DataFrame, mixed: Mixed) -> pd.DataFrame:
         return pd.DataFrame([{"value": np.nan, "starts": len(STARTS), "note": note}])
     best = _best(frame, mixed, found)
     rows = {
-        "parameter": [*mixed.coefficients, *(spreads := _spreads(mixed, best))],
-        "value": [*best.coefficients, *spreads.values()],
-        "se": [*coefficient_errors(frame, mixed, best), *[np.nan] * len(spreads)],
+        "parameter": [*mixed.coefficients, *(sds := _sds(mixed, best))],
+        "value": [*best.coefficients, *sds.values()],
+        "se": [*coefficient_errors(frame, mixed, best), *[np.nan] * len(sds)],
         "criterion": best.criterion,
         "starts": len(STARTS),
         "agreeing": sum(o.criterion - best.criterion < AGREEMENT for o in found),
@@ -110,10 +110,10 @@ def restricted_likelihood(frame: pd.DataFrame, mixed: Mixed) -> pd.DataFrame:
 
 
 def coefficient_errors(frame: pd.DataFrame, mixed: Mixed, optimum: Optimum) -> np.ndarray:
-    """Standard errors (k,) of generalised least squares with these spreads.
+    """Standard errors (k,) of generalised least squares with these variance components.
 
     With V = sigma^2 I + Z G Z' in a county, X' V^-1 X is
-    (X'X - X'Z G (sigma^2 I + Z'Z G)^-1 Z'X) / sigma^2, which holds for singular G too.
+    (X'X - X'Z G (sigma^2 I + Z'Z G)^-1 Z'X) / sigma^2, which also holds for singular G.
     """
     information = 0.0
     for _, houses in frame.groupby("county"):
@@ -126,10 +126,10 @@ def coefficient_errors(frame: pd.DataFrame, mixed: Mixed, optimum: Optimum) -> n
 
 
 def _fit(frame: pd.DataFrame, mixed: Mixed, start: Start) -> Optimum | None:
-    """The optimum that a start leads to, None if it leads nowhere."""
+    """The optimum reached from a start; None if it fails."""
     model, params = _model(frame, mixed, start)
     with warnings.catch_warnings():
-        # What they warn of is decided below, from all starts together.
+        # Convergence is judged below, from all starts together.
         warnings.simplefilter("ignore")
         try:
             options = PRECISION[start.method]
@@ -139,7 +139,7 @@ def _fit(frame: pd.DataFrame, mixed: Mixed, start: Start) -> Optimum | None:
         criterion = -2 * found.llf
     sigma, covariance = float(np.sqrt(found.scale)), _covariance(mixed, found)
     numbers = (criterion, sigma, *found.fe_params, *covariance.ravel())
-    # Far from the data the likelihood overflows, and an overflow is no optimum.
+    # Far from the data the likelihood overflows.
     if not np.isfinite(numbers).all() or sigma <= 0:
         return None
     values = np.asarray(found.fe_params)
@@ -147,15 +147,15 @@ def _fit(frame: pd.DataFrame, mixed: Mixed, start: Start) -> Optimum | None:
 
 
 def _best(frame: pd.DataFrame, mixed: Mixed, found: Sequence[Optimum]) -> Optimum:
-    """The lowest optimum, searched further where it is not sure to be one.
+    """The lowest optimum, after a further search if it is uncertain.
 
-    Gradients vanish where a spread is 0, so that the optimizers of `STARTS` stop
-    on the way to a singular optimum. Nelder and Mead's method needs none.
+    Gradients vanish where a standard deviation is 0, so that the optimizers of `STARTS`
+    stop short of a singular optimum. The Nelder-Mead method needs no gradients.
     """
     best, *others = sorted(found, key=lambda optimum: optimum.criterion)
     if best.converged and any(o.criterion - best.criterion < AGREEMENT for o in others):
         return best
-    alpha, beta, rho = best.spreads
+    alpha, beta, rho = best.sds
     intercepts, slopes = np.maximum([alpha / best.sigma, beta / best.sigma], SINGULAR).tolist()
     rho = float(np.clip(np.nan_to_num(rho), -0.99, 0.99))
     further = _fit(frame, mixed, Start("nm", intercepts, slopes, rho))
@@ -163,11 +163,11 @@ def _best(frame: pd.DataFrame, mixed: Mixed, found: Sequence[Optimum]) -> Optimu
 
 
 def _model(frame: pd.DataFrame, mixed: Mixed, start: Start) -> tuple[MixedLM, MixedLMParams]:
-    """The model for statsmodels, and the starting point in its terms."""
+    """The statsmodels model and its starting point."""
     zeros = np.zeros(len(mixed.coefficients))
     formula = " + ".join(["y ~ 0", *mixed.coefficients])
     if mixed.effects == "independent":
-        # Its other way, a mask of free covariances, is ignored by some optimizers.
+        # A mask of free covariances, the alternative, is ignored by some optimizers.
         terms = {"alpha": "0 + mu_alpha", "beta": "0 + mu_beta"}
         model = MixedLM.from_formula(formula, frame, groups="county", vc_formula=terms)
         variances = np.array([start.alpha**2, start.beta**2])
@@ -191,8 +191,8 @@ def _covariance(mixed: Mixed, found: MixedLMResults) -> np.ndarray:
     return covariance
 
 
-def _spreads(mixed: Mixed, optimum: Optimum) -> dict[str, float]:
-    alpha, beta, rho = optimum.spreads
+def _sds(mixed: Mixed, optimum: Optimum) -> dict[str, float]:
+    alpha, beta, rho = optimum.sds
     found = {"sigma_alpha": alpha}
     if mixed.effects != "intercept":
         found["sigma_beta"] = beta
@@ -202,7 +202,7 @@ def _spreads(mixed: Mixed, optimum: Optimum) -> dict[str, float]:
 
 
 def _note(mixed: Mixed, optimum: Optimum) -> str:
-    alpha, beta, rho = optimum.spreads
+    alpha, beta, rho = optimum.sds
     remarks = [f"best: {optimum.start}"]
     if not optimum.converged:
         remarks.append("the optimizer did not report convergence")
@@ -211,5 +211,5 @@ def _note(mixed: Mixed, optimum: Optimum) -> str:
         mixed.effects != "intercept" and not slopes >= SINGULAR * optimum.sigma
     )
     if singular:
-        remarks.append("singular: a spread is 0 or the correlation 1")
+        remarks.append("singular: a standard deviation is 0 or the correlation is 1 or -1")
     return "; ".join(remarks)

@@ -1,8 +1,8 @@
-"""Tables of a study: the estimates, diagnostics and scores of all models, and the answer by county.
+"""Tables of a study: estimates, diagnostics and scores of all models, and radon by county.
 
 `python -m pooling.reporting.results COORDS.json TWINS.json FIT... -o TABLES --priors PRIORS.json`
 
-The folder TABLES gets one CSV a table; `pooling.reporting.definitions` says what is in each.
+The folder TABLES gets one CSV file per table; `pooling.reporting.definitions` defines each.
 Nothing here is random: the same fits give the same bytes.
 """
 
@@ -25,7 +25,7 @@ from pooling.reporting.fits import Result, open_results
 
 
 def models(results: Sequence[Result]) -> pd.DataFrame:
-    """One row a model: model, structure, converged, allowed_to_fail (the study's reason)."""
+    """One row per model: model, structure, converged, allowed_to_fail (the study's reason)."""
     rows = [
         {
             "model": r.fit.model,
@@ -39,10 +39,10 @@ def models(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def diagnostics(results: Sequence[Result]) -> pd.DataFrame:
-    """One row for each model and group, posterior or prior, of the gate's findings.
+    """Convergence diagnostics, one row per model and group (posterior or prior).
 
     `<check>_parameter` is the parameter with the worst value; `failed` names the
-    failed checks; `passed` is about the group, not about the whole model.
+    failed checks; `passed` refers to the group, not to the whole model.
     """
     rows = []
     for result in results:
@@ -63,26 +63,26 @@ def diagnostics(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def priors_table(priors: Priors) -> pd.DataFrame:
-    """One row a parameter: parameter, prior (its kind), loc, scale, upper, shape, rate."""
+    """One row per parameter: parameter, prior (its kind), loc, scale, upper, shape, rate."""
     rows = []
     for parameter, prior in priors:
-        # What is infinite sets no scale or bound.
+        # An infinite scale or bound means that there is none.
         finite = {name: value for name, value in prior if np.isfinite(value)}
         rows.append({"parameter": parameter, "prior": prior.family} | finite)
     return pd.DataFrame(rows, columns=["parameter", "prior", *PARTS])
 
 
 def together(results: Sequence[Result], name: str) -> pd.DataFrame:
-    """One of the tables beside each fit, of all fits; some may be empty."""
+    """One of the tables in the fits' folders, for all fits; some may be empty."""
     tables = [result.table(name) for result in results]
     filled = [table for table in tables if len(table)]
     return pd.concat(filled, ignore_index=True) if filled else tables[0]
 
 
 def make_tables(results: Sequence[Result], coords: dict) -> dict[str, pd.DataFrame]:
-    """All tables that fits and rules give, by name; see `pooling.reporting.definitions`.
+    """All tables of fits and data rules, by name; see `pooling.reporting.definitions`.
 
-    The scores are last: once make sees them, the other tables are there.
+    The scores are written last: make depends on them, and then the other tables exist.
     """
     return {
         "models": models(results),
@@ -104,14 +104,14 @@ def main(arguments: list[str] | None) -> None:
     """Write the tables of a study."""
     parser = cli.stage(__doc__, "coords", "twins", many="fits")
     parser.add_argument("--priors", type=Path, help="the study's [priors] section")
-    given = parser.parse_args(arguments)
-    files = (given.coords, given.twins)
+    args = parser.parse_args(arguments)
+    files = (args.coords, args.twins)
     coords, twins = (json.loads(path.read_text(encoding="utf-8")) for path in files)
-    tables = make_tables(open_results(given.fits, coords, twins), coords)
-    if given.priors:
-        tables = {"priors": priors_table(read_section(Priors, given.priors))} | tables
+    tables = make_tables(open_results(args.fits, coords, twins), coords)
+    if args.priors:
+        tables = {"priors": priors_table(read_section(Priors, args.priors))} | tables
     for name, table in tables.items():
-        with replacing(given.output / f"{name}.csv") as draft:
+        with replacing(args.output / f"{name}.csv") as draft:
             table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
 
 

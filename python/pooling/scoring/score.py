@@ -1,11 +1,11 @@
-"""Score a fit, in the sample and out of it.
+"""Score a fit, in sample and out of sample.
 
     python -m pooling.scoring.score FIT/fit.nc FIT/loo.csv FIT/left_out.csv FIT/replications.nc \\
         FIT/diagnostics.json -o FIT/scores.csv
 
-Out of the sample means: from a fit that has not seen the house. The standard error
-of a score is taken over what was left out together: over counties where whole
-counties are, over houses where houses are.
+An out-of-sample score of a house comes from a fit that has not seen it. The standard error
+of a score is over the units that were left out: counties where whole counties were, houses
+otherwise.
 """
 
 import numpy as np
@@ -22,26 +22,26 @@ from pooling.scoring.standard_errors import drawn_together, mean, root_mean_squa
 
 COLUMNS = ["model", "score", "value", "se", "n", "note"]
 COVERAGE = (50, 90)  # per cent
-TOLERATED_NOISE = 0.01  # share of a mean square that may be Monte Carlo error without a word
+TOLERATED_NOISE = 0.01  # share of a mean square error that may be Monte Carlo error without a note
 
 IN_SAMPLE = {
-    "rmse_in_sample": "root mean square of log radon minus its posterior mean; "
-    "the houses scored are those fitted",
-    "rmsd_replications": "root mean square of log radon minus its replications, over houses and "
-    "draws; the houses scored are those fitted",
+    "rmse_in_sample": "root mean square of log radon minus its posterior mean, for the houses that "
+    "the model was fitted to",
+    "rmsd_replications": "root mean square of log radon minus its replications, over draws and the "
+    "houses that the model was fitted to",
 }
 OF_LOO = {
-    "p_loo": "log density in the sample minus elpd_loo: the effective number of parameters",
-    "pareto_k": f"houses whose Pareto k exceeds {MAX_PARETO_K:g}, where the importance sampling "
-    "behind the leave-one-out scores fails; each was left out by an exact refit",
+    "p_loo": "in-sample log predictive density minus elpd_loo: the effective number of parameters",
+    "pareto_k": f"number of houses whose Pareto k exceeds {MAX_PARETO_K:g}, for which importance "
+    "sampling is unreliable; each was left out by an exact refit",
 }
 OF_LOCO = {
-    "pareto_k_loco": f"counties whose Pareto k exceeds {MAX_PARETO_K:g}, or that have none, where "
-    "no importance sampling can leave them out; each was left out by an exact refit",
+    "pareto_k_loco": f"number of counties whose Pareto k exceeds {MAX_PARETO_K:g} or is undefined, "
+    "for which importance sampling is unreliable; each was left out by an exact refit",
 }
 OF_COUNTIES = {
     f"rmse_county_means_{name}": "root mean square, over counties, of the mean log radon of a "
-    f"county's houses minus its mean predicted with {scheme.left_out} left out"
+    f"county's houses minus its predicted mean, with {scheme.left_out} left out"
     for name, scheme in SCHEMES.items()
     if scheme.whole_counties
 }
@@ -53,7 +53,7 @@ OF_HOUSES = {
 DEFINITIONS = IN_SAMPLE | OF_LOO | OF_LOCO | OF_COUNTIES
 DEFINITIONS |= {
     f"{name}_{scheme}": f"{what}{' interval' * name.startswith('coverage')}, "
-    f"with {about.left_out} left out"
+    f"each with {about.left_out} left out"
     for scheme, about in SCHEMES.items()
     for name, what in OF_HOUSES.items()
 }
@@ -101,7 +101,7 @@ def out_of_sample(fit: Fit, scheme: str, rows: pd.DataFrame) -> dict[str, Score]
 
 
 def of_loo(fit: Fit) -> dict[str, Score]:
-    """What leave-one-out says beside its scores: p_loo (nats) and houses with a high Pareto k."""
+    """Further results of leave-one-out: p_loo (nats) and the number of houses with a high k."""
     known = fit.loo[fit.loo["elpd"].notna()]
     surplus = (known["lpd"] - known["elpd"]).to_numpy()
     failing = int((~(fit.loo["pareto_k"] <= MAX_PARETO_K)).sum())
@@ -113,25 +113,25 @@ def of_loo(fit: Fit) -> dict[str, Score]:
 
 
 def of_loco(fit: Fit) -> dict[str, Score]:
-    """Counties that were left out by a refit because importance sampling does not serve."""
+    """Number of counties left out by a refit because importance sampling is unreliable."""
     folds = fit.left_out["loco"].drop_duplicates("fold")
     failing = int((~(folds["pareto_k"] <= MAX_PARETO_K)).sum())
     return {"pareto_k_loco": (failing, float("nan"), len(folds))}
 
 
 def without_score(scheme: str) -> dict[str, Score]:
-    """The scores of `out_of_sample` where no house has any."""
+    """The missing scores of a scheme under which no house has one."""
     names = [name for name in DEFINITIONS if name.endswith(f"_{scheme}") and name not in OF_LOO]
     return dict.fromkeys(names, (float("nan"), float("nan"), 0))
 
 
 def score(fit: Fit) -> pd.DataFrame:
-    """All scores of a fit, one row each; `note` says what to mistrust.
+    """All scores of a fit, one row each, with reservations in `note`.
 
     Raises
     ------
     DataError
-        Houses were left out that are not those of the fit.
+        The houses that were left out are not those of the fit.
     """
     parts = [_rows(fit, in_sample(fit), _noise_in_sample(fit))]
     for scheme, rows in fit.left_out.items():
@@ -141,7 +141,7 @@ def score(fit: Fit) -> pd.DataFrame:
                 "delete its loo.csv and left_out.csv and run make again"
             )
         if rows["elpd"].isna().all():
-            parts.append(_rows(fit, without_score(scheme), "no refit to score it by"))
+            parts.append(_rows(fit, without_score(scheme), "no refit converged, so no scores"))
             continue
         scores = out_of_sample(fit, scheme, rows)
         scores |= {"loo": of_loo, "loco": of_loco}.get(scheme, lambda fit: {})(fit)
@@ -174,21 +174,21 @@ def _noise(fit: Fit, rows: pd.DataFrame) -> str:
 
 
 def _share_of_noise(noise: np.ndarray, gaps: np.ndarray) -> str:
-    """What the Monte Carlo error of predicted means adds to their mean square, if it matters."""
+    """A note if Monte Carlo error is a relevant part of the mean square error."""
     share = np.nanmean(noise) / np.nanmean(gaps**2)
     if not share >= TOLERATED_NOISE:
         return ""
-    return f"about {share:.0%} of the mean square error is Monte Carlo error of wide means"
+    return f"about {share:.0%} of the mean square error is Monte Carlo error of the posterior mean"
 
 
 def _lost(fit: Fit, rows: pd.DataFrame) -> tuple[str, ...]:
-    """How many houses were refitted one by one, and how many have no score."""
+    """Notes: how many houses were left out by a refit each, and how many have no score."""
     why = "refits did not converge" if fit.converged else "Pareto k is too high"
     lost = int(rows["elpd"].isna().sum())
     exact = int((rows["refitted"] & rows["elpd"].notna()).sum()) if "refitted" in rows else 0
     return (
-        f"{_houses(exact)} by exact refit" if exact else "",
-        f"without {_houses(lost)} whose {why}, so compare by house" if lost else "",
+        f"{_houses(exact)} left out by exact refits" if exact else "",
+        f"without {_houses(lost)} whose {why}: compare models house by house" if lost else "",
     )
 
 
@@ -199,9 +199,9 @@ def _houses(count: int) -> str:
 def main(arguments: list[str] | None) -> None:
     """Write the scores of one fit."""
     names = ("loo", "left_out", "replications", "diagnostics")
-    given = cli.stage(__doc__, "fit", *names).parse_args(arguments)
-    table = score(read_fit(given.fit, **{name: getattr(given, name) for name in names}))
-    with replacing(given.output) as draft:
+    args = cli.stage(__doc__, "fit", *names).parse_args(arguments)
+    table = score(read_fit(args.fit, **{name: getattr(args, name) for name in names}))
+    with replacing(args.output) as draft:
         table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
 
 

@@ -4,6 +4,7 @@ from pkgutil import iter_modules
 import pandas as pd
 import pytest
 from plotnine import aes, geom_line, geom_point, ggplot, labs
+from programs import ROOT
 
 from pooling import figures
 from pooling.build.errors import NothingToShow
@@ -143,12 +144,14 @@ BY_HOUSE |= {"ppc_county", "ppc_density", "ppc_stat"}
 def test_without_output_by_house_a_figure_has_a_frame_or_says_what_to_set(example_fit, name):
     twins = {"models": ["pooled"], "parameter": ["sigma"], "formula": ["y ~ floor"]}
     estimates = pd.DataFrame(twins | {"value": [0.8], "se": [float("nan")], "note": [float("nan")]})
-    chosen = {"shrinkage": {"from_model": "pooled"}, "frequentist": {"frequentist": estimates}}
+    study = {"study": str(ROOT / "data/studies/minnesota.toml")}
+    options = {"shrinkage": {"from_model": "pooled"}, "frequentist": {"frequentist": estimates}}
+    options |= {"map": study, "map_draws": study}
     fits = [example_fit(model, pointwise=False) for model in ("pooled", "hierarchical_noncentered")]
     reason = None
     try:
         rows = import_module(f"pooling.figures.{name}").frame(
-            fits, Figures(), **chosen.get(name, {})
+            fits, Figures(), **options.get(name, {})
         )
         assert len(rows)
     except NothingToShow as why:

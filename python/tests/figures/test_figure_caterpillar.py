@@ -16,10 +16,10 @@ def test_quantiles_are_those_of_the_draws(example_fit):
     quantiles = rows.set_index(["parameter", "county"])[["q5", "q25", "q50", "q75", "q95"]]
     # Twice the values mean + scale * (-1.2, -1.1, ..., 1.2): the 5% quantile is the second
     # smallest value, the 25% quantile the seventh.
-    assert list(quantiles.loc[("basement level", "AITKIN")]) == pytest.approx(
+    assert list(quantiles.loc[("intercept (basement)", "AITKIN")]) == pytest.approx(
         [1.19, 1.24, 1.30, 1.36, 1.41]
     )
-    assert list(quantiles.loc[("floor effect", "AITKIN")]) == pytest.approx(
+    assert list(quantiles.loc[("slope (floor effect)", "AITKIN")]) == pytest.approx(
         [-0.72, -0.62, -0.50, -0.38, -0.28]
     )
 
@@ -39,7 +39,7 @@ def test_counties_are_in_the_order_of_a_sound_partial_pooling_fit(example_fit):
 def test_slopes_without_houses_on_both_floors_are_not_identified(example_fit):
     rows = frame([example_fit("per_county")], Figures())
     unidentified = rows[~rows["identified"]]
-    assert set(unidentified["parameter"]) == {"floor effect"}
+    assert set(unidentified["parameter"]) == {"slope (floor effect)"}
     assert set(unidentified["county"]) == {"CASS", "MAHNOMEN"}
 
 
@@ -64,7 +64,7 @@ def test_draws_unconverged_and_single_models(example_fit, tmp_path, counties):
 
 def test_dots_beyond_the_panel_are_at_its_edge(example_fit):
     drawn = plot(frame([example_fit("per_county")], Figures())).data
-    slopes = drawn[drawn["parameter"] == "floor effect"].set_index("county")
+    slopes = drawn[drawn["parameter"] == "slope (floor effect)"].set_index("county")
     # The fixture's unidentified slopes are 40 and -30, far from the identified ones.
     assert slopes["place"].to_dict() == {
         **{"CASS": "above", "MAHNOMEN": "below", "AITKIN": "inside", "ANOKA": "inside"}

@@ -45,7 +45,8 @@ def test_a_singular_optimum_is_said_and_what_it_leaves_undefined_has_no_dot(exam
     own = table(
         ("hierarchical_uranium", "sigma_beta", 0.0, NAN),
         ("hierarchical_uranium", "gamma_beta", NAN, NAN),
-        note="best: bfgs from (0.3, 0.3, 0); singular: a spread is 0 or the correlation 1",
+        note="best: bfgs from (0.3, 0.3, 0); singular: a standard deviation is 0 or the "
+        "correlation is 1 or -1",
     )
     rows = frame([fit], Figures(), own)
     assert rows.query("method == @OWN")["state"].tolist() == ["singular", "singular"]

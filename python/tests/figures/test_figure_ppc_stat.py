@@ -9,7 +9,7 @@ COLUMNS = [
     *("study", "model", "label", "statistic", "observed"),
     *("q5", "q25", "q50", "q75", "q95", "p_value", "replications"),
 ]
-MEAN, SPREAD = "mean, log pCi/L", "spread of county means, log pCi/L"
+MEAN, SPREAD = "mean, log pCi/L", "sd of county means, log pCi/L"
 SHARE = "share at or above 4 pCi/L"
 
 

@@ -73,7 +73,7 @@ def test_a_prior_that_was_sampled_badly_is_named(example_fit):
     flags[0, :3] = True
     fit.tree["sample_stats_prior"]["diverging"] = flags
     caption = plot(frame([fit], Figures())).labels.caption.replace("\n", " ")
-    assert "hierarchical_centered met 3 divergent transitions: do not trust" in caption
+    assert "hierarchical_centered have 3 divergent transitions: do not trust" in caption
 
 
 @pytest.mark.parametrize("counties", [1, 4])

@@ -63,7 +63,7 @@ def test_an_estimate_beyond_the_panel_stays_at_its_edge(example_fit):
     beyond = figure.data[figure.data["where"] != "inside"]
     assert beyond["county"].tolist() == ["CASS", "MAHNOMEN"]
     assert beyond["mean"].tolist() == [beyond["high"].iloc[0], beyond["low"].iloc[0]]
-    assert "Triangles" in figure.labels.caption
+    assert "triangles mark estimates outside" in figure.labels.caption.replace("\n", " ")
 
 
 @pytest.mark.parametrize(("models", "counties"), [(1, 1), (2, 4), (6, 4)])

@@ -16,7 +16,7 @@ def test_frame_holds_counties_and_the_line(example_fit):
     rows = frame(fits, Figures())
     assert list(rows.columns) == COLUMNS
     assert set(rows["model"]) == {"hierarchical_uranium"}
-    level = rows[rows["effect"] == "basement level"]
+    level = rows[rows["effect"] == "intercept (basement)"]
     # AITKIN: 1.3 + 0.1 * (-1.2, ..., 1.2), every value twice.
     aitkin = level[level["county"] == "AITKIN"].iloc[0]
     assert aitkin[["log_uranium", "q5", "q50", "q95"]].tolist() == pytest.approx(
@@ -30,7 +30,7 @@ def test_frame_holds_counties_and_the_line(example_fit):
 
 def test_floor_effects_of_one_floor_are_not_identified(example_fit):
     rows = frame([example_fit("hierarchical_uranium", uranium=True)], Figures())
-    floor = rows[(rows["effect"] == "floor effect") & (rows["kind"] == "county")]
+    floor = rows[(rows["effect"] == "slope (floor effect)") & (rows["kind"] == "county")]
     assert floor.set_index("county")["identified"].to_dict() == {
         "AITKIN": True,
         "ANOKA": True,

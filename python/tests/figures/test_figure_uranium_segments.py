@@ -25,7 +25,7 @@ def test_segments_go_from_the_model_without_to_the_one_with_uranium(fits):
     rows = frame(fits, Figures())
     assert list(rows.columns) == COLUMNS
     assert set(rows["counterpart"]) == {"hierarchical_noncentered"}
-    level = rows[rows["effect"] == "basement level"].set_index("county")
+    level = rows[rows["effect"] == "intercept (basement)"].set_index("county")
     assert level["without"].to_dict() == pytest.approx(
         {"AITKIN": 1.3, "ANOKA": 1.6, "CASS": 1.4, "MAHNOMEN": 1.2}
     )
@@ -45,7 +45,7 @@ def test_counterpart_varies_slopes_has_converged_and_a_similar_name(fits, exampl
 
 
 def test_without_a_counterpart_there_is_nothing_to_show(fits):
-    with pytest.raises(NothingToShow, match="without uranium to set beside hierarchical_uranium"):
+    with pytest.raises(NothingToShow, match="without uranium to compare with hierarchical_uranium"):
         frame([fits[0], fits[-1]], Figures())
 
 

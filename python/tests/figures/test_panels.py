@@ -123,7 +123,7 @@ def test_houses_beyond_what_can_be_told_apart_are_thinned_evenly_county_by_count
     assert kept["n"].tolist()[:7] == [0, 2, 4, 6, 8, 9, 10]
     assert kept["county_fips"].value_counts().to_dict() == {1: 4, 2: 3, 3: 4}
     assert panels.about_houses(kept["county_fips"]) == (
-        "houses, at most 4 of a county, evenly spaced"
+        "houses, at most 4 per county, evenly spaced"
     )
     assert panels.about_houses(houses["county_fips"][8:11]) == "houses"
 

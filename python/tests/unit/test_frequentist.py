@@ -342,7 +342,5 @@ def test_effects_and_coefficients_of_a_formula():
 )
 def test_a_formula_that_is_not_known_is_refused(formula):
     data = stan_data(BALANCED, 4)
-    with pytest.raises(
-        ProgramError, match=r"stan/mine\.stan: .* is no formula that is known; after"
-    ):
+    with pytest.raises(ProgramError, match=r"stan/mine\.stan: .* is not a known formula; after"):
         estimate(data, coords(data), {"mine": formula})

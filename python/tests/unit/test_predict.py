@@ -251,17 +251,17 @@ TABLE = "id,county,floor,activity\n1,ANOKA,0,2.2\n2,Cass,first floor,\n"
     [
         ("county", "cty", "line 1: no column county; the columns are id, cty, floor, activity; "),
         ("id", "floor", "line 1: more than one column floor; "),
-        ("id", "p_action", "line 1: column p_action has the name of a prediction; rename or"),
+        ("id", "p_action", "line 1: column p_action has the name of an output column; rename or"),
         ("Cass", "", "line 3: column county: value is missing; fill it in or remove the row"),
         ("ANOKA", "A\x07", "line 2: column county: 'A\\x07' has a line end or another control"),
         ("first floor", "", "line 3: column floor: value is missing; fill it in or remove"),
         (
             "first floor",
             "attic",
-            "line 3: column floor: 'attic' is no floor of the study; give 0 (basement), "
+            "line 3: column floor: 'attic' is not a floor of the study; give 0 (basement), "
             "1 (first floor), or the word",
         ),
-        ("ANOKA,0", "ANOKA,9", "line 2: column floor: '9' is no floor of the study; give 0"),
+        ("ANOKA,0", "ANOKA,9", "line 2: column floor: '9' is not a floor of the study; give 0"),
         ("2.2", "-2.2", "line 2: column activity: -2.2 is negative; correct it or remove"),
         ("2.2", "2e5", "line 2: column activity: 200000 is above 100,000 pCi/L; correct it"),
         ("2.2", "high", "line 2: column activity: 'high' is not a number; correct it"),
@@ -288,8 +288,14 @@ def test_table_that_is_missing_or_without_rows(asking, written, tmp_path):
         ({"county": ["ANOKA"]}, "the frame of houses has 0 columns floor; it needs one"),
         ({"county": [], "floor": []}, "the frame of houses has no rows"),
         ({"county": ["ANOKA", None], "floor": 0}, "row 1: column county: value is missing;"),
-        ({"county": "ANOKA", "floor": [0, 2]}, "row 1: column floor: 2 is no floor of the study"),
-        ({"county": ["ANOKA"], "floor": 0, "pit": 1}, "column pit has the name of a prediction"),
+        (
+            {"county": "ANOKA", "floor": [0, 2]},
+            "row 1: column floor: 2 is not a floor of the study",
+        ),
+        (
+            {"county": ["ANOKA"], "floor": 0, "pit": 1},
+            "column pit has the name of an output column",
+        ),
     ],
 )
 def test_one_error_of_a_frame(asking, houses, message):
@@ -353,9 +359,11 @@ def test_command_line_predicts_by_the_model_of_the_report(asking, command, writt
 
 
 def test_command_line_without_houses_or_with_another_model(command):
-    with pytest.raises(DataError, match=r"HOUSES names no table: `make predict HOUSES=new\.csv"):
+    with pytest.raises(
+        DataError, match=r"HOUSES names no table; run `make predict HOUSES=new\.csv"
+    ):
         command("")
-    message = "MODEL=foo: no model of study fits; its models are per_county, pooled"
+    message = "MODEL=foo: not a model of study fits; its models are per_county, pooled"
     with pytest.raises(StudyError, match=message):
         command("new.csv", "foo")
 

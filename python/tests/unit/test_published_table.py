@@ -13,7 +13,7 @@ from pooling.reporting.published import (
     COLUMNS,
     Ours,
     compare,
-    facts,
+    data_values,
     frequentist_values,
     main,
     other_prior,
@@ -114,7 +114,7 @@ def test_what_is_not_comparable_is_shown_without_a_verdict(tmp_path):
 
 def test_what_this_study_does_not_have_is_said(tmp_path):
     found = verdict(tmp_path, {})
-    assert (found["agrees"], found["note"]) == ("", "this study has no such number")
+    assert (found["agrees"], found["note"]) == ("", "this study has no such value")
     assert np.isnan(found["ours"])
 
 
@@ -143,7 +143,7 @@ def test_priors_in_words():
 def test_values_under_other_priors_are_not_judged(tmp_path, priors, other):
     found = verdict(tmp_path, MINE, priors=priors, value="1.5")
     assert found["agrees"] == ("" if other else "yes")
-    note = f"computed with {priors}; this study has another prior of {other}" if other else ""
+    note = f"computed with {priors}; this study has another prior for {other}" if other else ""
     assert found["note"] == note
     assert found["ours"] == 1.51
 
@@ -173,7 +173,9 @@ def test_county_is_part_of_the_key(tmp_path):
 
 
 def test_facts_by_hand():
-    found = {name: value for (name, fips), value in facts(DATA, COORDS).items() if fips is None}
+    found = {
+        name: value for (name, fips), value in data_values(DATA, COORDS).items() if fips is None
+    }
     y = DATA["log_radon"]
     assert found == pytest.approx(
         {
@@ -192,7 +194,7 @@ def test_facts_by_hand():
             **{f"log_radon[{i}]": value for i, value in enumerate(y, start=1)},
         }
     )
-    assert facts(DATA, COORDS)[("uranium", 27003)] == pytest.approx(2)
+    assert data_values(DATA, COORDS)[("uranium", 27003)] == pytest.approx(2)
 
 
 def test_frequentist_values_hold_errors_and_criterion():
@@ -221,11 +223,14 @@ def test_frequentist_values_hold_errors_and_criterion():
         ({"value": "about 1"}, "line 2, column value: 'about 1' is not a number"),
         ({"value": ""}, "line 2, column value: '' is empty"),
         ({"error": "-1"}, "line 2, column error: .* is negative"),
-        ({"kind": "sd"}, "line 2, column kind: 'sd' is none of mcse, rounding"),
-        ({"method": "mle"}, "line 2, column method: 'mle' is none of"),
+        ({"kind": "sd"}, "line 2, column kind: 'sd' is not one of mcse, rounding"),
+        ({"method": "mle"}, "line 2, column method: 'mle' is not one of"),
         ({"priors": ""}, "line 2, column priors: '' is empty; name its priors"),
-        ({"priors": "sigma = cauchy(1)"}, "line 2, column priors: .* not understood at 'sigma = c"),
-        ({"priors": "sigma = half-normal(1, 2)"}, "column priors: .* not understood"),
+        (
+            {"priors": "sigma = cauchy(1)"},
+            "line 2, column priors: .* cannot be parsed at 'sigma = c",
+        ),
+        ({"priors": "sigma = half-normal(1, 2)"}, "column priors: .* cannot be parsed"),
         ({"priors": "a = normal(0, x); b = 1"}, "column priors: .* at 'a = normal"),
         ({"comparable": "no"}, "line 2, column reason: '' is empty; say why"),
     ],

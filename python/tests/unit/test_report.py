@@ -181,7 +181,7 @@ def test_a_figure_with_nothing_to_show_is_a_line_with_its_reason(tmp_path):
     page = write_page(tmp_path, tables, "--figures", str(empty))
     assert [tag for tag, _ in page.elements if tag == "img"] == []
     assert re.search(
-        r"Figures without a place in this study ?shrinkage ?What Nothing to show", page.text
+        r"Figures that do not apply to this study ?shrinkage ?What Nothing to show", page.text
     )
 
 
@@ -220,7 +220,7 @@ def test_sentences_have_numbers_of_the_tables(page, tables):
 
 def test_no_county_is_none(page):
     text = page.text.replace("\N{NO-BREAK SPACE}", " ")
-    assert "in the basement, on the first floor in none." in text
+    assert "and on the first floor in none." in text
 
 
 def test_every_file_is_described():
@@ -240,17 +240,20 @@ def test_tenths_of_few_counties_are_said_to_be_single_counties(tmp_path):
 
 
 def test_sensitivity_is_said_in_words(page):
-    assert "Look twice at sigma_beta in hierarchical_noncentered (prior-data conflict)" in page.text
-    assert re.search(r"weighs most on sigma_beta in hierarchical_noncentered ?: 0\.080", page.text)
+    assert "Examine sigma_beta in hierarchical_noncentered (prior-data conflict)" in page.text
+    assert re.search(
+        r"sensitivity to the prior is that of sigma_beta in hierarchical_noncentered ?: 0\.080",
+        page.text,
+    )
 
 
 def test_what_the_prior_takes_for_possible_is_said(page):
     assert "Above 1,000 pCi/L" in page.text
-    assert "1,000 pCi/L is 250 times the level from which to act." in page.text
+    assert "1,000 pCi/L is 250 times the action level." in page.text
 
 
 def test_other_priors_are_compared(page):
-    assert "under priors of another choice (wide), sampled anew" in page.text
+    assert "under other priors (wide)" in page.text
     # sqrt(0.01^2 + 0.01^2) / 0.1 = 0.14.
     assert "by 0.50 of its standard deviation, with a Monte Carlo error of 0.14" in page.text
 

@@ -328,7 +328,7 @@ def test_a_fit_to_other_data_is_refused(tmp_path, key):
     path = write_results(tmp_path, "pooled")
     coords = json.loads(write_coords(tmp_path).read_text())
     coords[key] = coords[key][:-1]
-    with pytest.raises(DataError, match="fitted to other houses, counties or another response"):
+    with pytest.raises(DataError, match=r"houses, counties or response of study .* have changed"):
         open_results([path], coords, TWINS)
 
 

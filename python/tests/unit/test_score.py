@@ -152,7 +152,8 @@ def test_houses_without_a_score_are_left_out_and_counted(example_fit):
     assert found.loc["p_loo", "n"] == 9
     assert found.loc["pareto_k", ["value", "n"]].tolist() == [2, 10]
     said = (
-        "1 house by exact refit; without 1 house whose refits did not converge, so compare by house"
+        "1 house left out by exact refits; without 1 house whose refits did not converge: "
+        "compare models house by house"
     )
     assert found.loc["elpd_loo", "note"] == found.loc["p_loo", "note"] == said
     assert found.loc["rmse_in_sample", "note"] == ""
@@ -168,7 +169,7 @@ def test_wide_means_are_noted(example_fit):
     fit = example_fit("pooled")
     # Every mean is off by 0.5 with a Monte Carlo error of 0.1: 0.01 / 0.25 of the mean square.
     noted = score(scored(fit, None, together(fit, "loco", mcse=0.1))).set_index("score")["note"]
-    said = "about 4% of the mean square error is Monte Carlo error of wide means"
+    said = "about 4% of the mean square error is Monte Carlo error of the posterior mean"
     assert noted["rmse_loco"] == said
     assert noted["rmse_in_sample"] == ""
 
@@ -194,7 +195,10 @@ def test_model_that_was_not_refitted_has_its_scores_missing(example_fit):
     lost = dict.fromkeys(("elpd", "mean", "mcse", "pit"), np.nan)
     table = score(scored(fit, None, together(fit, "loco", **lost))).set_index("score")
     assert np.isnan(table.loc["elpd_loco", "value"])
-    assert table.loc["elpd_loco", "note"] == "the fit did not converge; no refit to score it by"
+    assert (
+        table.loc["elpd_loco", "note"]
+        == "the fit did not converge; no refit converged, so no scores"
+    )
     assert {name for name in DEFINITIONS if name.endswith("_loco")} <= set(table.index)
 
 
