@@ -118,8 +118,8 @@ title = "A trial"
 [data]
 states = ["MN"]
 [priors]
-mu_alpha = { scale = 10 }
-mu_beta = { scale = 10 }
+mu_alpha = { loc = 0, scale = 10 }
+mu_beta = { loc = 0, scale = 10 }
 sigma = { scale = 1 }
 [models]
 use = ["odd"]
