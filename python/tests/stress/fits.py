@@ -6,15 +6,14 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 
 import pandas as pd
 from project import ROOT, copy_project, without_make
 
-from pooling import figures
 from pooling.build.cmdstan import locate, toolchain
 from pooling.build.errors import NothingToShow
 from pooling.checking import check
+from pooling.figures import declared_figures
 from pooling.fits.store import REPLICATIONS, Fit, open_fit
 from pooling.fitting import fit
 from pooling.inputs import prepare
@@ -33,7 +32,16 @@ PRIORS = Priors.model_validate(
     | dict.fromkeys(("sigma", "sigma_alpha", "sigma_beta"), SPREAD)
 )
 FEW = Sampler(seed=20069, chains=2, warmup=200, draws=100, prior_draws=100)
-OPTIONS = {"shrinkage": {"from_model": "pooled", "to_model": "hierarchical_marginal"}}
+# What maps read of a study: where the counties are.
+PLACES = """\
+title = "A trial"
+[data]
+states = ["MN"]
+counties = "counties.csv"
+[priors]
+[sampler]
+seed = 1
+"""
 
 
 def fitted(
@@ -84,10 +92,18 @@ def framed(folder: Path, fits: Sequence[Fit]) -> tuple[list[str], list[str]]:
     """
     shown, absent = [], []
     table = pd.read_csv(folder / "frequentist.csv", keep_default_na=False, na_values=[""])
-    for name in sorted(module.name for module in iter_modules(figures.__path__)):
-        options = {"frequentist": table} if name == "frequentist" else OPTIONS.get(name, {})
+    study = {"study": str(written(folder, {"trial.toml": PLACES}) / "trial.toml")}
+    options = {
+        "frequentist": {"frequentist": table},
+        "map": study,
+        "map_draws": study,
+        "shrinkage": {"from_model": "pooled", "to_model": "hierarchical_marginal"},
+    }
+    of_fits = (name for name, figure in declared_figures().items() if figure.kind != "calibration")
+    for name in of_fits:
+        module = import_module(f"pooling.figures.{name}")
         try:
-            frame = import_module(f"pooling.figures.{name}").frame(fits, Figures(), **options)
+            frame = module.frame(fits, Figures(), **options.get(name, {}))
         except NothingToShow:
             absent.append(name)
             continue
@@ -118,8 +134,8 @@ title = "A trial"
 [data]
 states = ["MN"]
 [priors]
-mu_alpha = { scale = 10 }
-mu_beta = { scale = 10 }
+mu_alpha = { loc = 0, scale = 10 }
+mu_beta = { loc = 0, scale = 10 }
 sigma = { scale = 1 }
 [models]
 use = ["odd"]

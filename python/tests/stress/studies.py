@@ -17,7 +17,7 @@ title = "A trial"
 [data]
 states = ["MN"]
 [priors]
-mu_alpha = { scale = 10 }
+mu_alpha = { loc = 0, scale = 10 }
 mu_beta = { loc = 0, scale = 10 }
 sigma = { scale = 1 }
 [sampler]
@@ -141,8 +141,8 @@ def _types() -> list[Case]:
             for value in ("0", "-1", "nan", "1e300", "5e-324", "1e400", "true", '"1"', "[1]")
         ),
         refusal("upper = -2", "priors.sigma.upper: ", edited(scale, "sigma = { upper = -2 }")),
-        refusal("loc = nan", "priors.mu_beta.loc: ", edited("loc = 0", "loc = nan")),
-        refusal("loc = -inf", "priors.mu_beta.loc: ", edited("loc = 0", "loc = -inf")),
+        refusal("loc = nan", "priors.mu_alpha.loc: ", edited("loc = 0", "loc = nan")),
+        refusal("loc = -inf", "priors.mu_alpha.loc: ", edited("loc = 0", "loc = -inf")),
         refusal(
             "a prior without bound",
             "needs a scale, an upper bound or both",

@@ -17,6 +17,7 @@ from pooling.build.errors import SetupError
 FIRST = "5081,MN,27001,1,2.2\n"  # the first house of Minnesota
 STUDY = "data/studies/minnesota.toml"
 HOUSES = "data/households.csv"
+ONE_FIGURE = ("caterpillar-plot", "MODEL=pooled")  # of a fit alone: no table stands before it
 ALSO = 'also = ["varying_intercept_centered"]'
 
 
@@ -215,7 +216,7 @@ def test_no_cmdstan_and_no_network(project, tmp_path):
 def drawn_over_a_file(project, tmp_path):
     """A project where only the figure is missing, with a real fit of the time that make expects."""
     project.edit(STUDY, ALSO, 'use = ["pooled"]')
-    project.with_stub(Path(project.variables["CMDSTAN"])).built("caterpillar-plot")
+    project.with_stub(Path(project.variables["CMDSTAN"])).built(*ONE_FIGURE)
     write_results(tmp_path, "pooled")
     for name in ("fit.nc", "diagnostics.json", "estimates.csv"):
         place = project.folder / "data/fits/minnesota/pooled" / name
@@ -232,7 +233,7 @@ def test_reports_folder_that_cannot_be_written(project, tmp_path):
     drawn_over_a_file(project, tmp_path)
     reports = project.folder / "reports/minnesota"
     reports.write_text("a file in its place")
-    error, _ = only_error(project, "caterpillar-plot", PYTHON=sys.executable)
+    error, _ = only_error(project, *ONE_FIGURE, PYTHON=sys.executable)
     assert error.startswith("error: reports/minnesota")
     assert reports.read_text() == "a file in its place"
 
@@ -242,8 +243,8 @@ def test_read_only_reports_folder(project, tmp_path):
     drawn_over_a_file(project, tmp_path)
     reports = project.folder / "reports/minnesota"
     reports.mkdir(mode=0o555)
-    error, _ = only_error(project, "caterpillar-plot", PYTHON=sys.executable)
-    figure = "reports/minnesota/figures/caterpillar.svg"
+    error, _ = only_error(project, *ONE_FIGURE, PYTHON=sys.executable)
+    figure = "reports/minnesota/figures/pooled/caterpillar.svg"
     assert (
         error == f"error: {figure}: Permission denied; make the folder writable and run make again"
     )

@@ -22,16 +22,19 @@ STUDY = ROOT / "data/studies/minnesota.toml"
 PROGRAMS = programs(ROOT / "stan")
 MODELS = set(models_of(read_study(STUDY), STUDY, PROGRAMS))
 DECLARED = declared_figures().values()
-NAMES = {f"figures.{figure.name}" for figure in DECLARED if figure.kind != "calibration"}
-OF_A_MODEL = {f"figures.{figure.name}" for figure in DECLARED if figure.kind == "model"}
-FIGURES = NAMES - OF_A_MODEL | {"headline"}  # which draws all of one model
+FIGURES = {f"figures.{figure.name}" for figure in DECLARED if figure.kind in ("story", "library")}
+OF_ONE_MODEL = {f"figures.{figure.name}" for figure in DECLARED if figure.kind == "model"}
 STORY = {f"figures.{figure.name}" for figure in DECLARED if figure.kind == "story"}
 CALIBRATION = {f"figures.{figure.name}" for figure in DECLARED if figure.kind == "calibration"}
-LEFT_OUT = {f"figures.{name}" for name in ("county_means", "coverage", "model_comparison")}
-LEFT_OUT |= {"headline"}
-SHOWN = FIGURES | {"results", "published", "pages"}
+READ_LEFT_OUT = {
+    f"figures.{name}"
+    for name in ("county_means", "coverage", "loo_pit", "model_comparison", "pareto_k")
+}
+LEFT_OUT = READ_LEFT_OUT - OF_ONE_MODEL
+# Tables say which model the figures of one model show.
+TABLES = {"results", "headline", "pages"}
+SHOWN = FIGURES | TABLES | {"published"}
 PREPARED = {"prepare", "highlights", "frequentist"}
-REPLICATED = {"headline"}
 # What is made of a fit, and of its diagnostics.
 SCORED = ("check", "replicate", "loo", "leave_out", "score", "other_priors")
 CHECKED = tuple(stage for stage in SCORED if stage != "replicate")
@@ -45,7 +48,7 @@ def refit(*models):
     return of(models, "fit", *SCORED) | {"gate"} | SHOWN
 
 
-LEAVING_OUT = of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | {"results", "headline", "pages"}
+LEAVING_OUT = of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | TABLES
 SAMPLING = refit(*MODELS)
 
 
@@ -136,20 +139,20 @@ def test_edited_include_refits_what_includes_it(project):
         pytest.param(
             "[models]",
             '[scores]\nleave_out = ["loco"]\n\n[models]',
-            of(MODELS, "replicate", "loo", "leave_out", "score")
-            | LEFT_OUT
-            | REPLICATED
-            | {"results", "headline", "pages"},
+            of(MODELS, "replicate", "loo", "leave_out", "score") | LEFT_OUT | TABLES,
             id="schemes",
         ),
         pytest.param(
             "sigma_beta  = { upper = 100 }",
             "sigma_beta  = { upper = 50 }",
-            of(MODELS, "other_priors") | {"figures.other_priors", "results", "headline", "pages"},
+            of(MODELS, "other_priors") | {"figures.other_priors"} | TABLES,
             id="other priors",
         ),
         pytest.param(
-            "funnel = 27021", "funnel = 27035", FIGURES | {"highlights", "pages"}, id="figures"
+            "funnel = 27021",
+            "funnel = 27035",
+            FIGURES | {"highlights", "headline", "pages"},
+            id="figures",
         ),
         pytest.param('title = "Radon in', 'title = "Radon of', {"pages"}, id="title"),
         pytest.param(
@@ -166,9 +169,10 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
     ("code", "function", "made"),
     [
         ("figures/funnel", "plot", {"figures.funnel", "pages"}),
-        ("figures/_drawing", "save", FIGURES | {"pages"}),
+        ("figures/trace", "plot", {"headline", "pages"}),
+        ("figures/_drawing", "save", FIGURES | {"headline", "pages"}),
         ("reporting/pages", "main", {"pages"}),
-        ("reporting/results", "main", {"results", "headline", "pages"}),
+        ("reporting/results", "main", TABLES),
         ("inputs/highlights", "main", {"highlights"}),
         ("checking/gate", "main", {"gate"}),
         ("inputs/prepare", "main", PREPARED | refit(*MODELS)),
@@ -177,27 +181,23 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("fitting/sampling", "sample", SAMPLING),
         ("fitting/refits", "refit", LEAVING_OUT),
         ("fitting/refits", "hold_out", LEAVING_OUT),
-        (
-            "scoring/loo",
-            "main",
-            of(MODELS, "loo", "score") | LEFT_OUT | {"results", "headline", "pages"},
-        ),
+        ("scoring/loo", "main", of(MODELS, "loo", "score") | LEFT_OUT | TABLES),
         (
             "scoring/leave_out",
             "main",
-            of(MODELS, "leave_out", "score") | LEFT_OUT | {"results", "headline", "pages"},
+            of(MODELS, "leave_out", "score") | LEFT_OUT | TABLES,
         ),
         (
             "scoring/replicate",
             "main",
-            of(MODELS, "replicate", "score") | REPLICATED | {"results", "headline", "pages"},
+            of(MODELS, "replicate", "score") | TABLES,
         ),
-        ("scoring/score", "main", of(MODELS, "score") | {"results", "headline", "pages"}),
+        ("scoring/score", "main", of(MODELS, "score") | TABLES),
         ("checking/check", "main", of(MODELS, *CHECKED) | {"gate"} | SHOWN),
         (
             "checking/other_priors",
             "main",
-            of(MODELS, "other_priors") | {"figures.other_priors", "results", "headline", "pages"},
+            of(MODELS, "other_priors") | {"figures.other_priors"} | TABLES,
         ),
         (
             "reporting/frequentist",
@@ -275,7 +275,7 @@ def test_figures_that_read_left_out_houses_are_those_that_wait_for_them():
         for path in (ROOT / "python/pooling/figures").glob("*.py")
         if re.search(r"\.(loo(\[|\.)|left_out\b)", path.read_text())
     }
-    assert read == LEFT_OUT
+    assert read == READ_LEFT_OUT
 
 
 def test_the_figure_of_other_priors_waits_for_them(project):
@@ -294,18 +294,19 @@ def test_edited_table_is_prepared_again(project):
     ("name", "made"),
     [
         ("reports/minnesota/index.html", {"pages"}),
-        ("reports/minnesota/tables/scores.csv", {"results", "headline", "pages"}),
+        ("reports/minnesota/tables/scores.csv", TABLES),
         ("reports/minnesota/figures/funnel.svg", {"figures.funnel", "pages"}),
         ("reports/minnesota/figures/funnel.png", {"figures.funnel", "pages"}),
-        ("data/fits/minnesota/pooled/scores.csv", {"score pooled", "results", "pages"}),
+        ("reports/minnesota/figures/trace.png", {"headline", "pages"}),
+        ("data/fits/minnesota/pooled/scores.csv", {"score pooled"} | TABLES),
         (
             "data/fits/minnesota/pooled/loo.csv",
-            {"loo pooled", "score pooled", "results", "pages"} | LEFT_OUT,
+            {"loo pooled", "score pooled"} | LEFT_OUT | TABLES,
         ),
         ("data/fits/minnesota/pooled/estimates.csv", of(["pooled"], *CHECKED) | {"gate"} | SHOWN),
         (
             "data/fits/minnesota/pooled/replications.nc",
-            {"replicate pooled", "score pooled", "results", "pages"} | REPLICATED,
+            {"replicate pooled", "score pooled"} | TABLES,
         ),
         ("data/fits/minnesota/pooled/fit.nc", refit("pooled")),
         ("data/prepared/minnesota.coords.json", PREPARED | refit(*MODELS)),
@@ -576,17 +577,20 @@ def test_tables_of_the_study_are_not_the_users_to_name(project):
 def test_every_figure_is_a_target(project):
     shutil.rmtree(project.folder / "reports/minnesota/figures")
     assert project.built("shrinkage-by-size-plot") == {"figures.shrinkage_by_size"}
-    names = [figure.removeprefix("figures.").replace("_", "-") for figure in NAMES]
+    every = FIGURES | OF_ONE_MODEL
+    names = [figure.removeprefix("figures.").replace("_", "-") for figure in every]
     made = project.built(*[f"{name}-plot" for name in names])
-    assert made == FIGURES - {"figures.shrinkage_by_size"}
+    assert made == FIGURES - {"figures.shrinkage_by_size"} | {"headline"}
     pictures = (project.folder / "reports/minnesota/figures").glob("**/*.*")
     assert {path.name for path in pictures} == {f"{n}.{kind}" for n in names for kind in KINDS}
 
 
-def test_a_figure_of_one_model_shows_the_headline_model_or_the_one_asked_for(project):
-    shutil.rmtree(project.folder / "reports/minnesota/figures")
-    (stage,) = project.stages("trace-plot")
-    assert {f"reports/minnesota/figures/trace.{kind}" for kind in KINDS} < set(stage)
+def test_figures_of_one_model_are_drawn_for_the_headline_model_or_the_one_asked_for(project):
+    folder = project.folder / "reports/minnesota/figures"
+    assert [path.parent for path in folder.glob("**/trace.svg")] == [folder]
+    shutil.rmtree(folder)
+    assert project.built("trace-plot") == {"headline"}
+    assert (folder / "trace.svg").is_file()
     (stage,) = project.stages("trace-plot", "MODEL=pooled")
     assert "data/fits/minnesota/pooled" in stage
     assert f"data/fits/minnesota/{NONCENTERED}" not in stage
@@ -704,7 +708,7 @@ def test_graph_draws_the_stages_that_the_page_needs(project):
     drawn = (project.folder / "reports/minnesota/graph.svg").read_text()
     for stage in ("inputs/prepare", "programs/compile", "fitting/fit", "reporting/pages"):
         assert f">{stage}<" in drawn
-    assert f">{len(NAMES - OF_A_MODEL)} figures<" in drawn
+    assert f">{len(FIGURES)} figures<" in drawn
     assert "sbc" not in drawn
     assert project.built("all") == set()
 
@@ -739,7 +743,7 @@ def test_help_lists_everything_without_making_anything(project):
     assert set(models.split()[1:]) == set(PROGRAMS)
     assert {
         f"figures.{name.replace('-', '_')}" for name in figures.split()[1:]
-    } == NAMES | CALIBRATION
+    } == FIGURES | OF_ONE_MODEL | CALIBRATION
     assert {"minnesota", "post"} <= set(studies.split()[1:])
     for word in (*names, "STUDY", "FROM", "TO", "SEED", "HOUSES", "MODEL", "PYTHON3"):
         assert re.search(rf"^ *{word}\b", run.stdout, re.MULTILINE), word
