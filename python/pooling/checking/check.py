@@ -5,7 +5,7 @@ r"""Diagnose a fit's posterior and prior, and summarise every parameter.
 
 R-hat and effective sample sizes are those of Vehtari, Gelman, Simpson, Carpenter
 and Buerkner (2021), Bayesian Analysis 16(2); E-BFMI is that of Betancourt (2016),
-arXiv:1604.00695. What follows from them is for `pooling.checking.gate` to say.
+arXiv:1604.00695. `pooling.checking.gate` acts on them.
 """
 
 import json
@@ -26,7 +26,7 @@ from pooling.inputs.study import Models, Sampler, read_section
 
 
 def examine(fit: Fit, allowed: dict[str, str], sampler: Sampler) -> tuple[dict, pd.DataFrame]:
-    """Diagnostics of a fit, with the settings of its sampler, and its table of estimates."""
+    """Diagnostics of a fit with its sampler settings, and its table of estimates."""
     found: dict = {"model": fit.model, "study": fit.study, "sampler": sampler.model_dump()}
     estimates = pd.DataFrame()
     draws = [fit.tree[group].to_dataset().load() for group in GROUPS]
@@ -61,9 +61,9 @@ def _estimates(summary: pd.DataFrame, fit: Fit) -> pd.DataFrame:
 
 
 def main(arguments: list[str] | None) -> None:
-    """Check one fit; one that does not pass is recorded like any other.
+    """Check one fit, and record the result even if it fails.
 
-    A program whose two likelihoods are not the same is refused; see `pooling.checking.likelihood`.
+    A program with inconsistent likelihoods is an error; see `pooling.checking.likelihood`.
     """
     parser = cli.stage(__doc__, "executable", "fit", "data", "models", "sampler")
     parser.add_argument("--estimates", type=Path, required=True)

@@ -127,7 +127,7 @@ def some_houses(houses: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     houses
-        One row a house, with its `county_fips`.
+        One row per house, with its `county_fips`.
     """
     counties = houses.groupby("county_fips")["county_fips"]
     count, place = counties.transform("size"), counties.cumcount()

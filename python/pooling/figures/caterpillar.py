@@ -65,7 +65,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model, parameter and county that is shown. Columns: study;
+        One row per model, parameter and county that is shown. Columns: study;
         model; label; parameter ("basement level", "floor effect"); county_fips;
         county; row (place in the order, from 0); identified; q5, q25, q50, q75,
         q95 (log pCi/L); counties (how many the study has); ordered_by (label of
@@ -129,7 +129,7 @@ def _clipped(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a parameter and model, on one scale a parameter."""
+    """One panel per parameter and model, on one scale a parameter."""
     panel, columns = arrange(frame["parameter"], frame["label"])
     rows = _clipped(frame).assign(panel=panel)
     rows["fill"] = np.where(rows["identified"], rows["model"], "")

@@ -81,7 +81,7 @@ def _lines(fit: Fit, counties: pd.DataFrame) -> pd.DataFrame:
     effects = fit.effects().sel(county=counties["county_fips"].to_numpy())
     alpha, beta = (effects[name].transpose("county", "sample").values for name in ("alpha", "beta"))
     draws = spread_out(range(alpha.shape[1]), LINES)
-    # One row a county and draw: draw d of county c, never draw c of county d.
+    # One row per county and draw: draw d of county c, never draw c of county d.
     each = pd.DataFrame(
         {
             "kind": "draw",

@@ -63,7 +63,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model, sort of prediction and county. Columns: study; model;
+        One row per model, sort of prediction and county. Columns: study; model;
         label; seen ("houses seen", "county left out": the latter only if some
         model was scored without each county); county_fips; county; houses;
         observed (mean of its houses); predicted, q5, q95 (posterior mean and
@@ -120,7 +120,7 @@ def _unseen(fit: Fit, seen: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model and sort of prediction, all on one scale, the same across and up."""
+    """One panel per model and sort of prediction, all on one scale, the same across and up."""
     low, high = reach(frame["observed"], 0.0)
     frame = frame.assign(panel=_panels(frame))
     rows = _shown(frame).assign(place=lambda t: side(t["predicted"], low, high))

@@ -1,6 +1,6 @@
 """Whether intervals hold what they promise: coverage of left-out houses.
 
-A panel for each way to leave houses out, a row a model: the share of houses that
+A panel for each way to leave houses out, one row per model: the share of houses that
 lie within the central 50% and 90% of what a model that has not seen them
 predicts, each with a thick line over one standard error and a thin one over two.
 A calibrated model is on the dashed lines; one to the left of them is too sure,
@@ -33,7 +33,7 @@ from pooling.figures._panels import SCHEME_TITLES, by_model, caption, strip
 from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling
 from pooling.fits.store import Fit, in_interval
 from pooling.inputs.study import Figures
-from pooling.scoring.standard_errors import drawn_together, mean
+from pooling.scoring.standard_errors import cluster, mean
 
 KIND = "library"
 CHAPTER = "scores"
@@ -51,7 +51,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a score, model and nominal share. Columns: study; model; label;
+        One row per score, model and nominal share. Columns: study; model; label;
         score (what was left out); nominal (0.5, 0.9); share (of houses whose
         left-out probability of less radon is within nominal / 2 of a half; missing
         without any house); se (of the share; over counties where whole counties
@@ -89,12 +89,12 @@ def _covered(fit: Fit, scheme: str, nominal: float) -> dict[str, object]:
     if not known.any():
         return about | {"share": np.nan, "se": np.nan, "houses": 0}
     inside = in_interval(pit[known], nominal).astype(float)
-    share, se = mean(inside, drawn_together(fit, scheme)[known])
+    share, se = mean(inside, cluster(fit, scheme)[known])
     return about | {"share": share, "se": se, "houses": inside.size}
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A row a model, a panel for each way to leave houses out."""
+    """One row per model, a panel for each way to leave houses out."""
     ends = {
         f"{end}{k}": (frame["share"] + sign * k * frame["se"]).clip(0, 1)
         for end, sign in (("low", -1), ("high", 1))

@@ -1,6 +1,6 @@
 """Least squares and REML beside the posterior of the same model.
 
-A panel a parameter that all counties share, a row a model: above the posterior
+One panel per parameter that all counties share, one row per model: above the posterior
 mean, below the estimate without a prior. A thick line is one standard error to
 either side, or the central 68% of the posterior; a thin one is two standard
 errors, or the central 95%. REML gives spreads and correlations without a
@@ -131,7 +131,7 @@ def _state(own: pd.DataFrame) -> np.ndarray:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a parameter, on its own scale, and the same rows in all."""
+    """One panel per parameter, on its own scale, and the same rows in all."""
     models = list(frame["label"].cat.categories[::-1])
     rows = frame.assign(
         panel=frame["parameter"].cat.rename_categories(

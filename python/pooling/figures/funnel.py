@@ -47,7 +47,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a draw that is shown. Columns: study; model; label; county;
+        One row per draw that is shown. Columns: study; model; label; county;
         houses; first_floor_houses; beta, sigma_beta (log pCi/L); divergent;
         divergences, draws (of the whole fit).
 

@@ -54,7 +54,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model and point. Columns: study; model; label; pit
+        One row per model and point. Columns: study; model; label; pit
         (probability); difference (share of houses with values up to pit, less
         pit); low, high (simultaneous 95% band of the difference, of Säilynoja,
         Bürkner and Vehtari 2022, Statistics and Computing 32:32); outside
@@ -124,7 +124,7 @@ def _line(
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model."""
+    """One panel per model."""
     models = frame["label"].cat.categories.size
     columns = min(COLUMNS, models)
     wide = INCHES_WIDE if columns > 2 else 7

@@ -1,6 +1,6 @@
 """Which model predicts houses best: differences in expected log predictive density.
 
-A panel for each way to leave houses out, a row a model: a dot at the sum over
+A panel for each way to leave houses out, one row per model: a dot at the sum over
 houses of the log density that it gives each house when this is left out, less the
 same sum of the best model; a thick line over one standard error of the difference
 and a thin one over two. The best model stands at 0. Differences of a few units, or
@@ -59,7 +59,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a score and model, the models from best to worst in the first
+        One row per score and model, the models from best to worst in the first
         score. Columns: study; model; label; score (what was left out); elpd;
         difference (to the best model that passed the gate, or of all if none
         did); se (of the difference: square root of the houses times the standard
@@ -128,7 +128,7 @@ def compared(fits: Sequence[Fit], scheme: str) -> pd.DataFrame | None:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A row a model, the best on top; a panel for each way to leave houses out."""
+    """One row per model, the best on top; a panel for each way to leave houses out."""
     rows = pd.concat([_clipped(panel) for _, panel in frame.groupby("score", observed=True)])
     order = list(frame["label"].cat.categories[::-1])
     panels = frame["score"].cat.categories.size

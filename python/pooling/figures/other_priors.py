@@ -1,6 +1,6 @@
 """Population parameters under the study's own priors and under others.
 
-A panel a parameter and a row a model that has it: a dot at the posterior mean and
+One panel per parameter and one row per model that has it: a dot at the posterior mean and
 a line over the 90% interval, for the study's priors and, below it, for each other
 set. Where they stand in line the houses have decided; where they do not the
 answer depends on the choice.
@@ -54,7 +54,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model, set of priors and parameter. Columns: study; model;
+        One row per model, set of priors and parameter. Columns: study; model;
         label; priors (the study's own first); parameter; mean, q5, q95 (in the
         parameter's unit); passed (the gate).
 
@@ -83,7 +83,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a parameter, a row a model; the same models in the same rows of all panels."""
+    """One panel per parameter, one row per model, in the same order in all panels."""
     labels, sets = (list(frame[name].cat.categories) for name in ("label", "priors"))
     step = BAND / max(1, len(sets) - 1)
     rows = frame.assign(

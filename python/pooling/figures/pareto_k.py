@@ -52,7 +52,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model and house. Columns: study; model; label; house; county;
+        One row per model and house. Columns: study; model; label; house; county;
         houses (in its county); pareto_k (infinite where it has none); failing
         (above 0.7).
 
@@ -89,7 +89,7 @@ def _houses(fit: Fit) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model, all on one scale."""
+    """One panel per model, all on one scale."""
     low = max(LOWEST, min(0.0, frame["pareto_k"].min()))
     rows = frame[some_of_each(frame, "label", DOTS) | frame["failing"]]
     shift = np.random.default_rng(1).uniform(0.92, 1.08, len(rows))

@@ -52,7 +52,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model, statistic and county that has it: a mean needs a house,
+        One row per model, statistic and county that has it: a mean needs a house,
         a standard deviation (denominator houses - 1) two. Columns: study;
         model; label; statistic; county_fips; county; houses; observed, q5, q50,
         q95 (log pCi/L); outside (observed is below q5 or above q95).
@@ -90,7 +90,7 @@ def _compared(fit: Fit, name: str) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a statistic and model, on one scale a statistic."""
+    """One panel per statistic and model, on one scale a statistic."""
     panel, columns = arrange(frame["statistic"], frame["label"])
     rows = _clipped(frame).assign(panel=panel)
     bands = -(-panel.cat.categories.size // columns)

@@ -48,7 +48,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model, data set and point. Columns: study; model; label;
+        One row per model, data set and point. Columns: study; model; label;
         replication (-1: observed); log_radon (log pCi/L); density (per log
         pCi/L); below, above (share of the model's replicated houses outside).
     """
@@ -77,7 +77,7 @@ def _densities(fit: Fit) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model: replications in its colour, the observed data in black on top."""
+    """One panel per model: replications in its colour, the observed data in black on top."""
     models = frame["label"].cat.categories.size
     bands = -(-models // min(COLUMNS, models))
     observed = frame["replication"] < 0

@@ -76,7 +76,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model and statistic that the data have. Columns: study; model;
+        One row per model and statistic that the data have. Columns: study; model;
         label; statistic (with its unit); observed; q5, q25, q50, q75, q95 of
         the replications; p_value (share of replications with at least the
         observed value, ties by half); replications.
@@ -109,7 +109,7 @@ def _summaries(fit: Fit) -> list[dict]:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a statistic, a row a model."""
+    """One panel per statistic, one row per model."""
     rows = _clipped(frame)
     rows["said"] = [f"p {_probability(p)}" for p in rows["p_value"]]
     order = frame["label"].cat.categories[::-1]

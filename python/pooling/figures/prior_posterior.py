@@ -53,7 +53,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model, parameter and point. Columns: study; model; label;
+        One row per model, parameter and point. Columns: study; model; label;
         parameter; value (in the parameter's unit); prior, posterior (densities
         per that unit).
 
@@ -116,7 +116,7 @@ def density(draws: np.ndarray, points: np.ndarray, positive: bool) -> np.ndarray
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a parameter, a row a model; the same models in the same rows of all panels."""
+    """One panel per parameter, one row per model, in the same order in all panels."""
     labels = list(frame["label"].cat.categories)
     row = len(labels) - 1.0 - frame["label"].cat.codes
     highest = frame.groupby("parameter", observed=True)["posterior"].transform("max")

@@ -50,7 +50,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model, floor and quarter of a decade. Columns: study; model;
+        One row per model, floor and quarter of a decade. Columns: study; model;
         label; floor; activity (pCi/L, middle of the bin); share, below, above
         (of the floor's houses: in the bin, below all bins, above them);
         observed_low, observed_high (pCi/L); divergences (of sampling the prior).
@@ -111,7 +111,7 @@ def _shares(fit: Fit, drawn: dict[str, np.ndarray], edges: np.ndarray) -> pd.Dat
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model, a line a floor."""
+    """One panel per model, one line per floor."""
     models = frame["label"].cat.categories.size
     columns = min(BESIDE if models <= 4 else MANY, models)
     low, high = frame[["observed_low", "observed_high"]].iloc[0]

@@ -1,6 +1,6 @@
 """Calibration: ranks of true parameters among draws of the posterior of houses that they made.
 
-A panel a model, a line a parameter: the share of simulations whose rank is lower,
+One panel per model, one line per parameter: the share of simulations whose rank is lower,
 less the share if ranks were uniform, as they are where program and sampler are right.
 A line of a right program is all within the grey band in 95 of 100 cases. Up on the left
 and down on the right: the posterior is too narrow; the other way round: too wide; up
@@ -103,7 +103,7 @@ def _kind(row: pd.Series, wrong: bool) -> str:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model."""
+    """One panel per model."""
     bands = frame.drop_duplicates(["label", "at"])
     wrong = frame[frame["kind"] == "not calibrated"]
     far = wrong.loc[

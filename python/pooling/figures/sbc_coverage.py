@@ -1,6 +1,6 @@
 """Coverage of county effects: how often intervals hold the truth, by size of the county.
 
-A panel a model: for counties with few houses to counties with many, the share of true
+One panel per model: for counties with few houses to counties with many, the share of true
 intercepts and slopes within the central 50% and 90% of their posterior, over
 simulations from the program itself; thick lines reach over one standard error, thin
 ones over two. Averaged over truths from the prior, a right program is on the dashed lines
@@ -54,7 +54,7 @@ def frame(programs: Sequence[xr.Dataset]) -> pd.DataFrame:
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
-    """A panel a model, a place a class of counties."""
+    """One panel per model, a place a class of counties."""
     ends = {
         f"{end}{k}": (frame["share"] + sign * k * frame["se"]).clip(0, 1)
         for end, sign in (("low", -1), ("high", 1))

@@ -1,6 +1,6 @@
 """States and their counties: basement level, floor effect and a typical basement.
 
-A row a state, the lowest basement level at the bottom: a dot at the posterior mean
+One row per state, the lowest basement level at the bottom: a dot at the posterior mean
 of what its counties are drawn about, a thick line over the central 50% and a thin
 one over the central 90%; below it a small dot at the mean of each of its counties.
 The dashed line is the mean of all states. Counties of a state are drawn to its
@@ -57,7 +57,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model, effect and state or county, and one for all states.
+        One row per model, effect and state or county, and one for all states.
         Columns: study; model; label; effect ("level", "floor", "typical"); kind
         ("state", "county", "all"); name; state; counties, houses (in it; 0 for
         all); row (place of the state in the order of the first model's levels,

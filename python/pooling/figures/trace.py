@@ -118,7 +118,7 @@ def _panels(values: xr.DataArray) -> pd.DataFrame:
 
 
 def _chains(draws: np.ndarray) -> pd.DataFrame:
-    """A population parameter's draws (chain, draw), a line a chain."""
+    """A population parameter's draws (chain, draw), one line per chain."""
     chains, count = draws.shape
     low, high = draws.min(), draws.max()
     look = pd.DataFrame({"line": range(chains), "identified": True, "low": low, "high": high})
@@ -133,7 +133,7 @@ def _chains(draws: np.ndarray) -> pd.DataFrame:
 
 
 def _counties(values: xr.DataArray) -> pd.DataFrame:
-    """A county parameter's draws (chain, draw, county), a line a county."""
+    """A county parameter's draws (chain, draw, county), one line per county."""
     draws, own = values.values, values["own"].values
     lines = draws.reshape(-1, draws.shape[2]).T
     low, high = np.quantile(lines[own] if own.any() else lines, [0.002, 0.998])

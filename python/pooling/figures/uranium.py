@@ -58,7 +58,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model, effect and county (kind "county") or point of its line
+        One row per model, effect and county (kind "county") or point of its line
         (kind "line"). Columns: study; model; label; effect ("basement level",
         "floor effect"); panel; kind; county, houses (blank and 0 for a line);
         log_uranium (log ppm); identified; q5, q50, q95 (log pCi/L).

@@ -49,7 +49,7 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a model with uranium, effect and county. Columns: study; model;
+        One row per model with uranium, effect and county. Columns: study; model;
         label; counterpart (label of the model without); effect ("basement
         level", "floor effect"); panel; county; houses; log_uranium (log ppm);
         without, with, soil (posterior medians of both models' effect and of

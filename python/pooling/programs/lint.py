@@ -1,4 +1,4 @@
-"""Run stanc on every program, those of the draft folder included, and check all names.
+"""Run stanc on every program, including drafts, and check all names.
 
 `python -m pooling.programs.lint TOOLCHAIN.json stan`
 """
@@ -14,11 +14,11 @@ from pooling.programs.contract import program_info, refuse_reserved_names
 
 
 def faults(programs: Path, cmdstan: Path) -> list[str]:
-    """What is wrong with the programs and functions in a folder and below, each fault once."""
+    """Faults of all programs and functions in a folder and its subfolders, each once."""
     found = []
     for path in sorted([*programs.rglob("*.stan"), *programs.rglob("*.stanfunctions")]):
         try:
-            # stanc 2.27 reads functions only as a part of a program.
+            # stanc 2.27 accepts functions only as a part of a program.
             if path.suffix == ".stan":
                 program_info(stanc(cmdstan), path, programs)
             else:
@@ -29,7 +29,7 @@ def faults(programs: Path, cmdstan: Path) -> list[str]:
 
 
 def main(arguments: list[str] | None) -> None:
-    """Check all programs of a folder; fail if any is wrong."""
+    """Check all programs of a folder; fail if any is faulty."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("toolchain", type=Path)
     parser.add_argument("programs", type=Path)

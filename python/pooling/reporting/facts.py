@@ -18,7 +18,7 @@ HIGHLIGHTED = 3
 
 
 def county_rows(tables: Tables, model: str) -> pd.DataFrame:
-    """One row a county of one model, from the counties' table, `_basement` and `_first` apart.
+    """One row per county of one model, from the counties' table, `_basement` and `_first` apart.
 
     Ordered by state and county name; `label` as in `label_counties`.
     """
@@ -297,7 +297,7 @@ def population(tables: Tables, most: int = 30) -> tuple[pd.DataFrame, int]:
 def frequentist(tables: Tables) -> list[dict]:
     """Least squares or REML beside the posterior of the same parameter of the matching model.
 
-    One row a parameter that is not by county: model, formula, parameter, value, se,
+    One row per parameter that is not by county: model, formula, parameter, value, se,
     mean, sd (log pCi/L).
     """
     if "frequentist" not in tables:

@@ -89,7 +89,7 @@ def read_formula(formula: str) -> Mixed:
 
 
 def estimates(frame: pd.DataFrame, formula: str, county_fips: Sequence[int]) -> pd.DataFrame:
-    """Estimates of one formula, a row a parameter.
+    """Estimates of one formula, one row per parameter.
 
     Empty if the study lacks a predictor, its houses do not identify the regression, or it
     is REML of one county or of very many houses, see `LARGEST`.
@@ -126,7 +126,7 @@ def within(frame: pd.DataFrame) -> pd.DataFrame:
     """Slope, spread and root mean square of `y ~ floor + county`; empty if not identified.
 
     By the theorem of Frisch, Waugh and Lovell the slope is that of deviations from the
-    counties' means, for which no matrix with a column a county is needed.
+    counties' means, for which no matrix with one column per county is needed.
     """
     both = frame[["mu_beta", "y"]]
     deviations = both - frame.groupby("county")[["mu_beta", "y"]].transform("mean")
@@ -175,7 +175,7 @@ def estimate(data: dict, coords: dict, twins: Mapping[str, str]) -> pd.DataFrame
     Returns
     -------
     DataFrame
-        `COLUMNS`; a row a parameter. `models` names the programs of the formula,
+        `COLUMNS`; one row per parameter. `models` names the programs of the formula,
         separated by blanks. Intercepts, slopes and spreads are in log pCi/L;
         county_fips is set for a county's own line alone; criterion, starts and
         agreeing (starts that found the best optimum) for REML alone.

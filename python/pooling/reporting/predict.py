@@ -308,7 +308,7 @@ def extended_draws(
 def _summary(
     level: np.ndarray, draws: Mapping[str, np.ndarray], y: np.ndarray, response: str
 ) -> pd.DataFrame:
-    """Columns of predictions from draws (sample, house), a row a house; NaN where `y` is."""
+    """Columns of predictions from draws (sample, house), one row per house; NaN where `y` is."""
     table = {}
     for width, values in (("level", level), ("house", draws["y_rep"])):
         for name, q in zip(QUANTILES, np.quantile(values, [*QUANTILES.values()], 0), strict=True):

@@ -83,7 +83,7 @@ class Optimum:
 
 
 def restricted_likelihood(frame: pd.DataFrame, mixed: Mixed) -> pd.DataFrame:
-    """One mixed model from all starts: a row a parameter of the best optimum.
+    """One mixed model from all starts: one row per parameter of the best optimum.
 
     A single row without a value if no start gets anywhere.
 

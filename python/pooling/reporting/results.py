@@ -25,7 +25,7 @@ from pooling.reporting.fits import Result, open_results
 
 
 def models(results: Sequence[Result]) -> pd.DataFrame:
-    """One row a model: model, structure, converged, allowed_to_fail (the study's reason)."""
+    """One row per model: model, structure, converged, allowed_to_fail (the study's reason)."""
     rows = [
         {
             "model": r.fit.model,
@@ -63,7 +63,7 @@ def diagnostics(results: Sequence[Result]) -> pd.DataFrame:
 
 
 def priors_table(priors: Priors) -> pd.DataFrame:
-    """One row a parameter: parameter, prior (its kind), loc, scale, upper, shape, rate."""
+    """One row per parameter: parameter, prior (its kind), loc, scale, upper, shape, rate."""
     rows = []
     for parameter, prior in priors:
         # What is infinite sets no scale or bound.

@@ -1,11 +1,10 @@
-"""Score a fit, in the sample and out of it.
+"""Score a fit, in-sample and out-of-sample.
 
     python -m pooling.scoring.score FIT/fit.nc FIT/loo.csv FIT/left_out.csv FIT/replications.nc \\
         FIT/diagnostics.json -o FIT/scores.csv
 
-Out of the sample means: from a fit that has not seen the house. The standard error
-of a score is taken over what was left out together: over counties where whole
-counties are, over houses where houses are.
+Out-of-sample predictions are from fits without the house. The standard error of a score is taken
+over the units that were left out: counties if whole counties were, otherwise houses.
 """
 
 import numpy as np
@@ -18,7 +17,7 @@ from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import Fit, in_interval, read_fit
 from pooling.fitting.generate import REPLICATED
 from pooling.inputs.schemes import SCHEMES
-from pooling.scoring.standard_errors import drawn_together, mean, root_mean_square, total
+from pooling.scoring.standard_errors import cluster, mean, root_mean_square, total
 
 COLUMNS = ["model", "score", "value", "se", "n", "note"]
 COVERAGE = (50, 90)  # per cent
@@ -62,7 +61,7 @@ Score = tuple[float, float, int]
 
 
 def in_sample(fit: Fit) -> dict[str, Score]:
-    """Scores of the houses that the fit has seen, log pCi/L."""
+    """In-sample scores, log pCi/L."""
     y = fit.houses["log_radon"].to_numpy()
     each = np.arange(y.size)
     gaps = y - fit.expected_moments["mean"].to_numpy()
@@ -74,7 +73,7 @@ def in_sample(fit: Fit) -> dict[str, Score]:
 
 
 def out_of_sample(fit: Fit, scheme: str, rows: pd.DataFrame) -> dict[str, Score]:
-    """Scores of the houses that could be left out; errors in log pCi/L, elpd in nats.
+    """Scores of the houses with out-of-sample predictions; errors in log pCi/L, elpd in nats.
 
     Parameters
     ----------
@@ -85,7 +84,7 @@ def out_of_sample(fit: Fit, scheme: str, rows: pd.DataFrame) -> dict[str, Score]
     houses, rows = fit.houses[known], rows[known]
     n = len(rows)
     gaps = houses["log_radon"].to_numpy() - rows["mean"].to_numpy()
-    group = drawn_together(fit, scheme)[known]
+    group = cluster(fit, scheme)[known]
     scores: dict[str, Score] = {
         f"elpd_{scheme}": (*total(rows["elpd"].to_numpy(), group), n),
         f"rmse_{scheme}": (*root_mean_square(gaps**2, group), n),
@@ -101,7 +100,7 @@ def out_of_sample(fit: Fit, scheme: str, rows: pd.DataFrame) -> dict[str, Score]
 
 
 def of_loo(fit: Fit) -> dict[str, Score]:
-    """What leave-one-out says beside its scores: p_loo (nats) and houses with a high Pareto k."""
+    """Diagnostics of leave-one-out: p_loo (nats) and the number of houses with a high Pareto k."""
     known = fit.loo[fit.loo["elpd"].notna()]
     surplus = (known["lpd"] - known["elpd"]).to_numpy()
     failing = int((~(fit.loo["pareto_k"] <= MAX_PARETO_K)).sum())
@@ -113,25 +112,25 @@ def of_loo(fit: Fit) -> dict[str, Score]:
 
 
 def of_loco(fit: Fit) -> dict[str, Score]:
-    """Counties that were left out by a refit because importance sampling does not serve."""
+    """Number of counties left out by a refit because importance sampling is unreliable."""
     folds = fit.left_out["loco"].drop_duplicates("fold")
     failing = int((~(folds["pareto_k"] <= MAX_PARETO_K)).sum())
     return {"pareto_k_loco": (failing, float("nan"), len(folds))}
 
 
 def without_score(scheme: str) -> dict[str, Score]:
-    """The scores of `out_of_sample` where no house has any."""
+    """The scores of `out_of_sample` if no house has any."""
     names = [name for name in DEFINITIONS if name.endswith(f"_{scheme}") and name not in OF_LOO]
     return dict.fromkeys(names, (float("nan"), float("nan"), 0))
 
 
 def score(fit: Fit) -> pd.DataFrame:
-    """All scores of a fit, one row each; `note` says what to mistrust.
+    """All scores of a fit, one row each; `note` has caveats.
 
     Raises
     ------
     DataError
-        Houses were left out that are not those of the fit.
+        The left-out houses are not those of the fit.
     """
     parts = [_rows(fit, in_sample(fit), _noise_in_sample(fit))]
     for scheme, rows in fit.left_out.items():
@@ -174,7 +173,7 @@ def _noise(fit: Fit, rows: pd.DataFrame) -> str:
 
 
 def _share_of_noise(noise: np.ndarray, gaps: np.ndarray) -> str:
-    """What the Monte Carlo error of predicted means adds to their mean square, if it matters."""
+    """Note on the share of Monte Carlo error in a mean square error, if not negligible."""
     share = np.nanmean(noise) / np.nanmean(gaps**2)
     if not share >= TOLERATED_NOISE:
         return ""
@@ -182,7 +181,7 @@ def _share_of_noise(noise: np.ndarray, gaps: np.ndarray) -> str:
 
 
 def _lost(fit: Fit, rows: pd.DataFrame) -> tuple[str, ...]:
-    """How many houses were refitted one by one, and how many have no score."""
+    """Notes on how many houses were refitted one by one, and how many have no score."""
     why = "refits did not converge" if fit.converged else "Pareto k is too high"
     lost = int(rows["elpd"].isna().sum())
     exact = int((rows["refitted"] & rows["elpd"].notna()).sum()) if "refitted" in rows else 0
