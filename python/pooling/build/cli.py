@@ -17,20 +17,22 @@ from pooling.build.errors import PoolingError
 interruptions: list[int] = []
 
 
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Parser whose help text is the first line of `description`, a module's docstring."""
+    return argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+
+
 def stage(
     description: str | None, *inputs: str, many: str | None = None
 ) -> argparse.ArgumentParser:
-    """Parser of a stage: its inputs in order, optionally a list of `many` more, and -o OUTPUT.
-
-    `description` is the module's docstring; its first line is the help text.
-    """
-    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    """Parser of a stage: its inputs in order, optionally a list of `many` more, and -o OUTPUT."""
+    stage_parser = parser(description)
     for name in inputs:
-        parser.add_argument(name, type=Path)
+        stage_parser.add_argument(name, type=Path)
     if many:
-        parser.add_argument(many, type=Path, nargs="*")
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    return parser
+        stage_parser.add_argument(many, type=Path, nargs="*")
+    stage_parser.add_argument("-o", "--output", type=Path, required=True)
+    return stage_parser
 
 
 def run(main: Callable[[list[str] | None], None]) -> None:

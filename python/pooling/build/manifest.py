@@ -15,7 +15,6 @@ new. So `plan`, which runs first at every make, compares contents (`reconcile`):
 Content is read only where size or time differ; `check` and `repair` read all of it.
 """
 
-import argparse
 import json
 import os
 import re
@@ -302,7 +301,7 @@ TASKS: dict[str, Callable[[Path], list[str]]] = {"check": check, "repair": repai
 
 def main(arguments: list[str] | None) -> None:
     """Report damaged files, or remove them."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = cli.parser(__doc__)
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("manifest", type=Path)
     given = parser.parse_args(arguments)

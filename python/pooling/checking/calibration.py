@@ -22,9 +22,9 @@ from statsmodels.stats.multitest import multipletests
 
 from pooling.build import cli
 from pooling.build.errors import DataError
-from pooling.build.files import replacing
 from pooling.checking import uniformity
 from pooling.fits.netcdf import ENGINE
+from pooling.fits.store import write_table
 from pooling.programs.order import story_order
 
 MOST_STOPPED = 0.01  # share of simulations without ranks above which there is no verdict
@@ -184,8 +184,7 @@ def main(arguments: list[str] | None) -> None:
     programs = in_order(given.ranks)
     table, coverage = verdicts(programs), pd.concat([covered(found) for found in programs])
     for frame, path in ((coverage, given.coverage), (table, given.output)):
-        with replacing(path) as draft:
-            frame.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+        write_table(frame, path)
     print(summary(table))
 
 

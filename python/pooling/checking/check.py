@@ -20,7 +20,7 @@ from pooling.checking.likelihood import check_likelihood
 from pooling.fits.convergence import GROUPS, diagnose
 from pooling.fits.identified import identified_rows
 from pooling.fits.limits import MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
-from pooling.fits.store import Fit, read_fit
+from pooling.fits.store import Fit, read_fit, write_table
 from pooling.fits.summaries import label_parameters, summarize_all
 from pooling.inputs.study import Models, Sampler, read_section
 
@@ -77,8 +77,7 @@ def main(arguments: list[str] | None) -> None:
     found, estimates = examine(fit, allowed, settings)
     with replacing(given.output) as draft:
         draft.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    with replacing(given.estimates) as draft:
-        estimates.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+    write_table(estimates, given.estimates)
 
 
 if __name__ == "__main__":

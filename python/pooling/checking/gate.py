@@ -6,7 +6,6 @@ It runs after all models are fitted, so that one message covers them all and say
 change in the study.
 """
 
-import argparse
 import json
 import math
 from collections.abc import Callable
@@ -46,7 +45,7 @@ def _worst(found: dict, checks: list[str], pick: Callable[[list[Worst]], Worst])
 
 def main(arguments: list[str] | None) -> None:
     """Print one line per model and write it to the output; fail if a model failed."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = cli.parser(__doc__)
     parser.add_argument("diagnostics", type=Path, nargs="+", help="of models of one study")
     parser.add_argument("-o", "--output", type=Path)
     given = parser.parse_args(arguments)

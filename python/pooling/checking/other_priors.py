@@ -17,9 +17,8 @@ from cmdstanpy import CmdStanMCMC, disable_logging
 
 from pooling.build import cli
 from pooling.build.errors import ChainLost, SamplingError
-from pooling.build.files import replacing
 from pooling.fits.convergence import diagnose
-from pooling.fits.store import Fit, read_fit
+from pooling.fits.store import Fit, read_fit, write_table
 from pooling.fits.summaries import summarize
 from pooling.fitting.sampling import sample
 from pooling.inputs.priors import Priors
@@ -99,8 +98,7 @@ def main(arguments: list[str] | None) -> None:
         program = given.executable.resolve()
         others = [under(name, priors, program, data, settings) for name, priors in sets.items()]
         table = combined(own(fit), others, fit.model)
-    with replacing(given.output) as draft:
-        table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+    write_table(table, given.output)
 
 
 if __name__ == "__main__":

@@ -26,8 +26,7 @@ from tqdm import tqdm
 from pooling.build import cli
 from pooling.build.cmdstan import is_built, locate, toolchain
 from pooling.build.errors import DataError, ProgramError, SetupError
-from pooling.build.files import replacing
-from pooling.fits.store import Fit, open_fit
+from pooling.fits.store import Fit, open_fit, write_table
 from pooling.fits.summaries import summarize
 from pooling.fitting.sampling import sample
 from pooling.inputs.study import Sampler
@@ -215,8 +214,7 @@ def main(arguments: list[str] | None) -> None:
     present = Present(*given.present)
     rows = [verify(folder, present) for folder in tqdm(given.fits, unit=" fits", disable=None)]
     table = pd.DataFrame(rows, columns=COLUMNS)
-    with replacing(given.output, recorded=False) as draft:
-        table.to_csv(draft, index=False, float_format="%.4g", lineterminator="\n")
+    write_table(table, given.output, recorded=False, digits=4)
     print(table.to_string(index=False, na_rep="", float_format="{:.2f}".format))
     sys.exit(0 if table["verdict"].isin(ACCEPTED).all() else 1)
 

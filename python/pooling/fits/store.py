@@ -19,6 +19,7 @@ import pandas as pd
 import xarray as xr
 
 from pooling.build.errors import DataError, NothingToShow, StudyError
+from pooling.build.files import replacing
 from pooling.fits.convergence import refuse_failed
 from pooling.fits.identified import identified
 from pooling.fits.netcdf import Groups, write_netcdf
@@ -365,6 +366,12 @@ def _read_scores(path: Path | None, tree: Groups) -> pd.DataFrame:
 def read_table(path: Path, types: dict[str, type] | None = None) -> pd.DataFrame:
     """A table that a stage wrote. Only an empty field is missing: a county may be called NA."""
     return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
+
+
+def write_table(table: pd.DataFrame, path: Path, digits: int = 6, *, recorded: bool = True) -> None:
+    """Write a table as CSV with this many significant digits; for `recorded` see `replacing`."""
+    with replacing(path, recorded=recorded) as draft:
+        table.to_csv(draft, index=False, float_format=f"%.{digits}g", lineterminator="\n")
 
 
 def write_fit(tree: xr.DataTree, path: Path) -> None:

@@ -6,7 +6,6 @@ the table, in longitude and latitude to a hundredth of a degree. TopoJSON neighb
 the arcs of their border, so rounded outlines meet without gaps.
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from itertools import accumulate
@@ -108,7 +107,7 @@ def county_shapes(topology: dict, fips: Sequence[int]) -> pd.DataFrame:
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line of the module."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = cli.parser(__doc__)
     parser.add_argument("topology", type=Path, help="counties-10m.json of us-atlas")
     parser.add_argument("counties", type=Path, help="table of the counties to keep")
     parser.add_argument(

@@ -6,7 +6,6 @@ counties distributed with Gelman and Hill (2007) and writes `households.csv` and
 data/README.md lists the rules and how many rows each affects.
 """
 
-import argparse
 from pathlib import Path
 
 import pandas as pd
@@ -126,7 +125,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line of the module."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = cli.parser(__doc__)
     parser.add_argument("survey", type=Path, help="srrs2.dat, the houses")
     parser.add_argument("places", type=Path, help="cty.dat, the counties")
     parser.add_argument(

@@ -69,6 +69,9 @@ HOUSES = DataFrameSchema(
 
 LONGITUDE = Check.in_range(-180, 180, error="is not a longitude; give degrees, east positive")
 LATITUDE = Check.in_range(-90, 90, error="is not a latitude; give degrees, north positive")
+URANIUM = Check.in_range(
+    1e-6, 1e6, error="is not from 1e-6 to 1e6 ppm; correct it, or leave it blank if not measured"
+)
 COUNTIES = DataFrameSchema(
     {
         "county_fips": Column(float, [WHOLE, CODE, ONCE]),
@@ -76,17 +79,7 @@ COUNTIES = DataFrameSchema(
         "county": Column(None, NAME),
         "lon": Column(float, LONGITUDE, nullable=True),
         "lat": Column(float, LATITUDE, nullable=True),
-        "uranium": Column(
-            float,
-            [
-                Check(
-                    lambda x: x > 0,
-                    error="is not above 0 ppm; leave it blank if it was not measured",
-                ),
-                Check.in_range(1e-6, 1e6, error="is not from 1e-6 to 1e6 ppm; correct or blank it"),
-            ],
-            nullable=True,
-        ),
+        "uranium": Column(float, URANIUM, nullable=True),
     }
 )
 

@@ -3,7 +3,6 @@
 `python -m pooling.programs.lint TOOLCHAIN.json stan`
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -30,7 +29,7 @@ def faults(programs: Path, cmdstan: Path) -> list[str]:
 
 def main(arguments: list[str] | None) -> None:
     """Check all programs of a folder; fail if any is faulty."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = cli.parser(__doc__)
     parser.add_argument("toolchain", type=Path)
     parser.add_argument("programs", type=Path)
     given = parser.parse_args(arguments)

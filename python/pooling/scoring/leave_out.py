@@ -24,9 +24,8 @@ from cmdstanpy import disable_logging
 
 from pooling.build import cli
 from pooling.build.errors import ProgramError
-from pooling.build.files import replacing
 from pooling.fits.limits import MAX_PARETO_K
-from pooling.fits.store import BY_HOUSE, Fit, read_fit
+from pooling.fits.store import BY_HOUSE, Fit, read_fit, write_table
 from pooling.fitting.generate import flat, generate, to_predict
 from pooling.fitting.refits import (
     SCORES,
@@ -216,8 +215,7 @@ def main(arguments: list[str] | None) -> None:
             rows = leave_out(fit, program, data, schemes, settings, cache, given.scheduler)
         else:
             rows = without_scores(fit.houses["house"].tolist(), schemes)
-    with replacing(given.output) as draft:
-        rows.to_csv(draft, index=False, float_format="%.8g", lineterminator="\n")
+    write_table(rows, given.output, digits=8)
 
 
 if __name__ == "__main__":

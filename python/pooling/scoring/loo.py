@@ -25,12 +25,11 @@ import xarray as xr
 from scipy.special import logsumexp
 
 from pooling.build import cli
-from pooling.build.files import replacing
 from pooling.checking.sensitivity import COLUMNS as OF_SENSITIVITY
 from pooling.checking.sensitivity import scaled_priors, sensitivity
 from pooling.fits.identified import is_shared
 from pooling.fits.limits import MAX_PARETO_K
-from pooling.fits.store import Fit, read_fit
+from pooling.fits.store import Fit, read_fit, write_table
 from pooling.fitting.generate import (
     SCORED,
     evenly_spaced,
@@ -271,10 +270,8 @@ def main(arguments: list[str] | None) -> None:
         if "loo" in asked.leave_out:
             cache = given.output.with_name("refits")
             scores = leave_out(fit, program, data, settings, every, cache, given.scheduler)
-    with replacing(given.sensitivity) as draft:
-        sensitivities.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
-    with replacing(given.output) as draft:
-        scores.to_csv(draft, index=False, float_format="%.8g", lineterminator="\n")
+    write_table(sensitivities, given.sensitivity)
+    write_table(scores, given.output, digits=8)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,8 @@ import pandas as pd
 
 from pooling.build import cli
 from pooling.build.errors import DataError
-from pooling.build.files import replacing
 from pooling.fits.limits import MAX_PARETO_K
-from pooling.fits.store import Fit, in_interval, read_fit
+from pooling.fits.store import Fit, in_interval, read_fit, write_table
 from pooling.fitting.generate import REPLICATED
 from pooling.inputs.schemes import SCHEMES
 from pooling.scoring.standard_errors import cluster, mean, root_mean_square, total
@@ -200,8 +199,7 @@ def main(arguments: list[str] | None) -> None:
     names = ("loo", "left_out", "replications", "diagnostics")
     given = cli.stage(__doc__, "fit", *names).parse_args(arguments)
     table = score(read_fit(given.fit, **{name: getattr(given, name) for name in names}))
-    with replacing(given.output) as draft:
-        table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+    write_table(table, given.output)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ A box is a stage with its output files; an arrow leads to a stage that reads one
 model represents all, and the figures share a box.
 """
 
-import argparse
 import re
 import sys
 from collections.abc import Iterable
@@ -123,7 +122,7 @@ def draw(makes: dict[str, set[str]], before: dict[str, set[str]]) -> str:
 
 def main(arguments: list[str] | None) -> None:
     """Draw the rules given on standard input."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = cli.parser(__doc__)
     parser.add_argument("model", help="the model that is drawn")
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args(arguments)

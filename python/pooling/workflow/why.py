@@ -3,7 +3,6 @@
 `make why FILE=python/pooling/fitting/sampling.py NAME=sample`
 """
 
-import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,7 +39,7 @@ def why(code: Code, file: Path, name: str = "") -> Iterator[tuple[str, list[str]
 
 def main(arguments: list[str] | None) -> None:
     """Print one line for each stage."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = cli.parser(__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("--name", default="", help="of a function, class or constant in it")
     given = parser.parse_args(arguments)

@@ -306,7 +306,7 @@ def _numbers() -> list[Case]:
         refusal("county of 30 digits", "is not a whole number", house(f"a1,MN,{'2' * 30},1,2.2")),
         refusal(
             "uranium 0",
-            "line 2: column uranium: 0 is not above 0 ppm",
+            "line 2: column uranium: 0 is not from 1e-6 to 1e6 ppm",
             county("27001,MN,AITKIN,0,0,0"),
         ),
         refusal(

@@ -75,7 +75,7 @@ def only_error(project, *goals, **variables):
             FIRST, "5081,MN,27999999,1,2\n", "line 2: column county_fips: 27999999", id="county"
         ),
         pytest.param(FIRST, "5081,MN,27001,9,2.2\n", "line 2: column floor: 9 has", id="floor 9"),
-        pytest.param(FIRST, FIRST + FIRST, "line 3: column house_id: 5081 is", id="duplicate"),
+        pytest.param(FIRST, FIRST + FIRST, "line 3: column house_id: 5081 occurs", id="duplicate"),
     ],
 )
 def test_wrong_table(project, old, new, wanted):

@@ -152,7 +152,7 @@ def test_damaged_file_stops_make_and_is_removed_by_repair_alone(here, content, t
         os.utime(path, ns=(changed, changed))
     message = "a.csv: changed since make wrote it"
     if not time_kept or len(content) != len("content of a.csv"):
-        with pytest.raises(StorageError, match=f"{message}; `make repair` removes"):
+        with pytest.raises(StorageError, match=f"{message}; run `make repair`, which removes"):
             look(here)
     assert check(here / ".build/manifest") == [message]
     assert path.read_text() == content

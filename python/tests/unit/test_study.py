@@ -77,7 +77,7 @@ def test_county_codes_begin_with_1(study):
         (
             "[sampler]",
             "[smapler]",
-            "smapler: unknown setting; remove it or correct its name; there",
+            "smapler: unknown setting; remove it or correct its name; known",
         ),
         (
             "scale = 2, upper = 3",
