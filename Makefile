@@ -1,18 +1,18 @@
-# From the survey to the report, as a graph. `make help` lists what can be made.
-# A rule's first prerequisite is the stage that runs; those after it are its arguments, in order.
+# From the survey to the report. `make help` lists the targets.
+# A rule's first prerequisite is its stage; the others are the stage's arguments, in order.
 
-STUDY   ?= minnesota#    the study, data/studies/<study>.toml
-FROM    ?=#              model at the tail of the shrinkage arrows; none: the story's without pooling
-TO      ?=#              model at their head; none: the story's with partial pooling
-SEED    ?=#              seed of the sampler instead of the study's own; results in <study>-seed-<seed>
-SCHEDULER ?=#            dask scheduler that refits run on, tcp://...; none: this machine
-STALL   ?= 600#          seconds without processor time after which a chain is stopped
-SIMS    ?= 200#          simulations of each model for sbc
-HOUSES  ?=#              table of houses to predict, a CSV file
-MODEL   ?=#              model that predicts, or whose figure is drawn; none: the report's headline model
-PYTHON3 ?= python3#      Python 3.11 or later, to make the environment with
-FILE    ?=#              module that `make why` is asked about, such as python/pooling/fitting/fit.py
-NAME    ?=#              function, class or constant in it; none: all of it
+STUDY   ?= minnesota#    study, data/studies/<study>.toml
+FROM    ?=#              model at the tail of the shrinkage arrows; default: the main model without pooling
+TO      ?=#              model at their head; default: the main model with partial pooling
+SEED    ?=#              sampler seed instead of the study's; results go to <study>-seed-<seed>
+SCHEDULER ?=#            dask scheduler for refits, tcp://...; default: this machine
+STALL   ?= 600#          seconds without processor time after which a chain is killed
+SIMS    ?= 200#          simulations per model for sbc
+HOUSES  ?=#              CSV table of houses to predict
+MODEL   ?=#              model for predict (default: the headline model) and for <figure>-plot
+PYTHON3 ?= python3#      Python 3.11 or later, which creates the environment
+FILE    ?=#              module for why, such as python/pooling/fitting/fit.py
+NAME    ?=#              function, class or constant in FILE for why; default: all of it
 
 include python/pooling/workflow/guards.mk
 
@@ -30,11 +30,11 @@ tables   := $(addprefix $(reports)/tables/,scores.csv frequentist.csv published.
 drawn     = $(foreach kind,svg png,$(reports)/figures/$2$(subst _,-,$1).$(kind))
 pictures := $(foreach name,$(STORY_FIGURES) $(LIBRARY_FIGURES),$(call drawn,$(name)))
 headline := $(foreach name,$(MODEL_FIGURES),$(call drawn,$(name)))
-program   = stan/% .build/programs/%.essence
+program   = stan/% .build/programs/%.normalised
 scheduler = $(SCHEDULER:%=--scheduler %)
 
-# After an error make would delete the other file of a pair, changed or not. These
-# are whole whenever they are there: stages write beside them and rename.
+# After an error make would delete both files of a pair, even unchanged ones. These are always
+# complete, since stages write a draft and rename it.
 .PRECIOUS: $(data) $(pictures) $(headline) $(checked)
 .PRECIOUS: $(foreach name,loo.csv sensitivity.csv,$(MODELS:%=$(fits)/%/$(name)))
 .PHONY: all report tables figures fits scores predict verify $(MODELS)
@@ -47,51 +47,51 @@ report: $(reports)/index.html
 tables: $(tables)
 ## figures: reports/<study>/figures/*.svg and *.png
 figures: $(pictures) $(headline)
-## <figure>-plot: one figure, such as shrinkage-plot; one of one model as in trace-plot MODEL=pooled
-## fits: posterior and prior of every model, checked
+## <figure>-plot: one figure, such as shrinkage-plot; for one model, trace-plot MODEL=pooled
+## fits: posterior and prior of every model, with diagnostics
 fits: $(checked) $(plan)/gate
-## scores: predictions of left-out houses, counties and tenths, by many refits
+## scores: out-of-sample scores of every model, with many refits
 scores: $(scored)
-## <model>: fit and check one model, and say how it went
+## <model>: fit and diagnose one model
 $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
 	@$(PYTHON) -m pooling.checking.gate $<
 
-# ---- Data: tables and the study's sections --> data for Stan
+# ---- Data: tables and sections of the study --> Stan data
 $(data) &: $(code)/inputs/prepare $(plan)/data.json $(plan)/priors.json $(HOUSE_TABLE) $(COUNTY_TABLE)
 	$(run) $(inputs) --study $(STUDY) -o $(prepared).json --coords $(prepared).coords.json
 
-# What figures single out is looked at before anything is fitted; an edit of it fits nothing.
+# The counties to highlight are checked before models are fitted, which do not depend on them.
 $(plan)/highlights: $(code)/inputs/highlights $(plan)/figures.json $(prepared).coords.json
 	$(run) $(inputs) --study data/studies/$(STUDY).toml -o $@
 
 # ---- Programs: rebuilt when the normalised source changes
-$(PROGRAMS:%=stan/%): stan/%: $(code)/programs/compile .build/programs/%.essence .build/toolchain.json
-	$(run) $@.stan $(inputs) --kept .build/executables/$* -o $@
+$(PROGRAMS:%=stan/%): stan/%: $(code)/programs/compile .build/programs/%.normalised .build/toolchain.json
+	$(run) $@.stan $(inputs) --cache .build/executables/$* -o $@
 
 # ---- Fits: program + data --> draws of posterior and prior
-# This names their files, so that make never counts them as intermediate: one that was deleted is made again.
+# Naming these files keeps make from treating them as intermediate: a deleted one is rebuilt.
 $(foreach file,$(of_fits),$(PROGRAMS:%=$(fits)/%/$(file))):
 
 $(fits)/%/fit.nc: $(code)/fitting/fit $(program) $(data) $(plan)/sampler.json .build/toolchain.json \
   .build/packages.json | $(plan)/highlights
-	$(run) $(inputs) --kept $(@D)/kept -o $@
+	$(run) $(inputs) --cache $(@D)/cache -o $@
 
-# ---- Checks: a fit --> diagnostics, estimates; all models are fitted before the gate says which failed
+# ---- Checks: a fit --> diagnostics, estimates; the gate runs after all models are fitted
 $(fits)/%/diagnostics.json $(fits)/%/estimates.csv: $(code)/checking/check stan/% $(fits)/%/fit.nc $(prepared).json \
   $(plan)/models.json $(plan)/sampler.json
 	$(run) $(inputs) -o $(@D)/diagnostics.json --estimates $(@D)/estimates.csv
 
 $(plan)/gate: $(code)/checking/gate $(MODELS:%=$(fits)/%/diagnostics.json) $(plan)/model_names.json
 	$(run) $(inputs) -o $@
-# What is behind the gate waits for it, and is not made again because it was.
+# An order-only prerequisite: later stages wait for the gate but do not rerun because of it.
 gated := | $(plan)/gate
 
 $(fits)/%/other_priors.csv: $(code)/checking/other_priors stan/% $(prepared).json $(plan)/sampler.json \
   $(plan)/other_priors.json $(fits)/%/fit.nc $(fits)/%/diagnostics.json $(gated)
 	$(run) $(inputs) -o $@
 
-# ---- Scores: predictions of the survey's houses, and of houses left out: from the fit's draws where they
-# can be weighted, else by refits; finished ones are kept in $(fits)/<model>/refits
+# ---- Scores: in-sample and out-of-sample predictions, from weighted draws or else by refits, which are
+# cached in $(fits)/<model>/refits
 $(fits)/%/replications.nc: $(code)/scoring/replicate stan/% $(fits)/%/fit.nc $(prepared).json $(plan)/sampler.json \
   $(plan)/scores.json $(gated)
 	$(run) $(inputs) -o $@
@@ -109,9 +109,9 @@ $(fits)/%/scores.csv: $(code)/scoring/score $(addprefix $(fits)/%/,fit.nc loo.cs
   replications.nc diagnostics.json)
 	$(run) $(inputs) -o $@
 
-# ---- Figures: fits, and what a figure declares in its file that it needs --> SVG and PNG
-# Figures of the story have the story's models, shrinkage those asked for; those of the library have all.
-# Figures of one model show the report's headline model, or MODEL in a folder of its name.
+# ---- Figures: fits, and the files that a figure declares --> SVG and PNG
+# STORY figures show the main models, or FROM and TO in shrinkage; LIBRARY figures show all models.
+# MODEL figures show the headline model, or MODEL in a folder of that name.
 models_shrinkage  := $(if $(and $(FROM),$(TO)),$(FROM) $(TO),$(STORY) $(filter-out $(STORY),$(FROM) $(TO)))
 options_shrinkage := $(FROM:%=--from-model %) $(TO:%=--to-model %)
 reruns_shrinkage  := $(plan)/arrows
@@ -119,7 +119,7 @@ reruns_map        := $(plan)/data.json $(COUNTY_TABLE) $(SHAPE_TABLE)
 reruns_map_draws  := $(reruns_map)
 options_map       := --study data/studies/$(STUDY).toml
 options_map_draws := $(options_map)
-# Models asked for by name need no other.
+# Figures of models chosen on the command line do not need the others to pass.
 ungated := $(if $(and $(FROM),$(TO)),shrinkage) $(if $(MODEL),$(MODEL_FIGURES))
 
 # figure,folder,models
@@ -165,17 +165,17 @@ $(reports)/index.html: $(code)/reporting/pages $(page) $(tables) $(pictures) $(h
 	  --programs $(listings) --graph $(reports)/graph.svg -o $@
 
 # ---- Uses of the fits
-# What is needed depends on who predicts; nothing is, if no table or no model of the study is named.
+# The prerequisites depend on the model that predicts; invalid HOUSES or MODEL need none to be reported.
 chosen := $(patsubst %,$(fits)/%/diagnostics.json,$(filter $(MODEL),$(MODELS)))
 predictor := $(if $(MODEL),$(chosen),$(reports)/tables/scores.csv)
 predict_from := $(prepared).json $(addprefix $(plan)/,data.json sampler.json model_names.json)
-## predict: radon of the houses in HOUSES, by the report's model or MODEL; reports/<study>/predictions.csv
+## predict: radon of the houses in HOUSES, by the headline model or MODEL; reports/<study>/predictions.csv
 predict: $(code)/reporting/predict $(predict_from) $(if $(HOUSES),$(predictor))
 	$(run) stan $(fits) $(predict_from) --houses='$(HOUSES)' --model='$(MODEL)' --tables $(reports)/tables \
 	  -o $(reports)/predictions.csv
 
-## verify: repeat every fit from its record alone and compare
-verify: $(checked) $(PROGRAMS:%=.build/programs/%.essence) .build/toolchain.json
+## verify: repeat every fit from its record and compare the draws
+verify: $(checked) $(PROGRAMS:%=.build/programs/%.normalised) .build/toolchain.json
 	@$(PYTHON) -m pooling.checking.verify $(MODELS:%=$(fits)/%) --present stan .build/programs .build/toolchain.json \
 	  -o $(reports)/verify.csv
 

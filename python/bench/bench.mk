@@ -1,13 +1,13 @@
 .PHONY: bench bench-engines bench-growth bench-workflow
 
-# How fast: one thing at a time, or they would measure each other.
+# One benchmark at a time, so that they do not compete.
 peers := $(basename $(notdir $(wildcard python/bench/engines/*.txt)))
 .build/bench/%/ready: python/bench/engines/%.txt
 	@$(PYTHON3) -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -r $<
 	@touch $@
 
-## bench: samplers, growth and the workflow itself, measured; about an hour, on a quiet machine
+## bench: all benchmarks, about an hour on an idle machine
 bench:
 	@for part in engines growth workflow; do $(MAKE) bench-$$part; done
 
@@ -23,6 +23,6 @@ bench-engines: $(peers:%=.build/bench/%/ready) .build/toolchain.json \
 bench-growth: stan/hierarchical_marginal
 	@$(PYTHON) -m bench.growth $< -o reports/bench/growth.csv
 
-## bench-workflow: make all and edits against compiler and sampler alone; reports/bench/workflow.csv
+## bench-workflow: make all and edits, compared with compiler and sampler; reports/bench/workflow.csv
 bench-workflow: .build/toolchain.json
 	@$(PYTHON) -m bench.workflow .build/bench/checkout $< --stages reports/bench/stages.csv -o reports/bench/workflow.csv

@@ -1,6 +1,6 @@
 """Engines against nutpie: effective draws a second and a gradient, as ratios.
 
-A panel a data set, for sampling alone, with compiling, and for gradient evaluations in the place
+One panel per data set, for sampling alone, with compiling, and for gradient evaluations instead
 of seconds, without and with those of warm-up. A dot is the median over seeds of the smallest bulk
 effective sample size a second or gradient, divided by that of nutpie's best parameterisation; the
 axis is logarithmic and the dashed line is at 1. Crosses are engines that fail the gate in most of
@@ -44,7 +44,7 @@ def frame(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a data set, kind of speed, engine and parameterisation that finished: data;
+        One row per data set, kind of speed, engine and parameterisation that finished: data;
         time; label; ours; passed; ratio.
     """
     parts = []

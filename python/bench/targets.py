@@ -37,7 +37,7 @@ class Target:
 
 
 def announce(targets: Iterable[Target]) -> None:
-    """Print a line a target."""
+    """Print one line per target."""
     for target in targets:
         print(target)
 
@@ -48,13 +48,13 @@ def speeds(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table
-        Columns data, engine, parameterisation, passed and those of `SPEEDS`, a row a run; runs
+        Columns data, engine, parameterisation, passed and those of `SPEEDS`, one row per run; runs
         that did not finish have no speed.
 
     Returns
     -------
     DataFrame
-        One row a data set, engine and parameterisation: its speeds; passed, whether more
+        One row per data set, engine and parameterisation: its speeds; passed, whether more
         than half of the runs passed the gate; runs.
     """
     groups = table.groupby(["data", "engine", "parameterisation"], sort=False)

@@ -29,7 +29,7 @@ from pooling.inputs import prepare as prepared
 from pooling.inputs.study import read_study
 from pooling.inputs.tables import read_counties, read_houses
 from pooling.programs.compile import compile_program
-from pooling.programs.source import essence
+from pooling.programs.source import normalised
 from pooling.reporting.predict import predict_houses
 from pooling.scoring.score import score
 
@@ -92,7 +92,7 @@ def sample(program: Path | str, study: Path | str, folder: Path | str) -> Fit:
     executable = (folder / program.stem).resolve()
     compile_program(program, cmdstan, executable)
     inputs = {
-        "essence": essence(program, program.parent),
+        "normalised": normalised(program, program.parent),
         "data": json.dumps(data),
         "coords": json.dumps(coords),
         "sampler": settings.sampler.model_dump_json(),

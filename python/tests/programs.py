@@ -13,7 +13,7 @@ from pooling.inputs.prepare import prepare
 from pooling.inputs.priors import Gamma, Lkj, Normal, Priors, Spread
 from pooling.inputs.study import Sampler, read_study
 from pooling.inputs.tables import read_counties, read_houses
-from pooling.programs.source import declared, essence, twin
+from pooling.programs.source import declared, normalised, twin
 
 ROOT = Path(__file__).parents[2]
 STEMS = sorted(path.stem for path in (ROOT / "stan").glob("*.stan"))
@@ -137,8 +137,8 @@ def twins() -> dict[str, str]:
 
 
 def text_of(stem: str) -> str:
-    """Essence of a program in `stan/`."""
-    return essence(ROOT / "stan" / f"{stem}.stan", ROOT / "stan")
+    """Normalised of a program in `stan/`."""
+    return normalised(ROOT / "stan" / f"{stem}.stan", ROOT / "stan")
 
 
 def executable(stem: str) -> Path:

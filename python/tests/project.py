@@ -27,7 +27,7 @@ output=()
 reading=
 for word in "${{@:3}}"; do
     case $word in
-        --kept) reading=folder ;;
+        --cache) reading=folder ;;
         -o | --coords | --estimates | --coverage | --sensitivity) reading=yes ;;
         -*) reading= ;;
         *)
@@ -123,7 +123,7 @@ class Project:
 
     @property
     def log(self) -> Path:
-        """One line a stage that the stub ran: its name, then its arguments."""
+        """One line per stage that the stub ran: its name, then its arguments."""
         return self.folder / ".stages"
 
     def with_stub(self, cmdstan: Path) -> "Project":

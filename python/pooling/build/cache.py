@@ -1,9 +1,8 @@
-"""Results kept by what they were made from, so that an undone edit finds the earlier one.
+"""A content-addressed cache of results, so that undoing an edit restores the earlier result.
 
-A result is some files in a folder of their own, named by the key of everything they
-depend on. They are hard links where the file system has them: stages replace files and
-never write into them. Each is stored with its SHA-256, and one that is damaged is not
-used.
+A result is a folder of files, named by a hash of everything they depend on. The files are
+hard links where the file system supports them: stages replace files and never write into
+them. Their SHA-256 are stored with them, and a damaged result is discarded.
 """
 
 import hashlib
@@ -13,13 +12,13 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from pooling.build.files import alone, digest, draft_of, replacing, sweep
+from pooling.build.files import digest, draft_of, locked, replacing, sweep
 
 SUMS = "SHA256SUMS"
 
 
 def key(parts: Iterable[str | bytes]) -> str:
-    """Name of a result that depends on these texts, in this order."""
+    """Cache key of a result that depends on these texts, in this order."""
     digests = (
         hashlib.sha256(part.encode() if isinstance(part, str) else part).hexdigest()
         for part in parts
@@ -27,32 +26,31 @@ def key(parts: Iterable[str | bytes]) -> str:
     return hashlib.sha256(" ".join(digests).encode()).hexdigest()[:20]
 
 
-def made_once(
+def cached(
     make: Callable[[], None], folder: Path | None, name: str, outputs: Sequence[Path], most: int
 ) -> None:
-    """Restore result `name`, or `make` its outputs and keep them; without a folder just make.
+    """Restore result `name` from the cache, or `make` and cache it; without a folder, just make.
 
-    Another process that wants the same outputs waits. A result that cannot be kept, on
-    a full disk, is a result all the same.
+    Processes take turns on one folder. A result that cannot be cached, as on a full disk,
+    is still a result.
     """
     if folder is None:
         make()
         return
-    with alone(folder):
+    with locked(folder):
         if not restore(folder, name, outputs):
             make()
             with suppress(OSError):
-                keep(folder, name, outputs, most)
+                store(folder, name, outputs, most)
 
 
 def restore(folder: Path, name: str, outputs: Sequence[Path]) -> bool:
-    """Put the kept files of result `name` in the places of `outputs`, as if made now.
+    """Copy the cached files of result `name` to `outputs`, with the time of now.
 
     Returns
     -------
     bool
-        Whether it is there and whole; if not, nothing has changed but that a damaged
-        one is gone.
+        Whether the result was cached and intact; a damaged one is removed.
     """
     result = folder / name
     try:
@@ -71,8 +69,8 @@ def restore(folder: Path, name: str, outputs: Sequence[Path]) -> bool:
     return True
 
 
-def keep(folder: Path, name: str, outputs: Sequence[Path], most: int) -> None:
-    """Keep a result's files, and of all results in `folder` the `most` last used."""
+def store(folder: Path, name: str, outputs: Sequence[Path], most: int) -> None:
+    """Cache a result, and remove all but the `most` recently used results of the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     draft = draft_of(folder / name)
@@ -94,5 +92,5 @@ def keep(folder: Path, name: str, outputs: Sequence[Path], most: int) -> None:
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
-    except OSError:  # another file system, or one without hard links
+    except OSError:  # across file systems, or without hard links
         shutil.copy2(source, target)

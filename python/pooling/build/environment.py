@@ -1,10 +1,10 @@
-"""Make the virtual environment from the lock file.
+"""Create the virtual environment from the lock file.
 
-Runs before any package is there, so it needs nothing but Python's own library:
+Runs before any package is installed, so it needs only Python's standard library:
 
     python3 python/pooling/build/environment.py requirements.lock -o .venv/ready
 
-A run that was cut short is taken up by the next one.
+An interrupted run is resumed by the next one.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ OLDEST = (3, 11)
 
 
 def fail(message):
-    """Stop with one message."""
+    """Exit with one error message."""
     sys.exit(f"error: {message}")
 
 
@@ -31,7 +31,7 @@ def is_usable(python):
 
 
 def create(folder):
-    """Create the environment, in the place of one that is stale or was cut short."""
+    """Create the environment, replacing a stale or incomplete one."""
     print(f"environment: creating {folder}", file=sys.stderr, flush=True)
     try:
         import venv
@@ -47,10 +47,10 @@ def create(folder):
 
 
 def progress(said):
-    """Show what pip says as one line of a terminal, which pip's errors may write over."""
+    """Show pip's progress in one line of a terminal, which pip's errors may overwrite."""
     doing, packages = "fetching", 0
     for line in said:
-        # The rest is file names, and packages for other versions of Python that it ignores.
+        # Other lines name files, and packages for other versions of Python.
         packages += line.startswith(("Collecting ", "Requirement already satisfied"))
         doing = "unpacking" if line.startswith("Installing") else doing
         if sys.stderr.isatty():
@@ -66,7 +66,7 @@ def install(lock, python):
     print("environment: installing packages, about a minute", file=sys.stderr, flush=True)
     command = [python, "-I", "-m", "pip", "install", "--disable-pip-version-check"]
     command += ["--progress-bar", "off", "--require-hashes", "--requirement", lock]
-    # People's settings that would send the packages elsewhere.
+    # User settings that would install the packages elsewhere.
     elsewhere = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX")
     environment = {name: value for name, value in os.environ.items() if name not in elsewhere}
     with subprocess.Popen(
@@ -74,19 +74,19 @@ def install(lock, python):
     ) as pip:
         progress(pip.stdout)
     if pip.returncode:
-        fail(f"pip could not install {lock} (its own message is above); run make again to resume")
+        fail(f"pip could not install {lock} (see its message above); run make again to resume")
 
 
 def main(lock, ready):
     """Bring the environment of `ready` up to date with the lock file, then write `ready`.
 
-    It holds what it was made from, by path and SHA-256, as `sha256sum --check` reads it.
+    That file lists the environment's sources with their SHA-256, for `sha256sum --check`.
     """
     if sys.version_info < OLDEST:
         wanted = ".".join(map(str, OLDEST))
         fail(
             f"{sys.executable} is Python {sys.version.split()[0]}, but {wanted} or later is "
-            "needed; name one with `make PYTHON3=/path/to/python3.11 ...`"
+            "needed; choose one with `make PYTHON3=/path/to/python3.11 ...`"
         )
     python = ready.parent / "bin" / "python"
     if not is_usable(python):

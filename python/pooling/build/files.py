@@ -1,9 +1,8 @@
-"""Write files so that a reader sees the old content or the new, never a part of it.
+"""Atomic writes: a reader sees the old content or the new, never a part of it.
 
-What was made is recorded: a line in the manifest, the file that the environment variable
-MANIFEST names, says which run made it, how large it is, when it was finished, and its
-SHA-256. By these lines `pooling.build.manifest` tells a file that was damaged later from one
-that was copied.
+Each result is recorded in the manifest, the file that the environment variable MANIFEST names:
+the run that made it, its size, time and SHA-256. From these `pooling.build.manifest` tells a
+damaged file from one that was merely copied.
 """
 
 import fcntl
@@ -20,30 +19,28 @@ from pathlib import Path
 
 from pooling.build.errors import StorageError
 
-FULL = 2**20  # bytes: a disk with less room counts as full
+FULL = 2**20  # bytes; a disk with less free space counts as full
 DRAFT = re.compile(r"\..+\.(?P<process>\d+)-[0-9a-f]{8}(\.\w+)?")
 
 
 @contextmanager
 def replacing(target: Path, *, recorded: bool = True, run: str | None = None) -> Iterator[Path]:
-    """Give a path beside `target` to write to, and rename it to `target` at the end.
+    """Yield a draft path next to `target`, and rename it to `target` at the end.
 
-    The path keeps the suffix of `target`, so that writers that choose a format
-    by suffix choose the same. After an error nothing is left behind and
-    `target` is as it was.
+    The draft keeps the suffix of `target`, by which some writers choose a format. After an
+    error the draft is removed and `target` is unchanged.
 
     Parameters
     ----------
     recorded
-        Whether a later change of `target` by anything else is damage. Not so for
-        files that are rewritten as need be, and for what may be deleted at any time.
+        Whether the manifest records the file, so that a later change of it counts as damage.
     run
-        Names what stands and falls together; None for all that this process makes.
+        Name of the files that are repaired together; by default all those of this process.
 
     Raises
     ------
     StorageError
-        The disk is full or does not let us write.
+        The disk is full or not writable.
     """
     target = Path(target)
     draft = draft_of(target)
@@ -67,20 +64,20 @@ def replacing(target: Path, *, recorded: bool = True, run: str | None = None) ->
 
 
 def draft_of(target: Path) -> Path:
-    """A path beside `target` for what will replace it.
+    """A path next to `target` for the file that will replace it.
 
-    The number of the process tells a draft that is being written from one that was left.
+    It contains the process id, so that `sweep` recognises abandoned drafts.
     """
     return target.with_name(f".{target.stem}.{os.getpid()}-{secrets.token_hex(4)}{target.suffix}")
 
 
 def storage_trouble(error: Exception, draft: Path, target: Path) -> str | None:
-    """Why a file could not be written; None if it is not the disk's fault.
+    """Why a file could not be written; None if the disk is not to blame.
 
-    Libraries wrap what the system says in errors of many kinds, so room is looked for first.
+    Libraries wrap the system's error in many types, so free space is checked first.
     """
     if is_full(target.parent):
-        return "no space left on device; free some and run make again"
+        return "no space left on device; free some space and run make again"
     if isinstance(error, OSError) and error.strerror:
         ours = (None, str(draft), str(target), str(target.parent))
         if (str(error.filename) if error.filename else None) in ours:
@@ -89,39 +86,39 @@ def storage_trouble(error: Exception, draft: Path, target: Path) -> str | None:
 
 
 def is_full(folder: Path) -> bool:
-    """Whether the disk of a folder has no room left."""
+    """Whether the disk of a folder is full, less than `FULL` bytes free."""
     return folder.is_dir() and shutil.disk_usage(folder).free < FULL
 
 
 def _publish(draft: Path, target: Path, manifest: Path, run: str) -> None:
     content = digest(draft)
-    with alone(manifest):
+    with locked(manifest):
         made = draft.stat()
         line = f"{run} {made.st_size} {made.st_mtime_ns} {content} {os.path.relpath(target)}\n"
-        # In a line of its own even after one that was cut short.
+        # On a new line even if an interrupted process left the last one incomplete.
         with manifest.open("a+b") as log:
             log.seek(max(0, log.tell() - 1))
             cut = log.read(1) not in (b"", b"\n")
             log.write(("\n" * cut + line).encode())
-        # Last: whoever is killed in between leaves the file that the line before tells of.
+        # Last: after a kill in between, the file still matches its previous entry.
         draft.replace(target)
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file's content, 64 hexadecimal digits."""
+    """SHA-256 of a file's content, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @cache
 def _this_run() -> str:
-    # Numbers of processes come again.
+    # Process ids are reused.
     return f"{os.getpid()}-{time.time_ns()}"
 
 
 @contextmanager
-def alone(place: Path) -> Iterator[None]:
-    """Wait until no other process works on a file or folder; the lock goes with the process."""
+def locked(place: Path) -> Iterator[None]:
+    """Lock a file or folder against other processes; the lock ends with the process."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with place.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -129,7 +126,7 @@ def alone(place: Path) -> Iterator[None]:
 
 
 def sweep(folder: Path) -> None:
-    """Remove drafts that processes of this machine left when they were killed."""
+    """Remove drafts that killed processes of this machine left."""
     for path in folder.glob(".*"):
         draft = DRAFT.fullmatch(path.name)
         if draft and not _runs(int(draft["process"])):
@@ -147,10 +144,9 @@ def _runs(process: int) -> bool:
 
 
 def write_if_changed(target: Path, text: str, *, recorded: bool = True) -> bool:
-    """Write `text` unless `target` holds it already; return whether it was written.
+    """Write `text` unless `target` contains it already; return whether it was written.
 
-    What is recorded stands by itself: if it is damaged, nothing else that the process
-    wrote counts as damaged.
+    Its damage does not affect other files of the process: it has a run of its own.
     """
     target, content = Path(target), text.encode()
     if target.is_file() and target.read_bytes() == content:

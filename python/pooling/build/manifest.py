@@ -1,23 +1,20 @@
-"""The manifest of what make made: damage that times do not show, and times that make would misread.
+"""The manifest of outputs: detects corruption and misleading modification times.
 
     python -m pooling.build.manifest check|repair .build/manifest
 
-Make compares times and nothing else. It keeps a truncated file, does not miss a
-table that another stands for, takes a source for old that was edited while the
-clock was behind, and a copied one for new. So `plan`, which runs first at every
-make, compares contents before make looks (`reconcile`):
+Make compares modification times only: it does not notice a truncated result or a missing file
+of a pair, takes a source edited while the clock was behind for old, and a copied source for
+new. So `plan`, which runs first at every make, compares contents (`reconcile`):
 
-- a result, or a source, that has another time but the content that was recorded gets
-  the recorded time back: it was copied, unpacked or touched;
-- a result whose content is not what was recorded is left to `make repair`: make stops;
-- times ahead of the clock are brought back to now, in their order;
-- a source whose content changed since the last look and yet is older than what was
-  made gets the time of now.
+- a result or source with a new time but the recorded content was copied, unpacked or touched,
+  and gets the recorded time back;
+- a result with other content than recorded is damaged: make stops, and `make repair` removes it;
+- times ahead of the clock are set back to now, in their order;
+- a source whose content changed, but whose time is older than the results, gets the current time.
 
 Content is read only where size or time differ; `check` and `repair` read all of it.
 """
 
-import argparse
 import json
 import os
 import re
@@ -29,27 +26,27 @@ from pathlib import Path
 
 from pooling.build import cli
 from pooling.build.errors import StorageError
-from pooling.build.files import alone, digest, replacing, sweep
+from pooling.build.files import digest, locked, replacing, sweep
 
 SEEN = "seen.json"
 LINE = re.compile(r"(\S+) (\d+) (\d+) ([0-9a-f]{64}) (.+)")
-TICK = 20_000_000  # ns by which the clock that stamps files may be behind
+TICK = 20_000_000  # ns by which timestamps of files may lag behind the clock
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What a file was like when it was made, or when a source was last looked at.
+    """A recorded state of a result, or of a source when it was last examined.
 
     Attributes
     ----------
     state
-        Size (bytes) and time of the last change (ns).
+        Size (bytes) and modification time (ns).
     content
         SHA-256.
     run
-        Of which stage; what one run has made stands and falls together.
+        Run of the stage that made it; all results of a run are repaired together.
     before
-        The file that it replaced, which is there if the run was killed just then.
+        The previous entry, which holds if the run was killed before its rename.
     """
 
     state: tuple[int, int]
@@ -59,25 +56,25 @@ class Entry:
 
 
 def reconcile(manifest: Path, sources: Iterable[Path]) -> list[str]:
-    """Put times right; return a message for each file that will be made again.
+    """Correct modification times; return a message for each file that will be rebuilt.
 
-    Those are files of which others that came with them were deleted, and damaged ones beside
-    the manifest, by which `plan` tells make of changes.
+    Those are files whose companions of the same run were deleted, and damaged files in the
+    manifest's own folder, which `plan` rewrites.
 
     Parameters
     ----------
     manifest
-        Where `pooling.build.files.replacing` says what was made. Beside it is `seen.json`, the
-        sources of the last look.
+        The file that `pooling.build.files.replacing` writes. `seen.json` next to it has the
+        sources as last examined.
     sources
-        Files whose times make compares with those of what it made.
+        Files whose times make compares with those of results.
 
     Raises
     ------
     StorageError
         A result is damaged.
     """
-    with alone(manifest):
+    with locked(manifest):
         recorded = read_manifest(manifest)
         now = {path: confirmed(path, entry) for path, entry in recorded.items()}
         changed = [p for p, entry in now.items() if entry is None and state(p)]
@@ -99,7 +96,7 @@ def reconcile(manifest: Path, sources: Iterable[Path]) -> list[str]:
             write_manifest(manifest, kept)
         newest = max((entry.state[1] for entry in kept.values()), default=0)
         for path in edited:
-            # Times of files of somebody else's cannot be changed.
+            # Another user's files cannot be touched.
             if path.stat().st_mtime_ns <= newest:
                 with suppress(PermissionError):
                     os.utime(path)
@@ -110,20 +107,20 @@ def reconcile(manifest: Path, sources: Iterable[Path]) -> list[str]:
 def _refusal(damaged: list[Path]) -> str:
     more = f" and {len(damaged) - 1} more" if len(damaged) > 1 else ""
     return (
-        f"{damaged[0]}{more}: changed since make made it; `make repair` removes what is damaged, "
-        "and the next make makes it again"
+        f"{damaged[0]}{more}: changed since make wrote it; run `make repair`, which removes what "
+        "is damaged, then make again"
     )
 
 
 def check(manifest: Path) -> list[str]:
-    """Compare the content of every file with the manifest; a message for each damaged one."""
+    """Compare every file with the manifest; return a message for each damaged one."""
     recorded = read_manifest(manifest)
     return _damage(recorded, {path: unchanged(path, entry) for path, entry in recorded.items()})
 
 
 def repair(manifest: Path) -> list[str]:
-    """Remove what is damaged and what was made with it; a message for each damaged file."""
-    with alone(manifest):
+    """Remove damaged files and all others of their runs; return a message for each damaged one."""
+    with locked(manifest):
         recorded = read_manifest(manifest)
         now = {path: unchanged(path, entry) for path, entry in recorded.items()}
         whole, messages = _remove_damaged(recorded, now)
@@ -132,10 +129,10 @@ def repair(manifest: Path) -> list[str]:
 
 
 def read_manifest(manifest: Path) -> dict[Path, Entry]:
-    """The last entry of each file; lines that were cut short are passed over."""
+    """The last entry of each file; incomplete lines are ignored."""
     found: dict[Path, Entry] = {}
     if manifest.is_file():
-        # What follows the last line's end was cut short, perhaps in the middle of a name.
+        # An unterminated last line is incomplete, possibly in the middle of a name.
         lines = manifest.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]
         for line in lines:
             if entry := LINE.fullmatch(line):
@@ -148,7 +145,7 @@ def read_manifest(manifest: Path) -> dict[Path, Entry]:
 
 
 def write_manifest(manifest: Path, kept: dict[Path, Entry]) -> None:
-    """Write it anew, one line per file."""
+    """Rewrite the manifest, one line per file."""
     lines = [
         f"{entry.run} {entry.state[0]} {entry.state[1]} {entry.content} {path}\n"
         for path, entry in kept.items()
@@ -162,13 +159,13 @@ def _lines(manifest: Path) -> int:
 
 
 def _damage(recorded: dict[Path, Entry], now: dict[Path, Entry | None]) -> list[str]:
-    """A message for each file that is not as it was recorded.
+    """A message for each file that differs from its entry.
 
-    Where all that a run made is gone somebody has deleted it, and make knows by itself.
+    If all files of a run are gone, the user deleted them, and make rebuilds them by itself.
     """
     there = {entry.run for path, entry in recorded.items() if now[path] or state(path)}
     return [
-        f"{path}: {'changed' if state(path) else 'deleted'} since make made it"
+        f"{path}: {'changed' if state(path) else 'deleted'} since make wrote it"
         for path, entry in now.items()
         if entry is None and recorded[path].run in there
     ]
@@ -177,7 +174,7 @@ def _damage(recorded: dict[Path, Entry], now: dict[Path, Entry | None]) -> list[
 def _remove_damaged(
     recorded: dict[Path, Entry], now: dict[Path, Entry | None]
 ) -> tuple[dict[Path, Entry], list[str]]:
-    """Remove what is not as it was recorded and what was made with it; the entries that hold."""
+    """Remove damaged files and the others of their runs; return the entries that remain."""
     messages = _damage(recorded, now)
     broken = {recorded[path].run for path, entry in now.items() if entry is None}
     whole = {}
@@ -190,10 +187,10 @@ def _remove_damaged(
 
 
 def confirmed(path: Path, entry: Entry) -> Entry | None:
-    """The entry of a file that holds what was recorded, None if it does not.
+    """The entry of a file whose content is as recorded, else None.
 
-    If only its time is another, it gets the recorded one back. Where that is not allowed,
-    or the file system rounds it, the new entry has the time that it has.
+    If only its time differs, the recorded time is restored. Where that is not permitted, or the
+    file system rounds it, the new entry has the actual time.
     """
     found = state(path)
     if found == entry.state:
@@ -207,7 +204,7 @@ def confirmed(path: Path, entry: Entry) -> Entry | None:
 
 
 def unchanged(path: Path, entry: Entry) -> Entry | None:
-    """The entry, or the one before, whose content a file has, whatever its time."""
+    """The entry, or its predecessor, that matches a file's content, whatever its time."""
     found = state(path)
     candidates = [e for e in (entry, entry.before) if e and found and e.state[0] == found[0]]
     if not candidates:
@@ -217,7 +214,7 @@ def unchanged(path: Path, entry: Entry) -> Entry | None:
 
 
 def state(path: Path) -> tuple[int, int] | None:
-    """Size and time of the last change; None if there is no such file."""
+    """Size and modification time; None if there is no such file."""
     try:
         found = path.stat()
     except (FileNotFoundError, NotADirectoryError):
@@ -226,12 +223,12 @@ def state(path: Path) -> tuple[int, int] | None:
 
 
 def bring_back(paths: Iterable[Path]) -> dict[Path, int]:
-    """Bring times ahead of the clock back behind the latest of the others, in their order.
+    """Set times ahead of the clock back to now, in their order and after all other times.
 
     Returns
     -------
     dict
-        The new time (ns) of each file that was moved.
+        The new time (ns) of each file that was changed.
     """
     times = {path: found[1] for path in paths if (found := state(path))}
     now = time.time_ns()
@@ -242,7 +239,7 @@ def bring_back(paths: Iterable[Path]) -> dict[Path, int]:
     if latest > now - 2 * TICK:
         time.sleep(3 * TICK / 1e9)
         now = time.time_ns()
-    # At most a minute back, so that dates stay those of today.
+    # At most a minute back, so that times remain recent.
     latest = max(latest, now - 60_000_000_000)
     step = (now - TICK - latest) // (len(ahead) + 1)
     new = {old: latest + step * place for place, old in enumerate(ahead, start=1)}
@@ -254,13 +251,12 @@ def bring_back(paths: Iterable[Path]) -> dict[Path, int]:
 
 
 def look_at(sources: Iterable[Path], seen: Path) -> tuple[dict[Path, Entry], list[Path]]:
-    """Look at the sources that are there.
+    """Examine the sources that exist.
 
     Returns
     -------
     tuple
-        What each is like now, and those whose content is not that of the last look; not
-        those that are new.
+        An entry for each, and the sources whose content changed since they were last examined.
     """
     before = {
         name: Entry((entry[0], entry[1]), entry[2])
@@ -281,9 +277,9 @@ def look_at(sources: Iterable[Path], seen: Path) -> tuple[dict[Path, Entry], lis
 
 
 def remember(seen: Path, looked: dict[Path, Entry]) -> None:
-    """Record what the sources are like now, beside others that were looked at earlier."""
+    """Record the sources as they are now, and keep the entries of others."""
     before = read_seen(seen)
-    # Their times may have been changed since they were looked at.
+    # `reconcile` may have changed their times since.
     now = {str(p): [*(state(p) or entry.state), entry.content] for p, entry in looked.items()}
     after = before | now
     if after != before:
@@ -292,7 +288,7 @@ def remember(seen: Path, looked: dict[Path, Entry]) -> None:
 
 
 def read_seen(seen: Path) -> dict:
-    """What a look wrote down; nothing if that is damaged."""
+    """The recorded sources; empty if the file is missing or damaged."""
     try:
         found = json.loads(seen.read_bytes())
     except (FileNotFoundError, ValueError):
@@ -304,8 +300,8 @@ TASKS: dict[str, Callable[[Path], list[str]]] = {"check": check, "repair": repai
 
 
 def main(arguments: list[str] | None) -> None:
-    """Report what is damaged, or remove it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    """Report damaged files, or remove them."""
+    parser = cli.parser(__doc__)
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("manifest", type=Path)
     given = parser.parse_args(arguments)
@@ -313,11 +309,10 @@ def main(arguments: list[str] | None) -> None:
     for message in messages:
         print("damaged" if given.task == "check" else "removed", "", message, flush=True)
     if not messages:
-        print("nothing is damaged: every file that make made is as it was made")
+        print("nothing is damaged: every file is as make wrote it")
     elif given.task == "check":
         raise StorageError(
-            f"{len(messages)} damaged; `make repair` removes them, and the next make makes them "
-            "again"
+            f"{len(messages)} damaged; run `make repair`, which removes them, then make again"
         )
 
 

@@ -1,5 +1,5 @@
-# Calibration, apart from the report: programs are fitted to houses that they make themselves.
-# Finished simulations are kept in $(fits)/<model>/sbc.
+# Simulation-based calibration, separate from the report.
+# Finished simulations are cached in $(fits)/<model>/sbc.
 simulated  := $(MODELS:%=$(fits)/%/sbc.nc)
 sbc_tables := $(addprefix $(reports)/tables/,sbc.csv sbc_coverage.csv)
 sbc_svg    := $(patsubst %,$(reports)/figures/%.svg,$(subst _,-,$(CALIBRATION_FIGURES)))
@@ -7,9 +7,9 @@ sbc_drawn  := $(sbc_svg) $(sbc_svg:.svg=.png)
 .PRECIOUS: $(sbc_tables) $(sbc_drawn)
 .PHONY: sbc $(MODELS:%=%-sbc)
 
-## sbc: calibration of every model by SIMS simulations each: tables and figures, and what fails
+## sbc: simulation-based calibration of every model, SIMS simulations each: tables and figures
 sbc: $(sbc_tables) $(sbc_drawn)
-## <model>-sbc: calibration of one model
+## <model>-sbc: simulation-based calibration of one model
 $(MODELS:%=%-sbc): %-sbc: $(fits)/%/sbc.csv
 
 $(simulated) $(simulated:.nc=.csv):
@@ -18,7 +18,7 @@ $(plan)/sims: FORCE
 	@[[ "$$(cat $@ 2>/dev/null)" = '$(SIMS)' ]] || MANIFEST=$(manifest) $(PYTHON) -c \
 	  'from pooling.build.files import write_if_changed; write_if_changed("$@", "$(SIMS)\n")'
 
-$(fits)/%/sbc.nc: $(code)/checking/sbc stan/% .build/programs/%.essence $(data) $(plan)/sampler.json \
+$(fits)/%/sbc.nc: $(code)/checking/sbc stan/% .build/programs/%.normalised $(data) $(plan)/sampler.json \
   $(plan)/calibration.json $(plan)/models.json .build/toolchain.json .build/packages.json $(plan)/sims
 	$(run) $(inputs) --sims '$(SIMS)' $(scheduler) -o $@
 

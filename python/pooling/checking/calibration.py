@@ -1,15 +1,14 @@
-r"""Judge simulation-based calibration: whether ranks are uniform, and how often intervals cover.
+r"""Assess simulation-based calibration: uniformity of ranks, and coverage of intervals.
 
     python -m pooling.checking.calibration FIT/sbc.nc... -o TABLES/sbc.csv \
         --coverage TABLES/sbc_coverage.csv
 
-Judged are every parameter that is one number, and `alpha`, `beta` and, if counties have
-their own, `sigma` of a small, a middle and a large county (`pooling.checking.sbc.three_counties`).
-A parameter is calibrated unless its p-value, adjusted by Holm's method over all judged
-parameters of all models of the table, is below `ERROR_RATE`: so if all are calibrated,
-one table in a hundred says otherwise of any. Models that their study allows to fail
-have p-values and no verdict. Runs that failed their checks are counted beside the
-verdict, and in it.
+Assessed are every scalar parameter, and `alpha`, `beta` and, if it varies by county, `sigma` of a
+small, a middle and a large county (`pooling.checking.sbc.three_counties`). A parameter is
+calibrated unless its p-value, after Holm correction over all assessed parameters of all models,
+is below `ERROR_RATE`: if all are calibrated, the familywise error rate is 1%. Models that their
+study allows to fail have p-values but no verdict. Simulations whose fit failed its checks are
+included, and also counted.
 """
 
 import itertools
@@ -23,16 +22,16 @@ from statsmodels.stats.multitest import multipletests
 
 from pooling.build import cli
 from pooling.build.errors import DataError
-from pooling.build.files import replacing
 from pooling.checking import uniformity
 from pooling.fits.netcdf import ENGINE
+from pooling.fits.store import write_table
 from pooling.programs.order import story_order
 
-MOST_STOPPED = 0.01  # of simulations that have no ranks; no verdict on a program with more
-ERROR_RATE = 0.01  # of one wrong verdict in a table of programs that are right
+MOST_STOPPED = 0.01  # share of simulations without ranks above which there is no verdict
+ERROR_RATE = 0.01  # familywise, per table
 NOMINAL = (0.5, 0.9)
-SIZES = (0, 2, 5, 10, 25)  # largest number of houses of each class of counties but the last
-ABOUT = ("runs", "failed", "stopped")  # simulations, beside their ranks
+SIZES = (0, 2, 5, 10, 25)  # upper limits of the classes of counties by houses, except the last
+ABOUT = ("runs", "failed", "stopped")  # variables that are not ranks
 COLUMNS = [
     *("model", "parameter", "county_fips", "county", "houses", "sims", "ranks"),
     *("statistic", "p_value", "p_adjusted", "calibrated", "repeated", "failed", "stopped"),
@@ -58,7 +57,7 @@ def open_ranks(path: Path) -> xr.Dataset:
 
 
 def in_order(paths: Sequence[Path]) -> list[xr.Dataset]:
-    """Ranks of several programs, in the order in which the report tells them."""
+    """Ranks of several programs, in the order of the report."""
     return sorted(map(open_ranks, paths), key=lambda found: story_order(found.attrs["model"]))
 
 
@@ -68,13 +67,13 @@ def finished(found: xr.Dataset) -> xr.Dataset:
 
 
 def judged_ranks(found: xr.Dataset) -> tuple[pd.DataFrame, np.ndarray]:
-    """What is judged of one program, and its ranks.
+    """The assessed parameters of one program, and their ranks.
 
     Returns
     -------
     DataFrame, ndarray
-        parameter, county_fips, county, houses (missing unless of a county), a row a
-        column of the ranks, (simulation, parameter).
+        parameter, county_fips, county, houses (missing unless by county), one row per column
+        of the ranks; ranks (simulation, parameter).
     """
     done = finished(found)
     some = np.flatnonzero(done["judged"].values)
@@ -96,7 +95,7 @@ def judged_ranks(found: xr.Dataset) -> tuple[pd.DataFrame, np.ndarray]:
 
 
 def uniform(found: xr.Dataset) -> pd.DataFrame:
-    """A row a judged parameter of one program: columns `COLUMNS` without the verdict."""
+    """One row per assessed parameter of one program: columns `COLUMNS` without the verdict."""
     rows, ranks = judged_ranks(found)
     last, sims = int(found.attrs["draws"]), len(ranks)
     statistics = uniformity.statistic(ranks, last)
@@ -115,10 +114,10 @@ def uniform(found: xr.Dataset) -> pd.DataFrame:
 
 
 def verdicts(programs: Sequence[xr.Dataset]) -> pd.DataFrame:
-    """The table of all programs, columns `COLUMNS`, with a verdict on each judged parameter."""
+    """The table of all programs, columns `COLUMNS`, with a verdict on each assessed parameter."""
     table = pd.concat([uniform(found) for found in programs], ignore_index=True)
     judged = table.pop("judged").to_numpy(dtype=bool)
-    # Simulations without ranks are the hard ones: the others are a selection.
+    # Simulations without ranks are the difficult ones, so the others are a biased sample.
     share = table["stopped"] / (table["sims"] + table["stopped"])
     judged = judged & (share <= MOST_STOPPED).to_numpy()
     adjusted = np.full(len(table), np.nan)
@@ -136,19 +135,19 @@ def size_classes(houses: np.ndarray) -> pd.Categorical:
 
 
 def covered(found: xr.Dataset) -> pd.DataFrame:
-    """How often central intervals of county effects hold the truth, by size of the county.
+    """Coverage of central intervals of county effects, by size of the county.
 
     Returns
     -------
     DataFrame
         model, parameter (alpha, beta), class (of houses), counties, nominal (0.5, 0.9),
-        share, se (over simulations, whose counties share a truth), sims.
+        share, se (over simulations, since counties within one are dependent), sims.
     """
     done = finished(found)
     classes = size_classes(done["houses"].values)
     last, rows = int(found.attrs["draws"]), []
     for name in ("alpha", "beta"):
-        # Twice the distance from the middle, as a share of all ranks.
+        # Twice the distance from the central rank, as a share of all ranks.
         far = np.abs(2 * done[name].values - last) / (last + 1)
         for nominal in NOMINAL:
             for size in classes.categories[np.isin(classes.categories, classes)]:
@@ -162,14 +161,14 @@ def covered(found: xr.Dataset) -> pd.DataFrame:
 
 
 def summary(table: pd.DataFrame) -> str:
-    """What the table says, in lines for the terminal."""
+    """Summary of the table for the terminal."""
     judged = table.dropna(subset=["calibrated"])
     bad = judged[~judged["calibrated"].astype(bool)]
     runs = table.drop_duplicates("model")[["sims", "repeated", "failed", "stopped"]].sum()
     lines = [
         f"{len(judged) - len(bad)} of {len(judged)} parameters calibrated; of "
         f"{runs['sims'] + runs['stopped']} simulations {runs['repeated']} were repeated, "
-        f"{runs['failed']} failed their checks even so, {runs['stopped']} have no ranks"
+        f"{runs['failed']} still failed their checks, {runs['stopped']} have no ranks"
     ]
     for row in bad.itertuples():
         where = "" if pd.isna(row.county) else f"[{row.county}]"
@@ -178,15 +177,14 @@ def summary(table: pd.DataFrame) -> str:
 
 
 def main(arguments: list[str] | None) -> None:
-    """Write both tables, and say what is not calibrated."""
+    """Write both tables, and report what is not calibrated."""
     parser = cli.stage(__doc__, many="ranks")
     parser.add_argument("--coverage", type=Path, required=True)
     given = parser.parse_args(arguments)
     programs = in_order(given.ranks)
     table, coverage = verdicts(programs), pd.concat([covered(found) for found in programs])
     for frame, path in ((coverage, given.coverage), (table, given.output)):
-        with replacing(path) as draft:
-            frame.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+        write_table(frame, path)
     print(summary(table))
 
 

@@ -5,7 +5,7 @@ r"""Diagnose a fit's posterior and prior, and summarise every parameter.
 
 R-hat and effective sample sizes are those of Vehtari, Gelman, Simpson, Carpenter
 and Buerkner (2021), Bayesian Analysis 16(2); E-BFMI is that of Betancourt (2016),
-arXiv:1604.00695. What follows from them is for `pooling.checking.gate` to say.
+arXiv:1604.00695. `pooling.checking.gate` acts on them.
 """
 
 import json
@@ -20,13 +20,13 @@ from pooling.checking.likelihood import check_likelihood
 from pooling.fits.convergence import GROUPS, diagnose
 from pooling.fits.identified import identified_rows
 from pooling.fits.limits import MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
-from pooling.fits.store import Fit, read_fit
+from pooling.fits.store import Fit, read_fit, write_table
 from pooling.fits.summaries import label_parameters, summarize_all
 from pooling.inputs.study import Models, Sampler, read_section
 
 
 def examine(fit: Fit, allowed: dict[str, str], sampler: Sampler) -> tuple[dict, pd.DataFrame]:
-    """Diagnostics of a fit, with the settings of its sampler, and its table of estimates."""
+    """Diagnostics of a fit with its sampler settings, and its table of estimates."""
     found: dict = {"model": fit.model, "study": fit.study, "sampler": sampler.model_dump()}
     estimates = pd.DataFrame()
     draws = [fit.tree[group].to_dataset().load() for group in GROUPS]
@@ -61,9 +61,9 @@ def _estimates(summary: pd.DataFrame, fit: Fit) -> pd.DataFrame:
 
 
 def main(arguments: list[str] | None) -> None:
-    """Check one fit; one that does not pass is recorded like any other.
+    """Check one fit, and record the result even if it fails.
 
-    A program whose two likelihoods are not the same is refused; see `pooling.checking.likelihood`.
+    A program with inconsistent likelihoods is an error; see `pooling.checking.likelihood`.
     """
     parser = cli.stage(__doc__, "executable", "fit", "data", "models", "sampler")
     parser.add_argument("--estimates", type=Path, required=True)
@@ -77,8 +77,7 @@ def main(arguments: list[str] | None) -> None:
     found, estimates = examine(fit, allowed, settings)
     with replacing(given.output) as draft:
         draft.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    with replacing(given.estimates) as draft:
-        estimates.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+    write_table(estimates, given.estimates)
 
 
 if __name__ == "__main__":

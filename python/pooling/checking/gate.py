@@ -1,12 +1,11 @@
-"""The gate: stop where a fit failed its diagnostics and its study does not allow it to.
+"""The diagnostics gate: stop if a fit failed its diagnostics without permission of its study.
 
 `python -m pooling.checking.gate FIT/diagnostics.json... [-o .build/<study>/gate]`
 
-It looks at all models at once, after all are fitted, so that one message says what is
-wrong with which of them and what to change in the study. Fits are kept whatever it says.
+It runs after all models are fitted, so that one message covers them all and says what to
+change in the study.
 """
 
-import argparse
 import json
 import math
 from collections.abc import Callable
@@ -20,7 +19,7 @@ Worst = tuple[float, str]  # a value and its parameter
 
 
 def summary(found: dict) -> str:
-    """One line of a fit: whether it passed, and its worst numbers in posterior and prior."""
+    """One line per fit: whether it passed, and the worst diagnostics of posterior and prior."""
     state = "passed" if found["passed"] else "failed"
     if not found["passed"] and not has_failed(found):
         state += f", which the study allows ({found['allowed_to_fail']})"
@@ -34,7 +33,7 @@ def summary(found: dict) -> str:
 
 
 def _worst(found: dict, checks: list[str], pick: Callable[[list[Worst]], Worst]) -> Worst:
-    """Worst value of some checks and its parameter; what is no number is the worst."""
+    """Worst value of some checks and its parameter; NaN is the worst."""
     known = []
     for group in GROUPS:
         for worst in (found[group][check] for check in checks):
@@ -45,8 +44,8 @@ def _worst(found: dict, checks: list[str], pick: Callable[[list[Worst]], Worst])
 
 
 def main(arguments: list[str] | None) -> None:
-    """Print a line for each model, and fail if any failed; the output says who passed."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    """Print one line per model and write it to the output; fail if a model failed."""
+    parser = cli.parser(__doc__)
     parser.add_argument("diagnostics", type=Path, nargs="+", help="of models of one study")
     parser.add_argument("-o", "--output", type=Path)
     given = parser.parse_args(arguments)

@@ -1,11 +1,10 @@
-"""Check that what a program says of houses is what its model block fits them with.
+"""Check that a program's `log_lik` agrees with its model block.
 
-A program writes its likelihood twice: in the model block, and in `log_lik`, or, where county
-effects are integrated out, in `log_lik_county`. If one is edited and the other is not, every
-score is of another model than the fit. So the log density of the program, CmdStan's own `lp__`,
-is compared with the sum of what it puts out, at a few draws of the fit: both must change by the
-same when the radon of the survey's houses changes, and both must differ by the same constant at
-all draws when all houses are taken away.
+A program has its likelihood twice: in the model block and in `log_lik`, or `log_lik_county` if
+county effects are integrated out. If only one is edited, every score belongs to a different model
+than the fit. So the program's log density, CmdStan's `lp__`, is compared with the sum of that
+output at a few draws of the fit: both must change equally when the radon of the houses changes,
+and both must change by the same constant at all draws when all houses are removed.
 """
 
 import os
@@ -23,14 +22,14 @@ from pooling.fitting.generate import DIGITS, fitted_houses, flat, generate, with
 
 POINTS = 3  # draws of the fit at which densities are compared
 TOLERANCE = 1e-6  # of the sum of absolute log densities of houses
-STANDING = 1e-12  # step of the integrator, which then stays where it begins
+STATIONARY = 1e-12  # step size at which the integrator stays at the initial values
 
 
 def shifted(data: Mapping, seed: int) -> dict:
-    """The survey with the houses of each county and floor moved by a random amount of their own.
+    """The survey with the log radon of each county and floor shifted by a random amount.
 
-    Squares about the means of counties and floors stay, since programs may move in parameters
-    that depend on them.
+    Sums of squares about the means of counties and floors do not change, since a program's
+    parameterisation may depend on them.
     """
     rng = np.random.default_rng(seed)
     by_cell = rng.normal(size=(data["J"], 2))
@@ -39,7 +38,7 @@ def shifted(data: Mapping, seed: int) -> dict:
 
 
 def log_density(executable: Path, data: Mapping, points: list[Mapping[str, Any]]) -> np.ndarray:
-    """The program's own log density, CmdStan's `lp__`, up to a constant, (point,).
+    """The program's log density, CmdStan's `lp__`, up to a constant, (point,).
 
     Parameters
     ----------
@@ -56,7 +55,7 @@ def log_density(executable: Path, data: Mapping, points: list[Mapping[str, Any]]
             iter_warmup=0,
             iter_sampling=1,
             adapt_engaged=False,
-            step_size=STANDING,
+            step_size=STATIONARY,
             max_treedepth=1,
             sig_figs=DIGITS,
             show_progress=False,
@@ -71,7 +70,7 @@ def check_likelihood(fit: Fit, executable: Path, data: Mapping, seed: int) -> No
     Raises
     ------
     ProgramError
-        They are not the same.
+        The two differ by more than a constant.
     """
     draws = fit.tree["posterior"].to_dataset()[fit.parameters].isel(chain=[0])
     spaced = np.linspace(0, draws.sizes["draw"] - 1, POINTS).round().astype(int)
@@ -85,7 +84,7 @@ def check_likelihood(fit: Fit, executable: Path, data: Mapping, seed: int) -> No
     sums, name, size = [], "", 0.0
     for d in (data, changed):
         found = generate(executable, {**d, **fitted_houses(d)}, parameters, seed)
-        # Effects that are generated were integrated out of what the sampler sees.
+        # Generated effects are integrated out of the model block.
         integrated = "log_lik_county" in found and "alpha" in found
         name = "log_lik_county" if integrated else "log_lik"
         values = flat(found[name])
@@ -93,7 +92,7 @@ def check_likelihood(fit: Fit, executable: Path, data: Mapping, seed: int) -> No
         size = max(size, float(np.abs(values).sum(axis=1).max()))
     gaps = [np.ptp([densities[1] - densities[0] - (sums[1] - sums[0]), np.zeros(POINTS)])]
     if not any(parameter.endswith("_free") for parameter in fit.parameters):
-        # What is moved in place of a parameter may depend on the houses.
+        # Auxiliary `_free` parameters may depend on the houses.
         none = log_density(executable, without_houses(data), points)
         gaps.append(np.ptp(densities[0] - none - sums[0]))
     if not max(gaps) <= TOLERANCE * (1 + size):

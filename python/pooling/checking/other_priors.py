@@ -1,11 +1,11 @@
-r"""The population parameters of a program under other priors, beside the study's own.
+r"""Compare a program's population parameters under other priors with the study's own.
 
     python -m pooling.checking.other_priors \
         stan/M DATA.json SAMPLER.json OTHER_PRIORS.json FIT/fit.nc \
         FIT/diagnostics.json -o FIT/other_priors.csv
 
-Each set of priors that the study names is sampled with the study's data, seed and settings,
-and has to pass the same gate. One that fails it is flagged, not hidden.
+Each set of priors that the study names is sampled with the study's data, seed and settings, and
+undergoes the same diagnostics. A set that fails is flagged and not omitted.
 """
 
 import json
@@ -16,10 +16,9 @@ from arviz_base import from_cmdstanpy
 from cmdstanpy import CmdStanMCMC, disable_logging
 
 from pooling.build import cli
-from pooling.build.errors import DisturbedError, SamplingError
-from pooling.build.files import replacing
+from pooling.build.errors import ChainLost, SamplingError
 from pooling.fits.convergence import diagnose
-from pooling.fits.store import Fit, read_fit
+from pooling.fits.store import Fit, read_fit, write_table
 from pooling.fits.summaries import summarize
 from pooling.fitting.sampling import sample
 from pooling.inputs.priors import Priors
@@ -30,7 +29,7 @@ COLUMNS = ["model", "priors", "parameter", *NUMBERS, "shift", "passed", "failed"
 
 
 def own(fit: Fit) -> pd.DataFrame:
-    """The study's own fit: rows as `under`, for each parameter that is one number."""
+    """The study's own fit: rows as `under`, for each scalar parameter."""
     posterior = fit.tree["posterior"].to_dataset()[list(fit.population())]
     checks = fit.diagnostics.get("posterior", {}).get("checks", {})
     failed = "; ".join(name for name, passed in checks.items() if not passed)
@@ -43,22 +42,22 @@ def own(fit: Fit) -> pd.DataFrame:
 def under(
     name: str, priors: Priors, executable: Path, data: dict, settings: Sampler
 ) -> pd.DataFrame:
-    """Sample a program under one set of priors, and check it.
+    """Sample a program under one set of priors, and diagnose the draws.
 
     Returns
     -------
     DataFrame
-        parameter (those that are one number), mean, sd, mcse_mean, q5, q95, priors,
-        passed (the gate), failed (its checks that are not).
+        parameter (scalar ones), mean, sd, mcse_mean, q5, q95, priors, passed, failed (the
+        checks that failed).
 
     Raises
     ------
     SamplingError
-        CmdStan stopped; the message names the priors.
+        CmdStan failed; the message names the priors.
     """
     try:
         run: CmdStanMCMC = sample(executable, data | priors.scales(), settings)
-    except (SamplingError, DisturbedError) as error:
+    except (SamplingError, ChainLost) as error:
         raise type(error)(f"under [other_priors.{name}]: {error}") from None
     tree = from_cmdstanpy(posterior=run)
     table = summarize(tree["posterior"].to_dataset())
@@ -71,11 +70,11 @@ def under(
     )
 
 
-def beside(own_rows: pd.DataFrame, others: list[pd.DataFrame], model: str) -> pd.DataFrame:
-    """One table, columns `COLUMNS`, the study's own priors first, of the parameters that it has.
+def combined(own_rows: pd.DataFrame, others: list[pd.DataFrame], model: str) -> pd.DataFrame:
+    """One table, columns `COLUMNS`, the study's own priors first, of the parameters in its fit.
 
-    `shift` is the difference to the mean under the study's priors in standard
-    deviations under these; missing where it does not vary.
+    `shift` is the difference from the mean under the study's priors, in standard deviations under
+    the study's priors; missing for constants.
     """
     reference = own_rows.set_index("parameter")
     shared = [rows[rows["parameter"].isin(reference.index)] for rows in others]
@@ -98,9 +97,8 @@ def main(arguments: list[str] | None) -> None:
         data = json.loads(given.data.read_text(encoding="utf-8"))
         program = given.executable.resolve()
         others = [under(name, priors, program, data, settings) for name, priors in sets.items()]
-        table = beside(own(fit), others, fit.model)
-    with replacing(given.output) as draft:
-        table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+        table = combined(own(fit), others, fit.model)
+    write_table(table, given.output)
 
 
 if __name__ == "__main__":

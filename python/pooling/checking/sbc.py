@@ -1,18 +1,17 @@
-r"""Simulation-based calibration: fit a program to houses that it made itself, many times.
+r"""Simulation-based calibration: fit a program to data simulated from its prior, many times.
 
-    python -m pooling.checking.sbc stan/M ESSENCE DATA.json COORDS.json SAMPLER.json \
+    python -m pooling.checking.sbc stan/M NORMALISED DATA.json COORDS.json SAMPLER.json \
         CALIBRATION.json MODELS.json TOOLCHAIN.json --sims N -o FIT/sbc.nc
 
-A truth is a draw of the program's own prior, the radon of its houses is its own
-`y_rep`; counties and floors are the study's. If program and sampler are right, the
-truth is one more draw of the posterior of those houses, and its rank among independent
-draws is uniform (Talts, Betancourt, Simpson, Vehtari and Gelman 2018, arXiv:1804.06788).
-`pooling.checking.calibration` judges the ranks.
+The true values are a draw from the program's prior, and the radon of the houses is its `y_rep`;
+counties and floors are the study's. If program and sampler are correct, the rank of a true value
+among independent posterior draws is uniform (Talts, Betancourt, Simpson, Vehtari and Gelman 2018,
+arXiv:1804.06788). `pooling.checking.calibration` assesses the ranks.
 
-A simulation whose run fails is repeated once, longer. If that fails too its ranks count
-all the same, and it is flagged: without it, truths that are hard would be missing.
-Only where CmdStan gave up both times there are no ranks. Of a model that its study
-allows to fail a few simulations are made, and no verdict.
+A simulation whose fit fails its checks is rerun once with longer chains. If that fails too, its
+ranks are used and flagged: omitting difficult true values would bias the ranks. Only if CmdStan
+fails both times are there no ranks. A model that its study allows to fail gets a few simulations
+and no verdict.
 """
 
 import hashlib
@@ -37,16 +36,16 @@ from pooling.inputs.priors import Priors
 from pooling.inputs.study import Models, Sampler, read_section
 from pooling.programs.source import declared
 
-DRAWS = 99  # that a truth is ranked among, so that it has one of 100 ranks
-# Trees of depth 9 at most: truths of next to no spread between houses would take minutes each.
+DRAWS = 99  # among which a true value is ranked, so that there are 100 ranks
+# Depth 9 at most: simulations with a tiny residual sd would take minutes each.
 SHORT = {"chains": 2, "warmup": 300, "draws": 300, "max_treedepth": 9}
 LONG = {"chains": 2, "warmup": 500, "draws": 750, "max_treedepth": 9}
-CAREFUL = 0.99  # adapt_delta of the second run where the first diverged
-UNJUDGED = 20  # simulations, at most, of a model that is allowed to fail: to be seen, not judged
-MAX_R_HAT = 1.05  # the gate's 1.01 is less than the noise of two short chains
-TRUTH_CHAINS = 4
-THIN = 20  # draws of the prior from one truth to the next
-FEW = 10  # draws a chain that say little about their dependence
+CAREFUL = 0.99  # adapt_delta of the second run after divergences
+UNJUDGED = 20  # most simulations of a model that is allowed to fail, which gets no verdict
+MAX_R_HAT = 1.05  # 1.01 is less than the noise of two short chains
+TRUTH_CHAINS = 4  # chains of the prior
+THIN = 20  # period of the draws of the prior that are used
+FEW = 10  # draws per chain, too few to estimate autocorrelation
 REMEDY = "raise sampler.adapt_delta above 0.99, or give [calibration] of the study narrower priors"
 BY_COUNTY = ("alpha", "beta", "sigma")
 
@@ -54,36 +53,35 @@ BY_COUNTY = ("alpha", "beta", "sigma")
 def draw_truths(
     program: Program, data: dict, settings: Sampler, sims: int
 ) -> tuple[list[dict], str]:
-    """Nearly independent draws of a program's prior, each with houses that it made.
+    """Nearly independent draws from a program's prior, each with simulated houses.
 
-    They are every `THIN`-th draw of chains that differ in their length alone, so that
-    more simulations begin with the same truths as fewer.
+    They are every `THIN`-th draw of chains whose length depends on `sims`, so that more
+    simulations begin with the same true values as fewer.
 
     Returns
     -------
     list of dict, str
-        For each simulation `log_radon`, (house,), and what `ranked_draws` names; and
-        what is wrong with the chains, if anything is: transitions that diverge, or
-        draws of a number that are worth less than a tenth of how many they are, which
-        is beyond the noise of so few.
+        For each simulation `log_radon`, (house,), and the parameters of `ranked_draws`; and
+        the fault of the chains, or "": divergent transitions, or a scalar parameter whose
+        effective sample size is less than a tenth of the draws.
 
     Raises
     ------
     SamplingError
-        CmdStan stopped.
+        CmdStan failed.
     """
     each = -(-sims // TRUTH_CHAINS)
     change = {"chains": TRUTH_CHAINS, "prior_draws": THIN * each}
     own = settings.model_copy(update=change)
     chains = sampling.sample(compiled(program), data, own, prior=True, thin=THIN, take=read_chains)
     drawn = chains.variables
-    parameters = {name: drawn[name] for name in declared(program.essence, "parameters")}
+    parameters = {name: drawn[name] for name in declared(program.normalised, "parameters")}
     houses = without_houses(data) | fitted_houses(data)
-    # County effects that are generated are those that made the houses.
+    # Generated county effects are those behind the simulated houses.
     drawn |= generate(compiled(program), houses, parameters, settings.seed)
     ranked = ranked_draws({name: flat(draws) for name, draws in drawn.items()}, data["J"])
     made = ranked | {"log_radon": flat(drawn["y_rep"])}
-    # By place in the chain, then by chain.
+    # In order of draw, then chain.
     by_place = np.arange(TRUTH_CHAINS * each).reshape(TRUTH_CHAINS, each).T.ravel()[:sims]
     truths = [{name: draws[i].tolist() for name, draws in made.items()} for i in by_place]
     if divergences := chains.statistics["diverging"].sum():
@@ -91,12 +89,12 @@ def draw_truths(
     for name in ranked:
         draws = drawn[name]
         if draws.ndim == 2 and each >= FEW and arviz_stats.ess(draws) < draws.size / 10:
-            return truths, f"draws of {name} that depend on each other"
+            return truths, f"draws of {name} are autocorrelated"
     return truths, ""
 
 
 def ranked_draws(drawn: Mapping[str, np.ndarray], counties: int) -> dict[str, np.ndarray]:
-    """What is ranked of draws: (draw,) of each number, (draw, county) of what counties have."""
+    """The ranked variables: scalars (draw,), county parameters (draw, county)."""
     return {
         name: draws
         for name, draws in drawn.items()
@@ -106,10 +104,9 @@ def ranked_draws(drawn: Mapping[str, np.ndarray], counties: int) -> dict[str, np
 
 
 def three_counties(houses: np.ndarray) -> list[int]:
-    """Positions of a small, a middle and a large county, by their numbers of houses (county,).
+    """Positions of the smallest, median and largest county by number of houses (county,).
 
-    Of the counties that have any, in order of that number and then of position, the
-    first, the middle one and the last.
+    Counties without houses are ignored; ties are in order of position.
     """
     order = np.argsort(houses, kind="stable")
     order = order[houses[order] > 0]
@@ -122,15 +119,15 @@ def houses_of(data: dict) -> np.ndarray:
 
 
 def rank(draws: np.ndarray, truth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """How many draws (draw, ...) are below the truth (...); ties go either way at random."""
+    """Number of draws (draw, ...) below the true value (...), with ties broken at random."""
     return (draws < truth).sum(axis=0) + rng.integers(0, (draws == truth).sum(axis=0) + 1)
 
 
 def failed_checks(run: CmdStanMCMC, watched: np.ndarray, depth: int) -> list[str]:
-    """Which checks of the gate a simulation's run fails.
+    """Names of the checks that a simulation's run fails.
 
-    R-hat may be up to `MAX_R_HAT`, and `DRAWS` effective draws are enough, of each
-    column of `watched` (draw, parameter) that moves.
+    R-hat may be up to `MAX_R_HAT`, and `DRAWS` effective draws are enough, for each column of
+    `watched` (draw, parameter) that is not constant.
     """
     moving = watched[:, ~(np.ptp(watched, axis=0) == 0)]
     chains = moving.reshape(run.chains, -1, moving.shape[1])
@@ -147,7 +144,7 @@ def failed_checks(run: CmdStanMCMC, watched: np.ndarray, depth: int) -> list[str
 
 
 def ranks_of(run: CmdStanMCMC, data: dict, truth: dict, depth: int, seed: int) -> dict:
-    """Ranks of a truth among evenly spaced draws, and the checks that the run fails."""
+    """Ranks of the true values among evenly spaced draws, and the failed checks of the run."""
     draws = ranked_draws(run.stan_variables(), data["J"])
     some = three_counties(houses_of(data))
     watched = [v[:, some] if v.ndim > 1 else v[:, None] for v in draws.values()]
@@ -162,13 +159,13 @@ def ranks_of(run: CmdStanMCMC, data: dict, truth: dict, depth: int, seed: int) -
 
 
 def simulate(program: Program, data: dict, truth: dict, sampler: dict) -> dict:
-    """Fit a program to the houses of one truth, on whichever machine this runs.
+    """Fit a program to one simulated data set, on a worker.
 
     Returns
     -------
     dict
-        `ranks`, by parameter; `failed`, checks that the last run failed; `runs`, how
-        many there were; only `stopped`, CmdStan's words, if it gave up both times.
+        `ranks`, by parameter; `failed`, the failed checks of the last run; `runs`, their
+        number; instead of ranks `stopped`, CmdStan's message, if it failed both times.
     """
     disable_logging()
     executable, made = compiled(program), data | {"log_radon": truth["log_radon"]}
@@ -183,7 +180,7 @@ def simulate(program: Program, data: dict, truth: dict, sampler: dict) -> dict:
                 executable, made, settings, parallel_chains=1, progress=False
             )
         except SamplingError as error:
-            # The ranks of a first run that only failed its checks are better than none.
+            # Keep the ranks of a first run that only failed its checks.
             found = found if "ranks" in found else {"stopped": str(error), "failed": []}
         else:
             found = ranks_of(run, made, truth, settings.max_treedepth, seed)
@@ -194,19 +191,19 @@ def simulate(program: Program, data: dict, truth: dict, sampler: dict) -> dict:
 
 
 def dataset(model: str, results: list[dict], data: dict, coords: dict) -> xr.Dataset:
-    """Ranks of all simulations, and how their runs went.
+    """Ranks of all simulations, and the outcome of their runs.
 
     Returns
     -------
     Dataset
-        By name each ranked parameter, (simulation,) or (simulation, county), 0 to
-        `DRAWS`, -1 where CmdStan gave up; `runs`, `failed` (the checks) and `stopped`,
+        Each ranked parameter by name, (simulation,) or (simulation, county), 0 to `DRAWS`, -1
+        if CmdStan failed; `runs`, `failed` (the checks) and `stopped`,
         (simulation,); `county_name`, `houses` and `judged` (one of the three), (county,).
 
     Raises
     ------
     SamplingError
-        CmdStan gave up all simulations.
+        CmdStan failed in all simulations.
     """
     if not any("ranks" in found for found in results):
         raise SamplingError(f"{model}, all simulations: {results[0]['stopped']}")
@@ -232,12 +229,12 @@ def dataset(model: str, results: list[dict], data: dict, coords: dict) -> xr.Dat
 
 
 def count(sims: str) -> int:
-    """How many simulations.
+    """The number of simulations, from the variable SIMS.
 
     Raises
     ------
     StudyError
-        It is not a number of simulations.
+        It is not a positive integer.
     """
     if not sims.isascii() or not sims.isdigit() or int(sims) < 1:
         raise StudyError(f"SIMS={sims}: give a whole number from 1")
@@ -245,11 +242,11 @@ def count(sims: str) -> int:
 
 
 def main(arguments: list[str] | None) -> None:
-    """Calibrate one program for one study; finished simulations are kept and not repeated."""
-    names = ("executable", "essence", "data", "coords", "sampler", "calibration", "models")
+    """Calibrate one program for one study; finished simulations are cached."""
+    names = ("executable", "normalised", "data", "coords", "sampler", "calibration", "models")
     parser = cli.stage(__doc__, *names, "toolchain")
-    parser.add_argument("--sims", default="200", help="how many simulations")
-    parser.add_argument("--scheduler", help="address of a dask scheduler; none: this machine")
+    parser.add_argument("--sims", default="200", help="number of simulations")
+    parser.add_argument("--scheduler", help="address of a dask scheduler; default: this machine")
     given = parser.parse_args(arguments)
     sims, model = count(given.sims), given.executable.name
     disable_logging()
@@ -258,10 +255,10 @@ def main(arguments: list[str] | None) -> None:
     sims = min(sims, UNJUDGED) if model in allowed else sims
     data, coords = (json.loads(p.read_text(encoding="utf-8")) for p in (given.data, given.coords))
     data |= read_section(Priors, given.calibration).scales()
-    program = read_program(given.executable, given.essence, given.toolchain)
+    program = read_program(given.executable, given.normalised, given.toolchain)
     truths, wrong = draw_truths(program, data, settings, sims)
     if wrong and model not in allowed:
-        raise DiagnosticsError(f"the prior of {model} gives no truths: {wrong}; {REMEDY}")
+        raise DiagnosticsError(f"prior draws of {model} are unusable: {wrong}; {REMEDY}")
     jobs = {f"simulation {i + 1}": truth for i, truth in enumerate(truths)}
     batch = Batch(simulate, program, data, jobs, settings, "simulations")
     found = run_batch(batch, given.output.with_name("sbc"), given.scheduler)

@@ -1,13 +1,11 @@
-"""How much the posterior depends on prior and likelihood: power-scaling sensitivity.
+"""Power-scaling sensitivity of the posterior to prior and likelihood.
 
-The method is that of Kallioinen, Paananen, Buerkner and Vehtari (2024), Statistics and
-Computing 34:57: the prior, or the likelihood, is raised to a power near 1, draws are
-reweighted instead of sampled anew, and the sensitivity is how fast each parameter's
-posterior moves. What is scaled are the priors on the parameters at the top: the program's own
-`lprior` if it gives one, else the priors of the study, taken for what the study calls them. The
-population distribution of county effects is left alone, as the paper advises for
-hierarchical models: it is part of the model, and the data inform it. `pooling.scoring.loo`, which
-predicts the houses, writes the table.
+The method is that of Kallioinen, Paananen, Buerkner and Vehtari (2024), Statistics and Computing
+34:57: the prior or the likelihood is raised to a power near 1, the draws are reweighted, and the
+sensitivity is the rate at which each parameter's posterior changes. The top-level priors are
+scaled: the program's `lprior` if it has one, else the study's priors. The population distribution
+of county effects is not scaled, as the paper advises for hierarchical models. The table is
+written by `pooling.scoring.loo`, which predicts the houses.
 """
 
 from collections.abc import Mapping
@@ -23,7 +21,7 @@ from pooling.inputs.priors import Prior, Priors
 from pooling.programs.source import declared
 
 POWERS = (0.99, 1.01)
-SENSITIVE = 0.05  # the paper's threshold, for a prior or likelihood that matters
+SENSITIVE = 0.05  # the paper's threshold
 COLUMNS = ["model", "parameter", "prior", "likelihood", "diagnosis", "prior_from"]
 COLUMNS += ["prior_pareto_k", "likelihood_pareto_k"]
 DIAGNOSES = {
@@ -34,15 +32,15 @@ DIAGNOSES = {
 }
 
 
-def scaled_priors(essence: str, priors: Priors, posterior: xr.Dataset) -> dict[str, Prior]:
-    """Priors of the study that a program reads, of parameters that it puts out, by parameter.
+def scaled_priors(normalised: str, priors: Priors, posterior: xr.Dataset) -> dict[str, Prior]:
+    """The study's priors that a program reads, for parameters in its posterior.
 
     Parameters
     ----------
-    essence
-        The program, as `pooling.programs.source.essence` gives it.
+    normalised
+        From `pooling.programs.source.normalised`.
     """
-    read = declared(essence)
+    read = declared(normalised)
     return {
         parameter: prior
         for parameter, prior in priors
@@ -51,7 +49,7 @@ def scaled_priors(essence: str, priors: Priors, posterior: xr.Dataset) -> dict[s
 
 
 def log_prior(posterior: xr.Dataset, priors: Mapping[str, Prior]) -> xr.DataArray:
-    """Log density of all priors together, summed over counties where a parameter is by county.
+    """Joint log density of the priors, summed over counties for county parameters.
 
     Returns
     -------
@@ -66,10 +64,10 @@ def log_prior(posterior: xr.Dataset, priors: Mapping[str, Prior]) -> xr.DataArra
 
 
 def pareto_k(density: xr.DataArray) -> float:
-    """Greater Pareto k of the importance weights of both powers; missing where all are equal."""
+    """Larger Pareto k of the importance weights of both powers; NaN for a constant density."""
     if float(density.max() - density.min()) == 0:
         return float("nan")
-    # psislw takes the log density that is divided by, so the weights' logarithms with a minus.
+    # psislw takes the negative logarithm of the weights.
     weights = [-(power - 1) * density for power in POWERS]
     return max(float(w.azstats.psislw(dim=["chain", "draw"])[1]) for w in weights)
 
@@ -94,7 +92,7 @@ def sensitivity_of(draws: xr.Dataset, group: str, density: xr.DataArray) -> pd.S
 
 
 def diagnosis(prior: float, likelihood: float, worst_k: float) -> str:
-    """What a pair of sensitivities means, one of `DIAGNOSES`; the thresholds are the paper's."""
+    """The paper's diagnosis of a pair of sensitivities, one of `DIAGNOSES`."""
     if worst_k > MAX_PARETO_K:
         return "not trusted"
     if prior < SENSITIVE:
@@ -105,25 +103,24 @@ def diagnosis(prior: float, likelihood: float, worst_k: float) -> str:
 def sensitivity(
     fit: Fit, draws: xr.Dataset, log_lik: xr.DataArray, priors: Mapping[str, Prior]
 ) -> pd.DataFrame:
-    """Sensitivities of every parameter that is one number.
+    """Sensitivities of every scalar parameter.
 
     Parameters
     ----------
     draws
-        Draws of the program, (chain, draw, ...), with its `lprior` if it gives one.
+        Draws of the program, (chain, draw, ...), with its `lprior` if it has one.
     log_lik
-        Log density of all houses together, (chain, draw), nats.
+        Joint log density of all houses, (chain, draw), nats.
     priors
-        Of the study, for a program without `lprior`.
+        The study's, for a program without `lprior`.
 
     Returns
     -------
     DataFrame
-        One row a parameter, columns `COLUMNS`: prior and likelihood are the
-        sensitivities (cumulative Jensen-Shannon distance of the posterior for
-        a doubling of the power, from a small change of it); prior_from, whose
-        priors were scaled, the program's or the study's; Pareto k of the
-        weights. Empty where there are only parameters by county.
+        One row per parameter, columns `COLUMNS`: prior and likelihood are the
+        sensitivities (cumulative Jensen-Shannon distance of the posterior per doubling of the
+        power, from a small change of it); prior_from is the source of the scaled priors,
+        program or study; Pareto k of the weights. Empty without scalar parameters.
     """
     names = list(fit.population())
     if not names:

@@ -1,4 +1,4 @@
-"""Whether ranks are uniform: their empirical distribution, exact p-values and bands.
+"""Uniformity of ranks: empirical distribution function, exact p-values and bands.
 
 After Sailynoja, Buerkner and Vehtari (2022), "Graphical test for discrete uniformity
 and its applications in goodness-of-fit evaluation and multiple sample comparison",
@@ -7,15 +7,14 @@ binomial with S trials and probability k / (L + 1) if they are uniform. The stat
 is the smallest two-sided tail probability of these numbers over k = 1..L; its
 distribution is computed exactly, by the recursion of their section 2.2.
 
-`arviz_stats.ecdf_utils` has bands, by simulation, for numbers that are continuous;
-it has no p-value.
+`arviz_stats.ecdf_utils` has simulated bands for continuous values, and no p-value.
 """
 
 import numpy as np
 from scipy.special import gammaln, xlog1py, xlogy
 from scipy.stats import binom
 
-GRID = 64  # statistics whose p-values are computed at once
+GRID = 64  # statistics per call of `p_value`
 
 
 def below(ranks: np.ndarray, last: int) -> np.ndarray:
@@ -39,37 +38,37 @@ def statistic(ranks: np.ndarray, last: int) -> np.ndarray:
 
 
 def p_value(statistics: np.ndarray, simulations: int, last: int) -> np.ndarray:
-    """Probability that uniform ranks have a statistic that is no larger, for each of some.
+    """Probability that the statistic of uniform ranks is no larger, for each of `statistics`.
 
     The numbers below k = 1, 2, ... are a Markov chain: given r below k, the number in the
     next bin is binomial with S - r trials and one over the number of bins that are left.
-    Its paths that stay above a statistic everywhere are summed up.
+    The probabilities of its paths that stay above the statistic are summed.
     """
     statistics = np.asarray(statistics, dtype=float)
     tail = tails(simulations, last)
     number = np.arange(simulations + 1)
     left, drawn = simulations - number[:, None], number - number[:, None]
     ways = gammaln(left + 1) - gammaln(drawn + 1) - gammaln(left - drawn + 1)
-    # Tails that mirror each other are equal but for rounding.
+    # Symmetric tails are equal up to rounding.
     above = statistics[:, None] * (1 + 1e-9)
     paths = np.zeros((statistics.size, simulations + 1))
     paths[:, 0] = 1.0
     for k in range(last):
         share = 1 / (last + 1 - k)
-        # The binomial probability of each step; below 0 there are no ways.
+        # Binomial probability of each step; `ways` is -inf for negative counts.
         step = np.exp(ways + xlogy(drawn, share) + xlog1py(left - drawn, -share))
         paths = (paths @ step) * (tail[k] > above)
     return np.maximum(0.0, 1 - paths.sum(axis=1))
 
 
 def band(level: float, simulations: int, last: int) -> tuple[np.ndarray, np.ndarray]:
-    """Least and largest number below each k = 1..last, of a band that holds uniform ranks.
+    """Lower and upper limit of the number below each k = 1..last: a simultaneous band.
 
-    The narrowest band of one tail probability that holds all numbers at once with at
-    least probability `level`.
+    The narrowest band of equal tail probability that covers uniform ranks everywhere with
+    probability `level` or more.
     """
     tail = tails(simulations, last)
-    candidates = np.unique(np.append(tail, 0.0))  # of 0, which leaves nothing out, p is 0
+    candidates = np.unique(np.append(tail, 0.0))  # 0, with p = 0, excludes nothing
     low, high = 0, candidates.size
     while high - low > 1:
         tried = np.unique(np.linspace(low, high - 1, GRID).astype(int))

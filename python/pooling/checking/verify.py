@@ -1,14 +1,13 @@
-r"""Repeat fits from their records alone, and say whether the draws are the same.
+r"""Repeat fits from their records alone, and compare the draws.
 
     python -m pooling.checking.verify FIT... \
         --present stan .build/programs .build/toolchain.json -o verify.csv
 
-A record has the program, the data, the settings and the versions that a fit was made
-with, so the fit can be repeated when the working tree has changed. With the same
-toolchain on the same machine the draws are identical. Elsewhere posterior means
-differ by Monte Carlo error: the largest difference, in combined standard errors, over
-K parameters is above the 1 - 0.005 / K quantile of the normal distribution in one of
-a hundred such comparisons at most (Bonferroni).
+A record has a fit's program, data, settings and versions, so the fit can be repeated after the
+working tree has changed. With the same toolchain on the same machine the draws are identical.
+Elsewhere posterior means differ by Monte Carlo error: over K parameters, the largest difference
+in combined standard errors exceeds the 1 - 0.005 / K quantile of the normal distribution in at
+most 1% of comparisons (Bonferroni).
 """
 
 import json
@@ -27,15 +26,14 @@ from tqdm import tqdm
 from pooling.build import cli
 from pooling.build.cmdstan import is_built, locate, toolchain
 from pooling.build.errors import DataError, ProgramError, SetupError
-from pooling.build.files import replacing
-from pooling.fits.store import Fit, open_fit
+from pooling.fits.store import Fit, open_fit, write_table
 from pooling.fits.summaries import summarize
 from pooling.fitting.sampling import sample
 from pooling.inputs.study import Sampler
 from pooling.programs.compile import compile_program, stanc
 from pooling.programs.contract import program_info
 
-FALSE_ALARMS = 0.01  # share of comparisons of equal posteriors that disagree
+FALSE_ALARMS = 0.01  # share of comparisons of equal posteriors with verdict "disagrees"
 REFUSED = "its program does not compile with this CmdStan"
 COLUMNS = ["model", "toolchain", "draws", "parameters", "largest", "at", "limit", "verdict"]
 ACCEPTED = ("identical", "agrees", "not comparable")
@@ -43,55 +41,54 @@ ACCEPTED = ("identical", "agrees", "not comparable")
 
 @dataclass(frozen=True)
 class Present:
-    """What the working tree has at present, to be used where it is what a record asks for.
+    """The current executables, used if a record asks for the same program and toolchain.
 
     Attributes
     ----------
-    executables, essences
-        Folders of compiled programs and of their essences.
+    executables, normalised
+        Folders of compiled programs and of their normalised sources.
     toolchain
-        What they are compiled with, as `pooling.build.cmdstan` records it.
+        Their toolchain, as `pooling.build.cmdstan` records it.
     """
 
     executables: Path
-    essences: Path
+    normalised: Path
     toolchain: Path
 
     def executable(self, model: str, record: dict) -> Path | None:
-        """Executable of the recorded program; None unless it is there."""
-        compiled, essence = self.executables / model, self.essences / f"{model}.essence"
+        """Executable of the recorded program; None if it has to be compiled."""
+        compiled, normalised = self.executables / model, self.normalised / f"{model}.normalised"
         same = (
             compiled.is_file()
-            and essence.is_file()
-            and essence.read_text(encoding="utf-8").strip() == record["program"].strip()
+            and normalised.is_file()
+            and normalised.read_text(encoding="utf-8").strip() == record["program"].strip()
             and json.loads(self.toolchain.read_text(encoding="utf-8")) == record["toolchain"]
         )
         return compiled.resolve() if same else None
 
 
 def read_record(folder: Path) -> dict:
-    """What `pooling.fitting.fit` recorded of a fit.
+    """The record of a fit by `pooling.fitting.fit`.
 
     Raises
     ------
     DataError
-        There is no record, it is damaged, or it is of an older kind without data.
+        The record is missing, damaged or incomplete.
     """
     path = folder / "record.json"
+    remedy = f"delete {folder / 'fit.nc'} and run make again"
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError) as error:
-        remedy = f"delete {folder / 'fit.nc'} and run make again"
         raise DataError(f"{path}: no readable record ({error}); {remedy}") from None
     missing = {"program", "data", "sampler", "toolchain"} - record.keys()
     if missing:
-        remedy = f"delete {folder / 'fit.nc'} and run make again"
         raise DataError(f"{path}: has no {', '.join(sorted(missing))}; {remedy}")
     return record
 
 
 def recorded_data(fit: Fit, record: dict) -> dict:
-    """The Stan data of a fit, as `prepare` wrote them: those by house are in the fit."""
+    """The Stan data of a fit, as `prepare` wrote them, from its record and draws file."""
     constants = fit.tree["constant_data"].to_dataset()
     place = np.searchsorted(constants["county"].values, constants["house_county"].values)
     return record["data"] | {
@@ -102,27 +99,27 @@ def recorded_data(fit: Fit, record: dict) -> dict:
 
 
 def recorded_cmdstan(record: dict) -> Path:
-    """The recorded CmdStan if it is there, else the one that is.
+    """The recorded CmdStan if it is still installed, else the current one.
 
     Raises
     ------
     SetupError
-        There is none.
+        No CmdStan is installed.
     """
     recorded = Path(record["toolchain"]["cmdstan"])
     folder = recorded if recorded.is_dir() and is_built(recorded) else locate()
     if folder is None or not is_built(folder):
-        raise SetupError("no CmdStan is ready; run `make .build/toolchain.json` once")
+        raise SetupError("no built CmdStan was found; run `make .build/toolchain.json` once")
     return folder
 
 
 def repeated(fit: Fit, record: dict, present: Present, scratch: Path) -> tuple[CmdStanMCMC, bool]:
-    """The fit once more, and whether the toolchain was the same.
+    """The repeated fit, and whether the toolchain was the same.
 
     Raises
     ------
     ProgramError
-        The recorded program does not compile with the CmdStan that is there.
+        The recorded program does not compile with the available CmdStan.
     """
     executable, same = present.executable(fit.model, record), True
     if executable is None:
@@ -138,7 +135,7 @@ def repeated(fit: Fit, record: dict, present: Present, scratch: Path) -> tuple[C
 
 
 def as_stored(run: CmdStanMCMC, stored: xr.Dataset) -> xr.Dataset:
-    """Draws of a run under the names and shapes of the stored ones."""
+    """Draws of a run, with the names, shapes and types of the stored ones."""
     chains, draws = stored.sizes["chain"], stored.sizes["draw"]
     values = {
         name: run.stan_variable(str(name))
@@ -150,15 +147,15 @@ def as_stored(run: CmdStanMCMC, stored: xr.Dataset) -> xr.Dataset:
 
 
 def compare(stored: xr.Dataset, again: xr.Dataset, converged: bool = True) -> dict:
-    """How far two sets of draws, variables (chain, draw, ...), are apart.
+    """Compare two sets of draws, variables (chain, draw, ...).
 
     Returns
     -------
     dict
-        draws (identical, different), parameters (their number), largest (difference
-        of means in combined Monte Carlo standard errors), at (the parameter), limit,
-        verdict: identical, agrees, disagrees, or not comparable, which are draws of a
-        fit that did not converge, since it has no trustworthy error.
+        draws (identical, different), parameters (their number), largest (difference of means
+        in combined Monte Carlo standard errors), at (the parameter), limit, verdict:
+        identical, agrees, disagrees, or not comparable, if the fit did not converge and so
+        has no reliable standard errors.
     """
     if all(np.array_equal(stored[name], again[name], equal_nan=True) for name in stored.data_vars):
         number = sum(int(np.prod(v.shape[2:])) for v in stored.data_vars.values())
@@ -167,7 +164,7 @@ def compare(stored: xr.Dataset, again: xr.Dataset, converged: bool = True) -> di
     one, two = summarize(stored), summarize(again)
     error = np.hypot(one["mcse_mean"].fillna(0.0), two["mcse_mean"].fillna(0.0))
     gap = (one["mean"] - two["mean"]).abs()
-    # What does not vary has no error and must be the same.
+    # Constants have no error and must be equal.
     apart = (gap / error).where(error > 0, np.where(gap > 0, np.inf, 0.0)).to_numpy(float)
     worst = int(np.argmax(np.nan_to_num(apart, nan=np.inf)))
     row = one.iloc[worst]
@@ -184,7 +181,7 @@ def compare(stored: xr.Dataset, again: xr.Dataset, converged: bool = True) -> di
 
 
 def limit(number: int) -> float:
-    """Largest difference of so many equal means, in standard errors; see the module."""
+    """Largest accepted difference over `number` means, in standard errors; see the module."""
     return float(stats.norm.isf(FALSE_ALARMS / 2 / number))
 
 
@@ -196,8 +193,8 @@ def verify(folder: Path, present: Present) -> dict:
         try:
             run, same = repeated(fit, record, present, Path(scratch))
         except ProgramError as error:
-            # A later Stan may reserve a word that the program uses. What is indented shows the
-            # program, which is one long line here.
+            # A later Stan may reserve a name in the program. Indented lines of the message quote
+            # the program, which is a single long line.
             lines = str(error).replace(f"{scratch}/", "").splitlines()[1:]
             said = "\n  ".join(line for line in lines if line and line[0] not in " -")
             tqdm.write(f"{fit.model}: {REFUSED}:\n  {said}", file=sys.stderr)
@@ -208,17 +205,16 @@ def verify(folder: Path, present: Present) -> dict:
 
 
 def main(arguments: list[str] | None) -> None:
-    """Repeat the fits, print the table; exit with 1 if one disagrees."""
+    """Repeat the fits and print the table; exit with status 1 if one disagrees."""
     parser = cli.stage(__doc__, many="fits")
-    names = ("EXECUTABLES", "ESSENCES", "TOOLCHAIN")
+    names = ("EXECUTABLES", "NORMALISED", "TOOLCHAIN")
     parser.add_argument("--present", type=Path, nargs=3, metavar=names, required=True)
     given = parser.parse_args(arguments)
     disable_logging()
     present = Present(*given.present)
     rows = [verify(folder, present) for folder in tqdm(given.fits, unit=" fits", disable=None)]
     table = pd.DataFrame(rows, columns=COLUMNS)
-    with replacing(given.output, recorded=False) as draft:
-        table.to_csv(draft, index=False, float_format="%.4g", lineterminator="\n")
+    write_table(table, given.output, recorded=False, digits=4)
     print(table.to_string(index=False, na_rep="", float_format="{:.2f}".format))
     sys.exit(0 if table["verdict"].isin(ACCEPTED).all() else 1)
 

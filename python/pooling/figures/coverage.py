@@ -33,7 +33,7 @@ from pooling.figures._panels import SCHEME_TITLES, by_model, caption, strip
 from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling
 from pooling.fits.store import Fit, in_interval
 from pooling.inputs.study import Figures
-from pooling.scoring.standard_errors import drawn_together, mean
+from pooling.scoring.standard_errors import cluster, mean
 
 KIND = "library"
 CHAPTER = "scores"
@@ -87,7 +87,7 @@ def _covered(fit: Fit, scheme: str, nominal: float) -> dict[str, object]:
     if not known.any():
         return about | {"share": np.nan, "se": np.nan, "houses": 0}
     inside = in_interval(pit[known], nominal).astype(float)
-    share, se = mean(inside, drawn_together(fit, scheme)[known])
+    share, se = mean(inside, cluster(fit, scheme)[known])
     return about | {"share": share, "se": se, "houses": inside.size}
 
 

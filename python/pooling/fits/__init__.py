@@ -1,6 +1,6 @@
-"""Fits as they are stored: draws, their summaries, and what makes them count as converged.
+"""Stored fits: draws, their summaries and convergence diagnostics.
 
-In comes a fit's folder, `data/fits/<study>/<model>/`; out comes a `Fit`, whose draws carry the
-names of chains, counties and houses, or a refusal if its diagnostics failed. Tables and figures
-read fits only through this package.
+Input: a fit's folder, `data/fits/<study>/<model>/`. Output: a `Fit`, whose draws are labelled by
+chain, county and house, or an error if its diagnostics failed. Tables and figures read fits
+only through this package.
 """

@@ -1,4 +1,4 @@
-"""What makes a fit count as converged, and what to change if it does not.
+"""Convergence diagnostics of fits, and remedies for fits that fail them.
 
 R-hat and effective sample sizes are those of Vehtari, Gelman, Simpson, Carpenter
 and Buerkner (2021), Bayesian Analysis 16(2); E-BFMI is that of Betancourt (2016),
@@ -13,22 +13,21 @@ import pandas as pd
 import xarray as xr
 
 from pooling.build.errors import DiagnosticsError
-from pooling.fits.limits import MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
+from pooling.fits.limits import MAX_DIVERGENT_SHARE, MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
 from pooling.inputs.study import PRIOR_ADAPT_DELTA, study_file
 
 GROUPS = {"posterior": "sample_stats", "prior": "sample_stats_prior"}
-STEPS = (0.95, 0.99, 0.999)  # adapt_delta to try, one after the other
-MAX_DIVERGENT_SHARE = 0.01  # of transitions; more are not cured by smaller steps
-MOST = 20  # times as many draws as now, at most
-DEEPEST, LONGEST = 20, 1_000_000  # what a study may ask for
+STEPS = (0.95, 0.99, 0.999)  # values of adapt_delta to suggest, in this order
+MOST = 20  # largest suggested factor for the number of draws
+DEEPEST, LONGEST = 20, 1_000_000  # the limits of a study's settings
 GEOMETRY = (
-    "no setting is likely to help; write the program in another geometry (centered, "
+    "no sampler setting is likely to help; reparameterise the program (centered, "
     "non-centered, or with county effects integrated out) or give narrower priors"
 )
 
 
 def diagnose(summary: pd.DataFrame, stats: xr.Dataset, max_treedepth: int) -> dict:
-    """Numbers of the gate, the parameter that is worst in each, and named booleans.
+    """The diagnostics, the worst parameter of each, and which checks passed.
 
     Parameters
     ----------
@@ -37,7 +36,7 @@ def diagnose(summary: pd.DataFrame, stats: xr.Dataset, max_treedepth: int) -> di
     stats
         `diverging`, `tree_depth` and `energy`, each (chain, draw).
     max_treedepth
-        Depth at which the sampler gives up.
+        The sampler's maximum tree depth.
     """
     chains = stats.sizes["chain"]
     divergences = int(stats["diverging"].values.sum())
@@ -70,7 +69,7 @@ def diagnose(summary: pd.DataFrame, stats: xr.Dataset, max_treedepth: int) -> di
 
 
 def _worst(summary: pd.DataFrame, column: str, pick: Callable[[pd.Series], int]) -> dict:
-    """Worst value of a column and its parameter; a NaN among moving parameters is the worst."""
+    """Worst value of a column and its parameter; NaN of a non-constant parameter is the worst."""
     known = summary[summary["sd"] != 0]
     lost = known[known[column].isna()]
     if len(lost):
@@ -99,7 +98,7 @@ def failures(found: dict) -> Iterator[tuple[str, str]]:
 
 
 def settings_to_try(found: dict) -> dict[str, float]:
-    """Settings of [sampler] that are likely to help a fit, with their values; none if none is."""
+    """Settings of [sampler] that are likely to help a failed fit; empty if none is."""
     now = found["sampler"]
     wanted: dict[str, float] = {}
     for group, check in failures(found):
@@ -123,13 +122,13 @@ def settings_to_try(found: dict) -> dict[str, float]:
 
 
 def _times(value: float, needed: float) -> int:
-    """How many times as many draws should have enough effective ones, and half of them to spare."""
-    # The worst value may be no number at all.
+    """Factor on the draws that should give 1.5 times the needed effective sample size."""
+    # The worst value may be NaN.
     return int(min(MOST, max(2, -(-1.5 * needed // value)))) if value > 0 else 2
 
 
 def refuse_failed(all_found: Sequence[dict]) -> None:
-    """Refuse fits that failed and are not allowed to.
+    """Reject fits that failed their diagnostics without permission of their study.
 
     Parameters
     ----------
@@ -139,7 +138,7 @@ def refuse_failed(all_found: Sequence[dict]) -> None:
     Raises
     ------
     DiagnosticsError
-        Says first what to change in the study, for each model, then what failed.
+        Lists for each model what to change in the study, then what failed.
     """
     bad = [found for found in all_found if has_failed(found)]
     if not bad:
@@ -147,13 +146,13 @@ def refuse_failed(all_found: Sequence[dict]) -> None:
     study, names = bad[0]["study"], [found["model"] for found in bad]
     which = names[0] if len(all_found) == 1 else f"{len(bad)} of {len(all_found)} models"
     good = [found["model"] for found in all_found if not has_failed(found)]
-    rest = ", ".join(f'"{name}"' for name in good) or "the models that you want"
+    rest = ", ".join(f'"{name}"' for name in good) or "other models"
     lines = [f"study {study}: {which} failed the diagnostics. In {study_file(study)}"]
     lines += [f"  - for {found['model']}, {_advice(found)}" for found in bad]
     lines += [
-        f"  - or leave out what failed: use = [{rest}] under [models]",
-        f'  - or show it all the same: {names[0]} = "why" under [models.allowed_to_fail]',
-        "What failed (all fits are kept):",
+        f"  - or exclude what failed: use = [{rest}] under [models]",
+        f'  - or report it nevertheless: {names[0]} = "reason" under [models.allowed_to_fail]',
+        "Failed checks (all fits remain on disk):",
     ]
     lines += [f"  - {line}" for found in bad for line in _details(found)]
     raise DiagnosticsError("\n".join(lines))

@@ -1,10 +1,10 @@
-"""What the data identify: which numbers they inform without the prior's or the population's help.
+"""Which parameters the data identify, without information from a prior or population.
 
-Houses of a county in basements give its level there, alpha; those on the first floor its level
-there, alpha + beta; both together the slope between them, beta. Any two of the three give the
-third, so where all counties share a slope that some county has, houses on one floor give a
-county both of its levels, as in least squares of `floor + county`. A standard deviation needs
-more houses than floors that have any. What all counties share is informed by all houses.
+A county's basement measurements identify its intercept, alpha; those on the first floor
+alpha + beta; both together its slope, beta. Any two of the three give the third. So if all
+counties share a slope that some county identifies, houses on one floor suffice for a county, as
+in least squares of `floor + county`. A standard deviation needs more houses than floors with
+houses. Shared parameters are informed by all houses.
 """
 
 from collections.abc import Collection
@@ -14,7 +14,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike
 
-FIRST_FLOOR = "alpha + beta"  # the level on the first floor
+FIRST_FLOOR = "alpha + beta"  # mean log radon on the first floor
 EFFECTS = ("alpha", "beta", "sigma")
 
 
@@ -30,7 +30,7 @@ def identified(
     basement, first_floor
         Houses of each county by floor, (county,).
     shared
-        Those of `EFFECTS` that are the same in all counties: all houses together inform them.
+        Those of `EFFECTS` that are the same in all counties, and so informed by all houses.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def identified(
     """
     low, high = np.asarray(basement), np.asarray(first_floor)
     own = {"sigma"} if parameter == "sigma" else {"alpha", "beta"}
-    if own <= {*shared}:  # one regression, or one standard deviation, of all houses
+    if own <= {*shared}:  # shared, so the houses of all counties count
         low, high = (np.full(houses.shape, houses.sum()) for houses in (low, high))
     if parameter == "sigma":
         return low + high > (low > 0).astype(int) + (high > 0)
@@ -52,7 +52,7 @@ def identified(
 
 
 def shared_effects(posterior: xr.Dataset) -> set[str]:
-    """Those of `EFFECTS` that a model has in common for all counties."""
+    """Those of `EFFECTS` that are the same in all counties."""
     return {
         name
         for name in set(EFFECTS) & posterior.data_vars.keys()
@@ -71,13 +71,13 @@ def identified_rows(
 ) -> np.ndarray:
     """Whether the data identify the parameter of each row of a summary, (row,).
 
-    Parameters by county that are called `alpha_...`, such as `alpha_tilde`, are as
-    `alpha`, and so on. All others are about the population, and count as identified.
+    A county parameter `alpha_...`, such as `alpha_tilde`, counts as `alpha`, and so on. All
+    others are population parameters, which count as identified.
 
     Parameters
     ----------
     summary
-        With the columns variable and county_fips, which is missing for the population's.
+        With columns variable and county_fips, missing for population parameters.
     counties
         `Fit.counties`.
     """

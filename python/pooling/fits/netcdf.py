@@ -1,8 +1,8 @@
-"""Write a netCDF-4 file all or nothing, and read one group by group, through HDF5.
+"""Write netCDF-4 files atomically, and read them lazily by group, through HDF5.
 
-xarray's own reader opens every variable of every group, a quarter of a second of a
-fit. Here a group is opened when it is first asked for, and a variable is read
-whenever its values are: draws are never kept, so thirteen fits are not in memory together.
+xarray's own reader opens every variable of every group, which takes a quarter of a second per
+fit. Here a group is opened on first use, and a variable is read whenever its values are used
+and not stored, so that the draws of all fits are never in memory together.
 """
 
 from collections.abc import Mapping
@@ -25,34 +25,33 @@ ENGINE: Final = "h5netcdf"
 def write_netcdf(
     data: xr.Dataset | xr.DataTree, path: Path, encoding: Mapping[str, dict] | None = None
 ) -> None:
-    """Store data; what was at the path stays until the new file is whole.
+    """Store data; an existing file remains until the new one is complete.
 
     Parameters
     ----------
     encoding
-        By variable or, of a tree, by group, as xarray's `to_netcdf` takes it.
+        By variable or, for a tree, by group, as for xarray's `to_netcdf`.
 
     Raises
     ------
     StorageError
-        The disk is full or does not let us write.
+        The disk is full or not writable.
     """
-    # Made in memory: HDF5 crashes when the disk is full, and writing bytes is an error.
+    # In memory first: HDF5 crashes on a full disk, where writing bytes raises an error.
     content = data.to_netcdf(engine=ENGINE, encoding=encoding)
     with replacing(path) as draft:
         draft.write_bytes(content)
 
 
 class Groups:
-    """The groups of a file by name, with what is used of an xarray DataTree.
+    """A lazy reader of a fit's groups, with the part of xarray's DataTree interface in use.
 
     Parameters
     ----------
     path
-        A netCDF-4 file, as xarray writes it.
+        A netCDF-4 file written by xarray.
     *more
-        Further files, with groups that the first does not have; those that do not exist
-        count as empty.
+        Files with further groups; missing files are ignored.
 
     Attributes
     ----------
@@ -69,14 +68,14 @@ class Groups:
 
     def __init__(self, path: Path, *more: Path):
         files = [_opened(file) for file in (path, *filter(Path.is_file, more))]
-        # Those that begin so are the format's own.
+        # Attributes with an underscore belong to the file format.
         self.attrs = {k: v for k, v in files[0].attrs.items() if not k.startswith("_")}
         self._groups = {name: file[name] for file in files for name in file}
         self.children = tuple(self._groups)
         self._open = cache(self._dataset)
 
     def __getitem__(self, name: str) -> xr.DataTree:
-        """A group; its variables are read when their values are asked for.
+        """A group; a variable is read when its values are used.
 
         Raises
         ------
@@ -87,7 +86,7 @@ class Groups:
 
     def _dataset(self, name: str) -> xr.Dataset:
         group = self._groups[name]
-        # A dimension without coordinates is a dataset too, one that says so in its name.
+        # HDF5 stores a dimension without coordinates as a dataset with this NAME.
         kept = {
             key: values
             for key, values in group.items()
@@ -115,7 +114,7 @@ def _text(value: str | bytes) -> str:
 
 
 class _Values(BackendArray):
-    """Values of a variable where they are stored, with netCDF's text and xarray's truth values."""
+    """The stored values of a variable, with netCDF's text and xarray's booleans decoded."""
 
     def __init__(self, stored: h5py.Dataset):
         truth = _text(stored.attrs.get("dtype", "")) == "bool"

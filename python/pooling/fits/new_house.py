@@ -1,4 +1,4 @@
-"""A new house of a county: its distribution, and how likely it is at or above the action level."""
+"""The predictive distribution of a new house in a county, and of reaching the action level."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +12,7 @@ from pooling.inputs.response import ACTION_LEVEL, log_activity
 
 
 class Errors(NamedTuple):
-    """Distribution of houses about their mean, in units of `sigma`: its cdf and quantiles."""
+    """CDF and quantiles of the standardised residual of a house."""
 
     cdf: Callable[[np.ndarray], np.ndarray]
     quantile: Callable[[float], np.ndarray | float]
@@ -22,7 +22,7 @@ NORMAL = Errors(ndtr, ndtri)
 
 
 def errors_of(fit: Fit) -> Errors:
-    """Student-t for a program with degrees of freedom `nu`, normal for any other."""
+    """Student-t for a program with degrees of freedom `nu`, otherwise normal."""
     if "nu" not in fit.tree["posterior"]:
         return NORMAL
     nu = fit.tree["posterior"]["nu"].transpose("chain", "draw").values.reshape(-1, 1)
@@ -30,7 +30,7 @@ def errors_of(fit: Fit) -> Errors:
 
 
 def house_sd(fit: Fit) -> np.ndarray:
-    """Standard deviation of houses about their mean: (sample, county), or (sample, 1) if shared."""
+    """Residual standard deviation: (sample, county), or (sample, 1) if shared."""
     sigma = fit.tree["posterior"]["sigma"].stack(sample=("chain", "draw"), create_index=False)
     values = sigma.transpose("sample", ...).values
     return values.reshape(len(values), -1)
@@ -46,9 +46,9 @@ def above_action_level(
     mean, sd
         (sample, county) or, for `sd`, (sample, 1), log pCi/L.
     response
-        Of the study, as `log_activity` takes it.
+        The study's, as for `log_activity`.
     errors
-        Distribution of houses given a draw.
+        Residual distribution, from `errors_of`.
 
     Returns
     -------

@@ -1,14 +1,10 @@
-"""How a fit is stored, and the frames that tables and figures are made of.
+"""Storage of a fit, and the data frames for tables and figures.
 
-A fit is a folder with `fit.nc`, an ArviZ DataTree in netCDF, and, once it has
-been checked, `diagnostics.json`, and, once its surveys have been replicated,
-`replications.nc`, and, once its houses have been left out, `loo.csv` and
-`left_out.csv`, and, once it has been sampled under other priors,
-`other_priors.csv`. The groups are ArviZ's: `posterior`, `log_prior`,
-`sample_stats`, `prior`, `sample_stats_prior`, `observed_data`,
-`constant_data`, and of the replications `posterior_predictive` and
-`prior_predictive`; and `adaptation`, the step size and inverse metric that the
-chains ended with.
+A fit is a folder with `fit.nc`, an ArviZ DataTree in netCDF, to which later stages add
+`diagnostics.json`, `replications.nc`, `loo.csv`, `left_out.csv` and `other_priors.csv`. The
+groups are ArviZ's: `posterior`, `log_prior`, `sample_stats`, `prior`, `sample_stats_prior`,
+`observed_data`, `constant_data`, in the replications `posterior_predictive` and
+`prior_predictive`; and `adaptation`, the final step size and inverse metric of the chains.
 Dimensions are `chain`, `draw`, `county` (FIPS code) and `house` (house id).
 """
 
@@ -23,14 +19,15 @@ import pandas as pd
 import xarray as xr
 
 from pooling.build.errors import DataError, NothingToShow, StudyError
+from pooling.build.files import replacing
 from pooling.fits.convergence import refuse_failed
 from pooling.fits.identified import identified
 from pooling.fits.netcdf import Groups, write_netcdf
 from pooling.inputs.schemes import SCHEMES
 
-BY_HOUSE = ("county", "floor_measure", "log_radon")  # Stan data with a number a house
+BY_HOUSE = ("county", "floor_measure", "log_radon")  # Stan data with one value per house
 REPLICATIONS = "replications.nc"
-BESIDE = {  # what later stages write beside a fit
+ADDED = {  # files that later stages add to a fit's folder
     "diagnostics": "diagnostics.json",
     "replications": REPLICATIONS,
     "loo": "loo.csv",
@@ -41,16 +38,16 @@ BESIDE = {  # what later stages write beside a fit
 
 @dataclass(frozen=True)
 class Start:
-    """Where a fit ended, for chains of the same program to start from.
+    """The end of a fit, from which chains of the same program can start.
 
     Attributes
     ----------
     step_size
         Of the leapfrog integrator.
     inv_metric
-        Diagonal of the inverse metric, one number a parameter without constraints.
+        Diagonal of the inverse metric, one value per unconstrained parameter.
     inits
-        Parameters of each chain by name, as they are in the program.
+        Constrained parameters of each chain by name.
     """
 
     step_size: float
@@ -65,16 +62,16 @@ class Fit:
     Attributes
     ----------
     tree
-        The groups of the module's docstring: a DataTree, or a file's.
+        The groups described in the module's docstring, in memory or in a file.
     diagnostics
-        The gate's findings; empty if the fit has not been checked.
+        As `pooling.checking.check` writes them; empty if the fit has not been checked.
     loo
-        A row a house in the order of `houses`, as `pooling.scoring.loo` writes it; empty
-        if no house has been left out.
+        One row per house in the order of `houses`, as `pooling.scoring.loo` writes it; empty
+        if leave-one-out has not been run.
     left_out_together
-        The same for each scheme of `pooling.scoring.leave_out`, one below the other.
+        The same for each scheme of `pooling.scoring.leave_out`, concatenated.
     other_priors
-        As `pooling.checking.other_priors` writes it; empty if it has not been sampled so.
+        As `pooling.checking.other_priors` writes it; or empty.
     """
 
     tree: xr.DataTree | Groups
@@ -95,25 +92,25 @@ class Fit:
 
     @property
     def parameters(self) -> list[str]:
-        """Names that the program declares as parameters, in its order."""
+        """Names of the parameters block, in order."""
         return self.tree.attrs["parameters"].split()
 
     @property
     def converged(self) -> bool:
-        """Whether the fit passed the gate."""
+        """Whether the fit passed its diagnostics."""
         return bool(self.diagnostics.get("passed", False))
 
     @property
     def label(self) -> str:
-        """Name for legends and tables; says so where the fit failed the gate."""
+        """Name for legends and tables, marked if the fit did not converge."""
         return self.model if self.converged else f"{self.model} (not converged)"
 
     @cached_property
     def left_out(self) -> dict[str, pd.DataFrame]:
-        """Scores of left-out houses by what was left out, in the order of `SCHEMES`.
+        """Scores of left-out houses by scheme, in the order of `SCHEMES`.
 
-        Each has a row a house in the order of `houses` with at least house, elpd
-        (nats), mean, mcse (log pCi/L), pit, converged; what was not scored is missing.
+        Each has one row per house in the order of `houses` with at least house, elpd
+        (nats), mean, mcse (log pCi/L), pit, converged; missing where there is no score.
         """
         tables = {"loo": self.loo} if len(self.loo) else {}
         if len(self.left_out_together):
@@ -125,7 +122,7 @@ class Fit:
 
         Samples are in order of chain, then draw.
         """
-        # Read as stored: lazy values would be stacked by looking up each of them.
+        # Read before stacking, which would look up lazy values one by one.
         names = self.tree[group].to_dataset()[["alpha", "beta"]].compute()
         return names.stack(sample=("chain", "draw"), create_index=False).transpose(
             "sample", "county"
@@ -133,10 +130,10 @@ class Fit:
 
     @cached_property
     def counties(self) -> pd.DataFrame:
-        """One row a county, in FIPS order.
+        """One row per county, in FIPS order.
 
         Columns: county_fips, county (name), state, houses, basement_houses,
-        first_floor_houses; intercept_identified and slope_identified, by these houses alone.
+        first_floor_houses; intercept_identified and slope_identified, from its own houses.
         """
         data = self.tree["constant_data"].to_dataset()
         houses, first = data["houses"].values, data["first_floor_houses"].values
@@ -156,22 +153,22 @@ class Fit:
 
     @cached_property
     def county_labels(self) -> pd.Series:
-        """Visible names of counties, by FIPS code; see `label_counties`."""
+        """Display names of counties, by FIPS code; see `label_counties`."""
         return label_counties(self.counties).set_axis(self.counties["county_fips"])
 
     @cached_property
     def log_uranium(self) -> pd.Series:
-        """Soil uranium of each county, log ppm, by FIPS code; empty if the study uses none."""
+        """Soil uranium of each county, log ppm, by FIPS code; empty if not used."""
         data = self.tree["constant_data"].to_dataset()
         if "log_uranium" not in data:
             return pd.Series(dtype=float)
         return pd.Series(data["log_uranium"].values, self.counties["county_fips"])
 
     def population(self, group: str = "posterior") -> dict[str, np.ndarray]:
-        """Draws of every parameter that is one number, in the program's order, each (sample,).
+        """Draws of every scalar parameter, in the program's order, each (sample,).
 
-        Samples are in order of chain, then draw. What is no parameter of the model is left
-        out; see `of_the_model`.
+        Samples are in order of chain, then draw. Auxiliary quantities are omitted; see
+        `of_the_model`.
         """
         return {
             str(name): values.transpose("chain", "draw").values.ravel()
@@ -181,7 +178,7 @@ class Fit:
 
     @cached_property
     def houses(self) -> pd.DataFrame:
-        """One row a house: house, county_fips, county, floor (0, 1), log_radon (log pCi/L)."""
+        """One row per house: house, county_fips, county, floor (0, 1), log_radon (log pCi/L)."""
         data = self.tree["constant_data"].to_dataset()
         frame = pd.DataFrame(
             {
@@ -196,7 +193,7 @@ class Fit:
         return frame
 
     def start(self) -> Start:
-        """For chains that start where this fit ended: mean adaptation, last draw of each chain."""
+        """Mean adaptation and last draw of each chain, from which other chains can start."""
         adapted = self.tree["adaptation"].to_dataset()
         last = self.tree["posterior"].to_dataset().isel(draw=-1).transpose("chain", ...)
         values = {str(name): variable.values.tolist() for name, variable in last.items()}
@@ -218,12 +215,12 @@ class Fit:
 
     @cached_property
     def expected_moments(self) -> pd.DataFrame:
-        """Moments over draws of each house's mean, as `expected` but of any number of houses.
+        """Moments over draws of each house's mean, in less memory than by `expected`.
 
         Returns
         -------
         DataFrame
-            One row a house in the order of `houses`: mean (log pCi/L), variance.
+            One row per house in the order of `houses`: mean (log pCi/L), variance.
         """
         houses = self.houses[["county_fips", "floor"]]
         # All houses of a county on one floor have the same mean in every draw.
@@ -234,23 +231,23 @@ class Fit:
         return houses.merge(moments, how="left", on=list(houses))[["mean", "variance"]]
 
     def replications(self, group: str, count: int) -> np.ndarray:
-        """About `count` evenly spaced data sets of `y_rep`, at least so many if there are.
+        """At least `count` evenly spaced replications, about that many, or all if there are fewer.
 
         Returns
         -------
         ndarray
-            (replication, house), log pCi/L, of `posterior_predictive` or
-            `prior_predictive`; nothing else is read.
+            (replication, house), log pCi/L, from the `group` `posterior_predictive` or
+            `prior_predictive`.
 
         Raises
         ------
         NothingToShow
-            The study has `pointwise = false`, so none were made.
+            The study has `pointwise = false`, so there are no replications.
         """
         if group not in self.tree.children:
             raise NothingToShow(
                 f"the fit of {self.model} to study {self.study} has no y_rep; "
-                "set scores.pointwise = true in the study to have them"
+                "set scores.pointwise = true in the study"
             )
         draws = self.tree[group].sizes
         step = max(1, draws["chain"] * draws["draw"] // count)
@@ -259,22 +256,22 @@ class Fit:
 
 
 def of_the_model(name: str) -> bool:
-    """Whether a number of a program is a parameter of the model.
+    """Whether a scalar is a parameter of the model.
 
-    Not so what the sampler moves in its place, `_free`, and the log density of the priors.
+    False for auxiliary parameters that end in `_free` and for the log density of the priors.
     """
     return not (name.endswith("_free") or name.startswith("lprior"))
 
 
 def in_interval(pit: np.ndarray, probability: float) -> np.ndarray:
-    """Whether the central interval of this probability holds a value, from its `pit`; (house,)."""
+    """Whether the central interval of this probability contains a value, given its `pit`."""
     return np.abs(np.asarray(pit) - 0.5) <= probability / 2
 
 
 def label_counties(counties: pd.DataFrame) -> pd.Series:
-    """Names of counties; with the state if there are several, and the code where two share a name.
+    """Names of counties, with the state if there are several, and the code if not unique.
 
-    A county and a city of one name are two counties, BALTIMORE for one.
+    A county and an independent city may share a name, such as BALTIMORE.
     """
     labels = counties["county"]
     if counties["state"].nunique() > 1:
@@ -284,17 +281,17 @@ def label_counties(counties: pd.DataFrame) -> pd.Series:
 
 
 def chosen_counties(fit: Fit, fips: Sequence[int], count: int) -> pd.DataFrame:
-    """The counties that a figure singles out, as rows of `Fit.counties` with their `label`.
+    """The counties that a figure highlights, as rows of `Fit.counties` with their `label`.
 
     Parameters
     ----------
     fit
         Any fit of the study.
     fips
-        FIPS codes of the counties to show, in this order; if there are none,
-        counties from the fewest houses to the most, evenly spaced in rank.
+        FIPS codes of the counties to show, in this order; if empty, counties from the fewest
+        houses to the most, evenly spaced in rank.
     count
-        How many to choose in that case; all of them where there are fewer.
+        How many to choose in that case, or all if there are fewer.
 
     Raises
     ------
@@ -316,8 +313,8 @@ def chosen_counties(fit: Fit, fips: Sequence[int], count: int) -> pd.DataFrame:
 
 
 def open_fit(folder: Path, *, even_failed: bool = False) -> Fit:
-    """Open a fit's folder with all that is there, as `read_fit` does."""
-    files = {name: Path(folder) / file for name, file in BESIDE.items()}
+    """Open a fit's folder with all files that exist; as `read_fit`."""
+    files = {name: Path(folder) / file for name, file in ADDED.items()}
     found = {name: file for name, file in files.items() if file.is_file()}
     return read_fit(Path(folder) / "fit.nc", even_failed=even_failed, **found)
 
@@ -332,20 +329,20 @@ def read_fit(
     other_priors: Path | None = None,
     even_failed: bool = False,
 ) -> Fit:
-    """Open a fit's file, and those of `BESIDE` that are named; groups are read when first used.
+    """Open a fit's file and the named files of `ADDED`; groups are read on first use.
 
     Parameters
     ----------
     even_failed
-        Also a fit whose diagnostics failed although its study does not allow it to:
-        for what looks at the fit itself, and draws no conclusion from it.
+        Accept a fit that failed its diagnostics without permission, to examine the fit itself
+        and not to draw conclusions.
 
     Raises
     ------
     DataError
         The fit is missing, damaged or not a fit.
     DiagnosticsError
-        The fit failed its diagnostics; the message is the gate's.
+        The fit failed its diagnostics; see `refuse_failed`.
     """
     if not path.is_file():
         raise DataError(f"{path}: no such fit; make it with `make {path.parent.name}`")
@@ -359,7 +356,7 @@ def read_fit(
 
 
 def _read_scores(path: Path | None, tree: Groups) -> pd.DataFrame:
-    """Scores of left-out houses; their ids as the fit has them, so that "007" stays text."""
+    """Scores of left-out houses, with ids of the fit's type, so that "007" remains text."""
     if path is None:
         return pd.DataFrame()
     ids = int if tree["constant_data"]["house"].dtype.kind == "i" else str
@@ -367,14 +364,20 @@ def _read_scores(path: Path | None, tree: Groups) -> pd.DataFrame:
 
 
 def read_table(path: Path, types: dict[str, type] | None = None) -> pd.DataFrame:
-    """A table that a stage wrote; a county may be called NA: only an empty field is missing."""
+    """A table that a stage wrote. Only an empty field is missing: a county may be called NA."""
     return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""])
 
 
-def write_fit(tree: xr.DataTree, path: Path) -> None:
-    """Store a fit; what is neither a parameter nor a number in single precision.
+def write_table(table: pd.DataFrame, path: Path, digits: int = 6, *, recorded: bool = True) -> None:
+    """Write a table as CSV with this many significant digits; for `recorded` see `replacing`."""
+    with replacing(path, recorded=recorded) as draft:
+        table.to_csv(draft, index=False, float_format=f"%.{digits}g", lineterminator="\n")
 
-    Predictions need the parameters' digits; of the rest seven are enough.
+
+def write_fit(tree: xr.DataTree, path: Path) -> None:
+    """Store a fit, with vectors that are not parameters in single precision.
+
+    Predictions need all digits of the parameters; of other quantities seven suffice.
     """
     encoding = {}
     for group in ("posterior", "prior"):

@@ -1,4 +1,4 @@
-"""Summaries of draws: moments, quantiles, Monte Carlo error and convergence of each parameter.
+"""Summaries of each parameter: moments, quantiles, Monte Carlo error and convergence.
 
 R-hat and effective sample sizes are those of Vehtari, Gelman, Simpson, Carpenter
 and Buerkner (2021), Bayesian Analysis 16(2).
@@ -16,17 +16,17 @@ import pandas as pd
 import xarray as xr
 
 TAIL = (0.05, 0.95)
-SMALL = 1_000_000  # bytes of draws that are summarised before a process has begun
+SMALL = 1_000_000  # bytes of draws that take less time than starting processes
 
 
 def summarize(draws: xr.Dataset) -> pd.DataFrame:
-    """One row a parameter: moments, quantiles, Monte Carlo error and convergence.
+    """One row per parameter: moments, quantiles, Monte Carlo error and convergence.
 
     Parameters
     ----------
     draws
-        Variables (chain, draw, ...). A parameter that is the same in every draw
-        has no R-hat, effective size or Monte Carlo error.
+        Variables (chain, draw, ...). A constant parameter has no R-hat, effective sample size
+        or Monte Carlo error.
 
     Returns
     -------
@@ -39,9 +39,9 @@ def summarize(draws: xr.Dataset) -> pd.DataFrame:
 
 def summarize_all(groups: Sequence[xr.Dataset]) -> list[pd.DataFrame]:
     """As `summarize`, for each of several groups of draws, on all cores."""
-    # In processes: threads would wait for Python's lock, and new interpreters import for longer
-    # than this takes. The only threads of a stage are OpenBLAS's, which stops them for a fork.
-    # An interruption ends the processes without a word.
+    # Threads would wait for the GIL, and spawned processes would import for longer than this
+    # takes. Forking is safe: a stage's only threads are OpenBLAS's, which stop for a fork.
+    # SIG_DFL ends the processes without a traceback after an interruption.
     fork, quiet = get_context("fork"), (signal.SIGINT, signal.SIG_DFL)
     with ProcessPoolExecutor(os.cpu_count(), fork, signal.signal, quiet) as pool:
         each = pool.map if sum(own.nbytes for own in groups) > SMALL else map
@@ -69,8 +69,8 @@ def _rows(variable: xr.DataArray) -> pd.DataFrame:
 
 
 def _summary_of(values: np.ndarray) -> pd.DataFrame:
-    """Summary of (chain, draw, parameter), one row a parameter."""
-    # Not `> 0`: what is no number must reach the gate.
+    """Summary of (chain, draw, parameter), one row per parameter."""
+    # Not `> 0`: NaN must reach the diagnostics.
     moving = ~(np.ptp(values, axis=(0, 1)) == 0)
     q5, q50, q95 = np.quantile(values, (0.05, 0.5, 0.95), axis=(0, 1))
     table = pd.DataFrame(

@@ -1,7 +1,7 @@
-"""Run CmdStan's processes where they may be killed, hang or fill the disk.
+"""Run CmdStan's processes, and retry once if they are killed, stall or fill the disk.
 
-Such a run is tried again, once: the same seed gives the same draws. What CmdStan or the program
-does by itself is told in its own words.
+The same seed gives the same draws. Errors of CmdStan or the program are reported with CmdStan's
+own message.
 """
 
 import math
@@ -18,47 +18,47 @@ from typing import TypeVar
 import psutil
 
 from pooling.build.cli import interruptions
-from pooling.build.errors import DisturbedError, InterruptionError, SamplingError
+from pooling.build.errors import ChainLost, InterruptionError, SamplingError
 from pooling.build.files import is_full
 
-# From outside; other signals are the program's own doing, or a person's at the terminal.
+# External causes; other signals come from the program itself or from the terminal.
 KILLS = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE}
-GLANCE = 0.1  # seconds between two looks at whether a person has interrupted us
+POLL = 0.1  # seconds between checks for an interruption
 
 Taken = TypeVar("Taken")
 
 
 def undisturbed(work: Callable[[Path], Taken], what: str) -> Taken:
-    """Result of work that runs CmdStan in a scratch folder, which is removed.
+    """Result of work that runs CmdStan in a temporary folder.
 
     Parameters
     ----------
     work
-        Runs chains whose command lines name the folder and whose output goes there: draws as
-        `*.csv`, what they say as `*stdout.txt`. It raises as cmdstanpy does: RuntimeError with
-        `retcodes=[...]` where a chain failed, ValueError where draws are not complete.
+        Runs chains whose command lines name the folder and which write there: draws to
+        `*.csv`, messages to `*stdout.txt`. Like cmdstanpy it raises RuntimeError with
+        `retcodes=[...]` if a chain failed, ValueError if draws are incomplete.
     what
-        The beginning of every error: what was run, and that it failed.
+        First words of every error message.
 
     Raises
     ------
     SamplingError
-        CmdStan stopped; the message ends with its own words.
-    DisturbedError
-        A chain was killed or hung, or there was no room for its draws, twice.
+        CmdStan failed; the message ends with CmdStan's own.
+    ChainLost
+        A chain was killed or stalled, or the disk was full, twice.
     InterruptionError
-        A chain was interrupted at the terminal.
+        Interrupted at the terminal.
     """
     try:
         return _once(work, what)
-    except DisturbedError:
+    except ChainLost:
         return _once(work, what)
 
 
 def _once(work: Callable[[Path], Taken], what: str) -> Taken:
     if interruptions:
         raise InterruptionError(f"{what}: interrupted")
-    # Chains that are killed after an interruption may still write while the folder is removed.
+    # Killed chains may still write while the folder is removed.
     scratch = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
     with scratch as name, watched(Path(name)) as hung:
         folder = Path(name)
@@ -69,7 +69,7 @@ def _once(work: Callable[[Path], Taken], what: str) -> Taken:
             if interruptions or -signal.SIGINT in ends:
                 raise InterruptionError(f"{what}: interrupted") from None
             if reason := _disturbance(error, ends, folder, hung):
-                raise DisturbedError(f"{what}: {reason}") from None
+                raise ChainLost(f"{what}: {reason}") from None
             if isinstance(error, OSError):
                 raise
             said = _last_words(folder) or str(error)
@@ -77,32 +77,32 @@ def _once(work: Callable[[Path], Taken], what: str) -> Taken:
 
 
 def _ends(error: Exception) -> list[int]:
-    """What each chain ended with: 0, its own number, or a signal's below 0."""
+    """Exit status of each chain; a negative one is a signal."""
     codes = re.search(r"retcodes=\[([-\d, ]*)\]", str(error))
     return [int(code) for code in re.findall(r"-?\d+", codes[1])] if codes else []
 
 
 def _disturbance(error: Exception, ends: list[int], folder: Path, hung: list[int]) -> str | None:
-    """What stopped the chains from outside; None if CmdStan or the program did."""
+    """The external cause of a failure; None if CmdStan or the program failed."""
     if is_full(folder):
-        return f"no space left on device in {folder.parent}; free some and run make again"
+        return f"no space left on device in {folder.parent}; free some space and run make again"
     if hung:
-        idle = f"a chain used no processor time for {patience():.0f} seconds"
-        return f"{idle} and was stopped; run make again"
+        idle = f"a chain used no processor time for {stall_timeout():.0f} seconds"
+        return f"{idle} and was killed; run make again, with a larger STALL if it was only slow"
     for chain, end in enumerate(ends, start=1):
         if -end in KILLS:
             name = signal.Signals(-end).name
             why = "perhaps because memory ran out; run make again"
             return f"chain {chain} was killed by {name}, {why}"
     if isinstance(error, ValueError) and any(folder.glob("*.csv")):
-        # CmdStan does not notice when it cannot write.
+        # CmdStan ignores write errors.
         why = f"perhaps no space left on device in {folder.parent}"
-        return f"the chains came to an end, but their draws are not complete, {why} ({error})"
+        return f"the chains finished, but their draws are incomplete, {why} ({error})"
     return None
 
 
-def patience() -> float:
-    """Seconds without processor time after which a chain hangs: the variable STALL."""
+def stall_timeout() -> float:
+    """Seconds without processor time after which a chain counts as stalled: the variable STALL."""
     given = os.environ.get("STALL") or "600"
     try:
         seconds = float(given)
@@ -115,20 +115,20 @@ def patience() -> float:
 
 @contextmanager
 def watched(folder: Path) -> Iterator[list[int]]:
-    """Kill chains that write into a folder if they hang; gives the list of those that were.
+    """Kill chains that write to a folder and stall; yield the list of their process ids.
 
-    Slow is not hanging: what counts is processor time, and only while this process
-    runs as well. After an interruption all of them are killed, and those that
-    cmdstanpy begins nevertheless: it does not cancel chains that wait for a core.
+    A chain stalls if it uses no processor time while this process runs. After an interruption
+    all chains are killed, also those that cmdstanpy still starts, since it does not cancel
+    chains that wait for a core.
     """
     hung: list[int] = []
     over = threading.Event()
-    watch = threading.Thread(target=_watch, args=(folder, patience(), over, hung), daemon=True)
+    watch = threading.Thread(target=_watch, args=(folder, stall_timeout(), over, hung), daemon=True)
     watch.start()
     try:
         yield hung
     finally:
-        # Threads that begin chains may outlive an interruption of this one.
+        # After an interruption other threads may still start chains.
         if not interruptions:
             over.set()
             watch.join()
@@ -137,8 +137,8 @@ def watched(folder: Path) -> Iterator[list[int]]:
 def _watch(folder: Path, limit: float, over: threading.Event, hung: list[int]) -> None:
     pause, waited = min(5.0, limit / 4), 0.0
     used: dict[int, tuple[float, float]] = {}  # of each chain: processor time, idle since
-    while not over.wait(GLANCE):
-        waited += GLANCE
+    while not over.wait(POLL):
+        waited += POLL
         if not interruptions and waited < pause:
             continue
         for chain in _children():
@@ -165,14 +165,14 @@ def _children() -> list[psutil.Process]:
 
 
 def _last_words(folder: Path) -> str:
-    """Last paragraph, of 12 lines at most, that a chain which stopped early has written.
+    """Last paragraph, at most 12 lines, of the output of a chain that ended early.
 
-    Where no initial value would do, with the reason that the last one was rejected for.
+    If initialisation failed, preceded by the reason for the last rejection.
     """
     logs = [path.read_text() for path in sorted(folder.glob("*stdout.txt"))]
     stopped = [log for log in logs if "Elapsed Time" not in log] or [*logs, ""]
     *before, last = re.split(r"\n\s*\n", stopped[0].strip())
     if before and last.startswith("Initialization"):
-        # The paragraph before says a hundred times why.
+        # The previous paragraph repeats the reason for each of 100 attempts.
         last = before[-1].rpartition("Rejecting initial value:\n")[2] + "\n" + last
     return "\n".join(last.splitlines()[-12:])

@@ -1,9 +1,9 @@
 r"""Sample a program's posterior and prior and store both.
 
-    python -m pooling.fitting.fit stan/M ESSENCE DATA.json COORDS.json SAMPLER.json \
-        TOOLCHAIN.json [--kept FOLDER] -o FIT/fit.nc
+    python -m pooling.fitting.fit stan/M NORMALISED DATA.json COORDS.json SAMPLER.json \
+        TOOLCHAIN.json [--cache FOLDER] -o FIT/fit.nc
 
-Fits are kept by what they depend on: one that was made before is not made again.
+Fits are cached by everything they depend on.
 """
 
 import hashlib
@@ -30,17 +30,17 @@ from pooling.fitting.sampling import sample
 from pooling.inputs.study import Sampler
 from pooling.programs.source import declared
 
-# No parameters: `generate` makes the first anew, `log_prior` is a group of its own.
+# Not parameters: `generate` recomputes the first, and `log_prior` is a separate group.
 NOT_KEPT = ("log_lik_county", "lprior_sampled", "lprior")
 PACKAGES = ("cmdstanpy", "numpy", "xarray", "arviz-base", "h5netcdf")
 RECORD = "record.json"
-KEPT = 3  # fits of each model: the present one and those before it
+CACHED = 3  # fits of each model: the current and the two before it
 
 
 def as_tree(posterior: Chains, prior: Chains, data: dict, coords: dict) -> xr.DataTree:
     """Posterior, prior and data as one DataTree; see `pooling.fits.store` for its groups."""
     county, house = coords["county_fips"], coords["house_id"]
-    states = sorted(set(coords["state"]))  # in the order of their numbers, 1..S
+    states = sorted(set(coords["state"]))  # in the order of their indices, 1..S
     dims = {name: ["house"] for name in ("log_radon", "house_county", "floor_measure")}
     dims |= {name: ["county"] for name in ("county_name", "state_name", "houses")}
     dims |= {"first_floor_houses": ["county"], "log_uranium": ["county"]}
@@ -95,18 +95,17 @@ def _constants(data: dict, coords: dict) -> dict[str, np.ndarray]:
 
 
 def record(contents: dict[str, bytes], data: dict) -> dict:
-    """Everything that is needed to repeat a fit: texts, hashes, versions, machine, time.
+    """Everything needed to repeat a fit: texts, hashes, versions, machine, time.
 
-    Of the data, what has a number a house is in the fit itself; `pooling.checking.verify` puts
-    both together.
+    Data by house are in the fit itself; `pooling.checking.verify` combines both.
 
     Parameters
     ----------
     contents
-        Of the inputs, as they were when sampling began, by name.
+        The input files by name, as read before sampling.
     """
     return {
-        "program": contents["essence"].decode(),
+        "program": contents["normalised"].decode(),
         "sha256": {name: hashlib.sha256(text).hexdigest() for name, text in contents.items()},
         "data": {name: value for name, value in data.items() if name not in BY_HOUSE},
         "sampler": json.loads(contents["sampler"]),
@@ -119,13 +118,13 @@ def record(contents: dict[str, bytes], data: dict) -> dict:
 
 
 def fit(executable: Path, contents: dict[str, bytes], output: Path) -> None:
-    """Sample posterior and prior, and write the fit to `output` and its record beside it."""
+    """Sample posterior and prior, and write the fit to `output` and its record next to it."""
     data, coords = json.loads(contents["data"]), json.loads(contents["coords"])
     settings = Sampler.model_validate_json(contents["sampler"])
-    # At the same time, the prior behind: the posterior's draws, of which there are more, are
-    # read while the prior's are sampled. Niceness is a thread's own, and its chains inherit it.
-    with ThreadPoolExecutor(1, initializer=partial(os.nice, 10)) as beside:
-        coming = beside.submit(
+    # The prior is sampled concurrently, at a lower priority, so that reading the posterior's draws
+    # overlaps with it. Niceness belongs to the thread, and its chains inherit it.
+    with ThreadPoolExecutor(1, initializer=partial(os.nice, 10)) as pool:
+        coming = pool.submit(
             partial(
                 sample, executable, data, settings, prior=True, progress=False, take=read_chains
             )
@@ -137,37 +136,37 @@ def fit(executable: Path, contents: dict[str, bytes], output: Path) -> None:
         model=executable.name,
         study=coords["study"],
         response=coords["response"],
-        parameters=" ".join(declared(contents["essence"].decode(), "parameters")),
+        parameters=" ".join(declared(contents["normalised"].decode(), "parameters")),
     )
     about = json.dumps(record(contents, data), indent=1) + "\n"
     with replacing(output.with_name(RECORD)) as draft:
         draft.write_text(about, encoding="utf-8")
-    # Last, because make takes it for both.
+    # Last: it is the file that make checks.
     write_fit(tree, output)
 
 
 def depends_on(model: str, contents: dict[str, bytes]) -> str:
-    """Key of a fit: its model, the contents of its inputs, the packages, and the code of `fit`.
+    """Cache key of a fit: its model, the contents of its inputs, the packages, and its code.
 
-    The executable is what its essence and the toolchain make of it.
+    The normalised source and the toolchain determine the executable.
     """
     versions = json.dumps({name: version(name) for name in PACKAGES})
     return cache.key([model, *contents.values(), code_digest(fit), versions])
 
 
 def main(arguments: list[str] | None) -> None:
-    """Fit one model to one study, or find the fit among those that are kept."""
-    names = ("essence", "data", "coords", "sampler", "toolchain")
+    """Fit one model to one study, or restore the fit from the cache."""
+    names = ("normalised", "data", "coords", "sampler", "toolchain")
     parser = cli.stage(__doc__, "executable", *names)
-    parser.add_argument("--kept", type=Path, help="folder of earlier fits; none: keep none")
+    parser.add_argument("--cache", type=Path, help="folder of cached fits")
     given = parser.parse_args(arguments)
     disable_logging()
-    # Read once: what is edited from now on is another fit's.
+    # Read once, so that later edits do not affect this fit.
     contents = {name: getattr(given, name).read_bytes() for name in names}
     executable = given.executable.resolve()
     outputs = [given.output.with_name(RECORD), given.output]
     make = partial(fit, executable, contents, given.output)
-    cache.made_once(make, given.kept, depends_on(executable.name, contents), outputs, KEPT)
+    cache.cached(make, given.cache, depends_on(executable.name, contents), outputs, CACHED)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Predict houses from draws of a program's parameters: CmdStan's standalone generated quantities.
+"""Predict houses from posterior draws, by CmdStan's standalone generated quantities.
 
-A fit is sampled without a house to predict. Whatever a stage wants to know of houses, those of
-the survey, new ones or left-out ones, comes from here: the program's own generated quantities,
-run on kept draws. Parameters go through with all their digits. A program that draws county
-effects there draws them anew, so what is computed from a run uses the effects of that run.
+Fits are sampled without houses to predict. Predictions for houses of the survey, new houses or
+left-out houses are the program's own generated quantities, computed from stored draws, whose
+parameters have full precision. A program that generates county effects generates new ones in
+each run, so results of a run must use the effects of that run.
 """
 
 import os
@@ -19,25 +19,16 @@ from cmdstanpy import write_stan_json
 from stanio import parse_header
 
 from pooling.fits.store import BY_HOUSE, Fit
+from pooling.fitting.chains import STATISTICS
 from pooling.fitting.disturbance import undisturbed
 
-SCORED = 4000  # draws, at least if there are, that scores are computed from
-REPLICATED = 1000  # draws that replicated surveys are made from
-DIGITS = 9  # significant digits of what CmdStan writes
-# CmdStan looks for parameters behind the columns of its sampler.
-SAMPLER = [
-    "lp__",
-    "accept_stat__",
-    "stepsize__",
-    "treedepth__",
-    "n_leapfrog__",
-    "divergent__",
-    "energy__",
-]
+SCORED = 4000  # draws for scores, or all if there are fewer
+REPLICATED = 1000  # draws for replicated surveys
+DIGITS = 9  # significant digits in CmdStan's output
 
 
 def without_houses(data: Mapping) -> dict:
-    """Stan data without a house to fit: the posterior is then the prior."""
+    """Stan data without houses to fit, whose posterior is the prior."""
     return {**data, "N": 0, **{name: [] for name in BY_HOUSE}}
 
 
@@ -55,7 +46,7 @@ def to_predict(
     floor_measure
         0 basement, 1 first floor.
     log_radon
-        Log pCi/L; where it is not known, `log_lik` means nothing.
+        Log pCi/L; if unknown, `log_lik` is meaningless.
     """
     known = np.zeros(len(county)) if log_radon is None else np.asarray(log_radon, float)
     return {
@@ -67,12 +58,12 @@ def to_predict(
 
 
 def fitted_houses(data: Mapping) -> dict:
-    """The houses that are fitted, as houses to predict."""
+    """The fitted houses, as houses to predict."""
     return to_predict(*(data[name] for name in BY_HOUSE))
 
 
 def evenly_spaced(draws: xr.Dataset, count: int) -> xr.Dataset:
-    """At least `count` draws of all chains together, evenly spaced, or all if they are fewer."""
+    """At least `count` evenly spaced draws over all chains, or all if there are fewer."""
     length = draws.sizes["draw"]
     wanted = min(length, -(-count // draws.sizes["chain"]))
     return draws.isel(draw=np.linspace(0, length - 1, wanted).round().astype(int))
@@ -90,18 +81,18 @@ def generate(
     parameters
         Every parameter, in the program's order, (chain, draw, ...).
     seed
-        Of the random numbers; chains have seeds of their own.
+        Seed of the first chain; the others have the next ones.
 
     Returns
     -------
     dict
-        Each generated quantity that is not empty, (chain, draw, ...).
+        Each non-empty generated quantity, (chain, draw, ...).
 
     Raises
     ------
     SamplingError
-        CmdStan stopped; the message ends with its own words.
-    DisturbedError, InterruptionError
+        CmdStan failed; the message ends with CmdStan's own.
+    ChainLost, InterruptionError
         As by `pooling.fitting.disturbance.undisturbed`.
     """
     chains = len(next(iter(parameters.values())))
@@ -120,7 +111,7 @@ def generate(
             log = folder / f"{chain}_stdout.txt"
             with log.open("wb") as said:
                 end = subprocess.run(command, stdout=said, stderr=subprocess.STDOUT).returncode
-            if not end:  # what is left is by the chains that failed
+            if not end:  # logs of failed chains remain, for the message
                 log.unlink()
             return end
 
@@ -139,11 +130,12 @@ def generate(
 
 
 def _write_draws(parameters: Mapping[str, np.ndarray], path: Path) -> None:
-    """Write draws of one chain, (draw, ...), as CmdStan writes those of its sampler."""
+    """Write draws of one chain, (draw, ...), in the format of CmdStan's sampler."""
     length = len(next(iter(parameters.values())))
-    columns = dict.fromkeys(SAMPLER, np.zeros(length))
+    # CmdStan expects the columns of its sampler first.
+    columns = dict.fromkeys(STATISTICS, np.zeros(length))
     for name, values in parameters.items():
-        # Stan counts from 1, the first index fastest.
+        # Stan's indices are 1-based, with the first varying fastest.
         for index in map(tuple, np.argwhere(np.ones(values.shape[:0:-1], bool))[:, ::-1]):
             label = ".".join([name, *(str(i + 1) for i in index)])
             columns[label] = values[(slice(None), *index)].astype(float)
@@ -175,23 +167,24 @@ def predict(
     count: int = SCORED,
     group: str = "posterior",
 ) -> xr.Dataset:
-    """Draws of a fit with what its program says of the houses to predict.
+    """Draws of a fit with its program's predictions of the houses to predict.
 
     Parameters
     ----------
     data
-        Stan data of the fit; `N_new` and the like are those of `houses`, and so is whatever
-        else it has.
+        Stan data of the fit.
+    houses
+        Stan data of the houses to predict, which override those of `data`.
     count
-        How many draws, evenly spaced; all if there are fewer.
+        Number of evenly spaced draws; all if there are fewer.
     group
         `posterior` or `prior`.
 
     Returns
     -------
     Dataset
-        `log_lik` and `y_rep` (chain, draw, new); whatever else the program has, as in the
-        fit, those that it generates as it generated them in this run.
+        `log_lik` and `y_rep` (chain, draw, new), and all other variables as in the fit, except
+        that generated ones are those of this run.
     """
     every = fit.tree[group].to_dataset()
     if group == "posterior" and "log_prior" in fit.tree.children:
@@ -203,7 +196,7 @@ def predict(
 
 
 def with_generated(draws: xr.Dataset, generated: Mapping[str, np.ndarray]) -> xr.Dataset:
-    """Draws with generated quantities in the place of their own."""
+    """Draws updated by generated quantities."""
     values: dict[str, tuple[tuple[Hashable, ...], np.ndarray]] = {}
     for name, drawn in generated.items():
         if name in ("log_lik", "y_rep"):

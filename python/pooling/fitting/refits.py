@@ -1,9 +1,8 @@
-"""Fit a program again without some houses, and score how it predicts them; many such refits.
+"""Refit a program without some houses, and score its predictions of them.
 
-The refits, and other fits of which there are many, run on a dask cluster: one of
-this machine's cores, or the one whose scheduler is named. Workers need this package
-and CmdStan, and no files of ours: they get the program's text and the data, and
-compile once. What is finished is kept and never repeated.
+Batches of refits and other fits run on a dask cluster: the cores of this machine, or the cluster
+of a given scheduler. Workers need this package and CmdStan but none of our files: they receive
+the program's source and data, and compile once. Finished jobs are cached.
 """
 
 import hashlib
@@ -30,7 +29,7 @@ from pooling.build.cmdstan import locate
 from pooling.build.digest import code_digest
 from pooling.build.errors import SamplingError, SetupError
 from pooling.build.files import replacing, sweep
-from pooling.fits.limits import MAX_R_HAT, MIN_ESS_PER_CHAIN
+from pooling.fits.limits import MAX_DIVERGENT_SHARE, MAX_R_HAT, MIN_ESS_PER_CHAIN
 from pooling.fits.store import BY_HOUSE, Fit, Start
 from pooling.fitting import sampling
 from pooling.fitting.generate import flat, to_predict
@@ -38,51 +37,50 @@ from pooling.inputs.study import Sampler
 from pooling.programs.compile import compile_program
 
 SCORES = ("elpd", "mean", "mcse", "pit")
-HOPELESS = 0.01  # share of divergent transitions from which care does not help
 
 
 @dataclass(frozen=True)
 class Program:
-    """A program as workers get it.
+    """A program as sent to workers.
 
     Attributes
     ----------
     name
         Stem of the Stan file.
-    essence
-        Its text, complete: includes in place.
+    normalised
+        Its normalised source, includes in place.
     executable
-        Where it is compiled already; None for workers elsewhere, who compile it.
+        Its executable on this machine; None for remote workers, which compile it.
     toolchain
-        What it is compiled with here, as `pooling.build.cmdstan` records it.
+        The local toolchain, as `pooling.build.cmdstan` records it.
     start
-        Where its fit to all houses ended. A refit is next to it, so chains that start
-        there need a short warm-up; a second, careful try does without.
+        Where its fit to all houses ended. The posterior of a refit is close, so chains that
+        start there need only a short warm-up. The careful run does not use it.
     """
 
     name: str
-    essence: str
+    normalised: str
     executable: Path | None = None
     toolchain: str = ""
     start: Start | None = None
 
 
-Job = TypeVar("Job")  # what JSON could hold
+Job = TypeVar("Job")  # JSON-serialisable
 
 
 def read_program(
-    executable: Path, essence: Path, toolchain: Path, fit: Fit | None = None
+    executable: Path, normalised: Path, toolchain: Path, fit: Fit | None = None
 ) -> Program:
     """A compiled program of this machine, from its files and perhaps its fit to all houses."""
-    text, tools = (path.read_text(encoding="utf-8") for path in (essence, toolchain))
+    text, tools = (path.read_text(encoding="utf-8") for path in (normalised, toolchain))
     start = fit.start() if fit else None
     return Program(executable.name, text, executable.resolve(), tools, start)
 
 
 def hold_out(data: dict, houses: list[int]) -> dict:
-    """Stan data with some houses, counted from 0, to be predicted and not fitted.
+    """Stan data with some houses (0-based) to be predicted instead of fitted.
 
-    They are few, so the refit predicts them while it samples, which saves a process.
+    They are few, so the refit predicts them while sampling, which saves a process.
     """
     held = set(houses)
     rest = [i for i in range(data["N"]) if i not in held]
@@ -92,23 +90,22 @@ def hold_out(data: dict, houses: list[int]) -> dict:
 
 
 def score_predicted(draws: Mapping, data: dict, divergences: int) -> dict[str, list]:
-    """Scores of the houses to predict, in their order, from draws that have not seen them.
+    """Out-of-sample scores of the houses to predict, in their order.
 
     Parameters
     ----------
     draws
         `alpha`, `beta`, `log_lik` and `y_rep`, each (chain, draw, ...).
     divergences
-        Of the run that they come from.
+        Number of divergent transitions of the run.
 
     Returns
     -------
     dict of list
-        `elpd`, the log predictive density; `mean`, the posterior mean of alpha +
-        beta * floor (log pCi/L), and `mcse`, its Monte Carlo error; `pit`, the
-        share of replications up to what was measured; `converged`, whether the
-        refit had no divergence and R-hat and effective size of that mean pass the
-        gate's limits. Numbers that are not are NaN.
+        `elpd`, the log predictive density; `mean`, the posterior mean of alpha + beta * floor
+        (log pCi/L), and `mcse`, its Monte Carlo error; `pit`, the share of replications up to
+        the measurement; `converged`, whether the refit had no divergences and R-hat and
+        effective sample size of that mean are within the limits. NaN where undefined.
     """
     county, floor = (np.asarray(data[name]) for name in ("county_new", "floor_measure_new"))
     # All houses of a county on one floor have the same mean in every draw.
@@ -131,35 +128,35 @@ def score_predicted(draws: Mapping, data: dict, divergences: int) -> dict[str, l
     return scores | {"converged": sound.tolist()}
 
 
-def stopped(houses: int, reason: str) -> dict[str, list | str]:
-    """What stands for the scores of a refit that CmdStan gave up."""
+def failed_refit(houses: int, reason: str) -> dict[str, list | str]:
+    """Placeholder for the scores of a refit in which CmdStan failed."""
     lost = {name: [float("nan")] * houses for name in SCORES}
     return {**lost, "converged": [False] * houses, "stopped": reason}
 
 
 def compiled(program: Program) -> Path:
-    """Executable of a program on this machine, compiled the first time it is asked for.
+    """Executable of a program on this machine, compiled on first use.
 
     Raises
     ------
     SetupError
-        This machine has no CmdStan, or the folder for executables belongs to somebody else.
+        This machine has no CmdStan, or another user owns the folder for executables.
     """
     if program.executable:
         return program.executable
     cmdstan = locate()
     if cmdstan is None:
         raise SetupError("this worker has no CmdStan; set CMDSTAN or run `make` there once")
-    key = hashlib.sha256(f"{cmdstan} {program.essence}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{cmdstan} {program.normalised}".encode()).hexdigest()[:16]
     folder = Path(tempfile.gettempdir()) / f"pooling-{os.getuid()}"
     executable = folder / key / program.name
     folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():  # everybody may write beside it
+    if folder.stat().st_uid != os.getuid():  # anyone could have created it
         raise SetupError(f"{folder} belongs to another user; remove it or set TMPDIR")
     if not executable.exists():
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             source = Path(scratch) / f"{program.name}.stan"
-            source.write_text(program.essence, encoding="utf-8")
+            source.write_text(program.normalised, encoding="utf-8")
             compile_program(source, cmdstan, Path(scratch) / key / program.name)
             executable.parent.mkdir(exist_ok=True)
             (Path(scratch) / key / program.name).replace(executable)
@@ -167,7 +164,7 @@ def compiled(program: Program) -> Path:
 
 
 def predictions(run: CmdStanMCMC) -> tuple[dict[str, np.ndarray], int]:
-    """What `score_predicted` takes of a run: draws (chain, draw, ...), and divergences."""
+    """The arguments of `score_predicted` from a run: draws (chain, draw, ...), divergences."""
     names = ("alpha", "beta", "log_lik", "y_rep")
     draws = {name: run.stan_variable(name) for name in names}
     by_chain = {n: v.reshape(run.chains, -1, *v.shape[1:]) for n, v in draws.items()}
@@ -175,23 +172,22 @@ def predictions(run: CmdStanMCMC) -> tuple[dict[str, np.ndarray], int]:
 
 
 def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dict:
-    """One refit, on whichever machine this runs; a longer and a careful one where it fails.
+    """One refit, on a worker, repeated with a longer and then a more careful run if it fails.
 
-    A run without divergences may only have been too short; else more care is tried
-    at once. There is no other try where more than one transition in a hundred
-    diverges: then the posterior itself is at fault. Without these houses the program
-    may have none, as when the rest of a county's houses are tied and its spread is its
-    own.
+    After divergences the longer run is skipped, since it would not help. Above
+    `MAX_DIVERGENT_SHARE` there is no further run: the posterior itself is at fault. Without these
+    houses it may even be improper, as when a county with its own standard deviation has only
+    tied measurements left.
 
     Returns
     -------
     dict
-        As `score_predicted`, or, if CmdStan gave up both times, as `stopped`.
+        As `score_predicted`, or as `failed_refit` if CmdStan failed in the last run.
     """
     disable_logging()
     executable, without = compiled(program), hold_out(data, houses)
     scores: dict = {}
-    alone = partial(
+    run = partial(
         sampling.sample, executable, without, parallel_chains=1, progress=False, take=predictions
     )
     short, long, careful = Sampler(**sampler).refits()
@@ -199,12 +195,15 @@ def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dic
     while efforts:
         effort, start = efforts.pop(0)
         try:
-            draws, divergences = alone(effort, start=start)
+            draws, divergences = run(effort, start=start)
         except SamplingError as error:
-            scores, efforts = stopped(len(houses), str(error)), efforts[-1:]
+            scores, efforts = failed_refit(len(houses), str(error)), efforts[-1:]
             continue
         scores = score_predicted(draws, without, divergences)
-        if all(scores["converged"]) or divergences > HOPELESS * effort.chains * effort.draws:
+        if (
+            all(scores["converged"])
+            or divergences > MAX_DIVERGENT_SHARE * effort.chains * effort.draws
+        ):
             break
         if divergences:
             efforts = efforts[-1:]
@@ -213,20 +212,20 @@ def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dic
 
 @contextmanager
 def cluster(scheduler: str | None) -> Iterator[Client]:
-    """A client of the scheduler at this address, or of one with a thread a core of this machine."""
+    """A client of the scheduler at this address, or of a local one with one thread per core."""
     if scheduler:
         with Client(scheduler, timeout="30s") as client:
             yield client
         return
-    # Threads suffice: the work is done by CmdStan, in processes of its own.
+    # Threads suffice, since CmdStan runs in its own processes.
     threads = {"processes": False, "n_workers": 1, "threads_per_worker": os.cpu_count()}
-    # Any free ports of this machine alone: dask opens them even without dashboards.
+    # Dask opens dashboard ports regardless: use free ones, reachable from this machine only.
     inside = dict.fromkeys(("dashboard_address", "worker_dashboard_address"), "127.0.0.1:0")
     with LocalCluster(**threads, **inside) as local, Client(local) as client:
         try:
             yield client
         finally:
-            if interruptions:  # dask would warn of each job that it gives up
+            if interruptions:  # dask would warn about every cancelled job
                 logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
 
@@ -235,23 +234,23 @@ def run_refits(
     data: dict,
     folds: dict[str, list[int]],
     settings: Sampler,
-    kept: Path,
+    cache: Path,
     scheduler: str | None = None,
 ) -> dict[str, dict]:
-    """Scores of each fold; those already in the folder `kept` are read from there.
+    """Scores of each fold; those in the folder `cache` are not computed again.
 
     Parameters
     ----------
     folds
-        Houses, counted from 0, that are held out together, by the name of their fold.
+        0-based positions of the houses left out together, by the name of their fold.
 
     Raises
     ------
     SamplingError
-        A refit failed on every worker that tried it, or CmdStan gave up all of
-        them; finished ones are kept.
+        A refit failed on every worker that tried it, or CmdStan failed in all of them;
+        finished ones are cached.
     """
-    scores = run_batch(Batch(refit, program, data, folds, settings, "refits"), kept, scheduler)
+    scores = run_batch(Batch(refit, program, data, folds, settings, "refits"), cache, scheduler)
     if folds and all("stopped" in found for found in scores.values()):
         fold = next(iter(folds))
         raise SamplingError(f"{program.name} without {fold}: {scores[fold]['stopped']}")
@@ -260,21 +259,20 @@ def run_refits(
 
 @dataclass(frozen=True)
 class Batch(Generic[Job]):
-    """Many jobs for one program that have all but a little in common.
+    """Many similar jobs for one program.
 
     Attributes
     ----------
     work
-        A function of a module: `work(program, data, job, settings)` on whichever machine
-        it runs.
+        A module-level function `work(program, data, job, settings)`, called on the worker.
     data
-        What all jobs share.
+        Stan data shared by all jobs.
     jobs
-        What each has of its own, as JSON could hold it, by name.
+        The JSON-serialisable data specific to each job, by name.
     settings
-        Of the sampler; `work` gets them as a dict.
+        Settings of the sampler; `work` receives them as a dict.
     title
-        What the jobs are, for the progress bar and for errors.
+        Description of the jobs, for the progress bar and errors.
     """
 
     work: Callable[[Program, dict, Job, dict], dict]
@@ -285,7 +283,7 @@ class Batch(Generic[Job]):
     title: str
 
     def keys(self) -> dict[str, str]:
-        """A key for each job, made of all that its result depends on."""
+        """Cache key of each job, a hash of everything that its result depends on."""
         program = asdict(replace(self.program, executable=None))
         about = [program, self.data, self.settings.model_dump(), code_digest(self.work)]
         start = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
@@ -297,12 +295,12 @@ class Batch(Generic[Job]):
         return keys
 
     def results(self, names: Collection[str], scheduler: str | None) -> Iterator[tuple[str, dict]]:
-        """Names and results of some of the jobs, in the order in which they are finished.
+        """Names and results of some of the jobs, in the order of completion.
 
         Raises
         ------
         SamplingError
-            A job failed on every worker that tried it, or dask gave it up.
+            A job failed on every worker that tried it, or dask lost it.
         """
         program = replace(self.program, executable=None) if scheduler else self.program
         settings = self.settings.model_dump()
@@ -311,32 +309,31 @@ class Batch(Generic[Job]):
             [data] = client.scatter([self.data], broadcast=True)
             submit = partial(client.submit, self.work, program, data, pure=False, retries=2)
             asked = {submit(self.jobs[name], settings): name for name in names}
-            # Bars of stages that run side by side share a line: none stays, none is broken.
+            # Progress bars of concurrent stages share one line.
             bar = {"total": len(asked), "desc": about, "leave": False, "dynamic_ncols": True}
             for job in tqdm(as_completed(asked), **bar, disable=None):
                 if job.status == "error":
                     raise SamplingError(f"{about}: {asked[job]}: {job.exception()}")
                 if job.status != "finished":
-                    reason = "dask lost it, perhaps while the machine slept; run make again"
+                    reason = "dask lost the job, perhaps while the machine slept; run make again"
                     raise SamplingError(f"{about}: {asked[job]}: {reason}")
                 yield asked[job], job.result()
 
 
-def run_batch(batch: Batch, kept: Path, scheduler: str | None = None) -> dict[str, dict]:
-    """What is found in each job; what the folder `kept` has is read from there.
+def run_batch(batch: Batch, cache: Path, scheduler: str | None = None) -> dict[str, dict]:
+    """Result of each job; those in the folder `cache` are not computed again.
 
-    Results are kept as JSON, unless they have `stopped`: what stopped may do better
-    next time.
+    Results are cached as JSON, except those with `stopped`, which are retried next time.
 
     Raises
     ------
     SamplingError
-        As `Batch.results`; finished jobs are kept.
+        As `Batch.results`; finished jobs are cached.
     """
-    kept.mkdir(parents=True, exist_ok=True)
-    sweep(kept)
-    files = {name: kept / f"{key}.json" for name, key in batch.keys().items()}
-    results = {name: found for name, file in files.items() if (found := read_kept(file))}
+    cache.mkdir(parents=True, exist_ok=True)
+    sweep(cache)
+    files = {name: cache / f"{key}.json" for name, key in batch.keys().items()}
+    results = {name: found for name, file in files.items() if (found := read_cached(file))}
     missing = [name for name in files if name not in results]
     if missing:
         for name, found in batch.results(missing, scheduler):
@@ -347,8 +344,8 @@ def run_batch(batch: Batch, kept: Path, scheduler: str | None = None) -> dict[st
     return {name: results[name] for name in files}
 
 
-def read_kept(file: Path) -> dict | None:
-    """Result of a finished job; None if it is not there or was cut short."""
+def read_cached(file: Path) -> dict | None:
+    """Cached result of a job; None if it is missing or damaged."""
     try:
         found = json.loads(file.read_bytes())
     except (FileNotFoundError, ValueError):

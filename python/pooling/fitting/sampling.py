@@ -13,7 +13,7 @@ from pooling.inputs.study import PRIOR_ADAPT_DELTA, Sampler
 
 
 def in_memory(run: CmdStanMCMC) -> CmdStanMCMC:
-    """The run with its draws, which need no files any more."""
+    """The run with its draws in memory, independent of its files."""
     run.draws()
     return run
 
@@ -28,38 +28,34 @@ def sample(
     parallel_chains: int | None = None,
     progress: bool | None = None,
     thin: int = 1,
-    # No default of a type variable is right for every type: python/mypy issue 3737.
+    # mypy rejects a default for a type variable: python/mypy issue 3737.
     take: Callable[[CmdStanMCMC], Taken] = in_memory,  # type: ignore[assignment]
 ) -> Taken:
-    """Draw from a program's posterior, or from its prior: the posterior of no houses.
+    """Sample a program's posterior, or its prior, which is the posterior without houses.
 
-    Chains, seeds and draws come from the settings, never from the machine.
+    Draws depend on the settings and not on the number of cores.
 
     Parameters
     ----------
     data
-        Stan data as `prepare` writes it; houses to predict are predicted at every draw, so
-        give few.
+        Stan data as `prepare` writes it. Houses to predict are predicted at every draw, so
+        there should be few.
     start
-        Where to start; by default CmdStan's own random inits, unit metric and step.
+        By default CmdStan's random inits, unit metric and step size.
     parallel_chains
-        Chains that run at once, by default as many as there are cores; the draws
-        do not depend on it.
+        Chains that run at once, by default one per core.
     progress
-        Whether to show a bar; by default in a terminal only.
+        Whether to show a progress bar; by default only in a terminal.
     thin
-        Only every so many draws is kept.
+        Period of the saved draws.
     take
-        What to take from the run before its CSV files go; by default itself and its draws.
+        Extracts the result before the run's CSV files are removed; by default the run itself
+        with its draws.
 
     Raises
     ------
-    SamplingError
-        CmdStan stopped; the message ends with its own words.
-    DisturbedError
-        A chain was killed or hung, or there was no room for its draws, twice.
-    InterruptionError
-        A chain was interrupted at the terminal.
+    SamplingError, ChainLost, InterruptionError
+        As by `pooling.fitting.disturbance.undisturbed`.
     """
     begin: dict = {}
     if start:

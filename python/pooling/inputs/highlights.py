@@ -1,9 +1,9 @@
-r"""Refuse counties that figures single out and the study does not have, before any fit.
+r"""Reject counties that figures highlight but the study lacks, before any model is fitted.
 
     python -m pooling.inputs.highlights FIGURES.json COORDS.json --study STUDY.toml \
         -o .build/<study>/highlights
 
-The output says which counties they are.
+The output lists the highlighted counties.
 """
 
 import json
@@ -16,7 +16,7 @@ from pooling.build.errors import StudyError
 from pooling.build.files import replacing
 from pooling.inputs.study import Figures, read_section
 
-FEW = 12  # counties that a message lists
+FEW = 12  # counties that a message lists by name
 
 
 def by_setting(figures: Figures) -> dict[str, list[int]]:
@@ -26,12 +26,12 @@ def by_setting(figures: Figures) -> dict[str, list[int]]:
 
 
 def refuse_unknown(figures: Figures, counties: Collection[int], study: Path) -> None:
-    """Refuse a county that is not one of the study's, `counties`.
+    """Reject codes that are not among the study's `counties`.
 
     Raises
     ------
     StudyError
-        Names each that is not, with its setting and the line of the study file.
+        Names each such code with its setting and the line of the study file.
     """
     text = study.read_text(encoding="utf-8-sig")
     wrong = []
@@ -46,13 +46,13 @@ def refuse_unknown(figures: Figures, counties: Collection[int], study: Path) -> 
         raise StudyError(
             f"{study}: [figures] names counties that the study does not have:\n"
             + "\n".join(wrong)
-            + f"\nCorrect or remove them. The study's counties are {known}; those without a house "
-            "count only with unmeasured_counties = true under [data]"
+            + f"\nCorrect or remove them. The study's counties are {known}; those without houses "
+            "are included only with unmeasured_counties = true under [data]"
         )
 
 
 def line_of(text: str, setting: str, code: int) -> int | None:
-    """Line, from 1, on which a study file names a county in a setting of [figures], if it does."""
+    """1-based line on which a study file names a county in a setting of [figures], if found."""
     section = found = ""
     for number, line in enumerate(text.splitlines(), start=1):
         written = line.partition("#")[0].replace("_", "")
@@ -68,7 +68,7 @@ def line_of(text: str, setting: str, code: int) -> int | None:
 def main(arguments: list[str] | None) -> None:
     """Check one study's [figures]."""
     parser = cli.stage(__doc__, "figures", "coords")
-    parser.add_argument("--study", type=Path, required=True, help="the study file, for its lines")
+    parser.add_argument("--study", type=Path, required=True, help="study file")
     given = parser.parse_args(arguments)
     figures = read_section(Figures, given.figures)
     coords = json.loads(given.coords.read_text(encoding="utf-8"))

@@ -1,13 +1,11 @@
-"""Rewrite the shipped outlines of counties from a TopoJSON file of the United States.
+"""Rebuild the shipped county outlines from a TopoJSON file of the United States.
 
 `python -m pooling.inputs.import_shapes counties-10m.json data/counties.csv` reads the
-counties of npm's us-atlas and writes `county_shapes.csv`: the outline of every county
-of the table of counties, in longitude and latitude to a hundredth of a degree. In
-TopoJSON neighbours share the arcs of their border, so after rounding their outlines
-still meet without a gap.
+counties of npm's us-atlas and writes `county_shapes.csv`: the outline of each county in
+the table, in longitude and latitude to a hundredth of a degree. TopoJSON neighbours share
+the arcs of their border, so rounded outlines meet without gaps.
 """
 
-import argparse
 import json
 from collections.abc import Sequence
 from itertools import accumulate
@@ -21,7 +19,7 @@ from pooling.inputs.import_survey import write_table
 from pooling.inputs.tables import read_counties
 
 DECIMALS = 2  # of a degree: about a kilometre, less than a hundredth of an inch on a printed page
-CORNERS = 3  # the fewest that enclose anything
+CORNERS = 3  # the fewest that enclose an area
 
 Point = tuple[float, float]
 Ring = list[Point]
@@ -33,20 +31,20 @@ def read_topology(path: Path) -> dict:
     Raises
     ------
     DataError
-        It is no such file.
+        The file has another format.
     """
     try:
         topology = json.loads(path.read_text(encoding="utf-8"))
         topology["transform"], topology["arcs"], topology["objects"]["counties"]["geometries"]
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"{path}: no TopoJSON of counties ({error}); give counties-10m.json of us-atlas"
+            f"{path}: not a TopoJSON file of counties ({error}); use counties-10m.json of us-atlas"
         ) from None
     return topology
 
 
 def decoded_arcs(topology: dict) -> list[Ring]:
-    """Arcs in degrees, rounded; each begins at a point and goes on in steps from it.
+    """Arcs in degrees, rounded; the file has each as a start and steps from point to point.
 
     Quantization and the coding of arcs are in sections 2.1.2 to 2.1.4 of the TopoJSON format.
     """
@@ -66,10 +64,10 @@ def decoded_arcs(topology: dict) -> list[Ring]:
 
 
 def joined(indices: Sequence[int], arcs: Sequence[Ring]) -> Ring:
-    """The closed ring of these arcs; arc ~i is arc i backwards.
+    """The closed ring of these arcs; arc ~i is arc i reversed.
 
-    The last point of an arc is the first of the next, and points that rounding
-    made one are one.
+    The last point of an arc is the first of the next. Consecutive points that rounding made
+    equal are merged.
     """
     points = [p for i in indices for p in (arcs[i] if i >= 0 else arcs[~i][::-1])]
     return [p for p, before in zip(points, [None, *points], strict=False) if p != before]
@@ -78,7 +76,7 @@ def joined(indices: Sequence[int], arcs: Sequence[Ring]) -> Ring:
 def polygons(geometry: dict, arcs: Sequence[Ring]) -> list[list[Ring]]:
     """Polygons of a county, each a list of rings: the outer one, then holes.
 
-    Islands that rounding leaves no area are dropped.
+    Islands without area after rounding are dropped.
     """
     several = geometry["arcs"] if geometry["type"] == "MultiPolygon" else [geometry["arcs"]]
     rings = [[joined(indices, arcs) for indices in polygon] for polygon in several]
@@ -98,7 +96,7 @@ def well_known_text(shape: Sequence[Sequence[Ring]]) -> str:
 def county_shapes(topology: dict, fips: Sequence[int]) -> pd.DataFrame:
     """Outlines of these counties, in FIPS order: county_fips, outline (well-known text).
 
-    Counties that the topology lacks have no row.
+    Counties missing from the topology have no row.
     """
     arcs = decoded_arcs(topology)
     shapes = topology["objects"]["counties"]["geometries"]
@@ -109,7 +107,7 @@ def county_shapes(topology: dict, fips: Sequence[int]) -> pd.DataFrame:
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line of the module."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = cli.parser(__doc__)
     parser.add_argument("topology", type=Path, help="counties-10m.json of us-atlas")
     parser.add_argument("counties", type=Path, help="table of the counties to keep")
     parser.add_argument(

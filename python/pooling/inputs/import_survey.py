@@ -1,13 +1,11 @@
-"""Rewrite the shipped tables from the raw survey, byte for byte.
+"""Reproduce the shipped tables from the raw survey, byte for byte.
 
-`python -m pooling.inputs.import_survey srrs2.dat cty.dat` reads the houses and the
-counties as they are distributed with Gelman and Hill (2007) and writes
-`households.csv` and `counties.csv`. Facts are copied as they stand; which
-houses a study uses is decided later, by the study. The rules are listed with
-their counts in data/README.md.
+`python -m pooling.inputs.import_survey srrs2.dat cty.dat` reads the files of houses and
+counties distributed with Gelman and Hill (2007) and writes `households.csv` and
+`counties.csv`. Values are copied unchanged; the study decides which houses are used.
+data/README.md lists the rules and how many rows each affects.
 """
 
-import argparse
 from pathlib import Path
 
 import pandas as pd
@@ -21,8 +19,8 @@ COUNTY_COLUMNS = ("stfips", "ctfips", "st", "cty", "lon", "lat", "Uppm")
 
 RESERVATIONS = "R5"  # the survey's "state" of tribal land in Michigan, Minnesota and Wisconsin
 
-# cty.dat writes names without blanks; the survey has most of them as they are
-# written, these counties have no house of their own state's survey in it.
+# cty.dat has names without spaces. The survey has most of them with spaces, but not these
+# counties, which have no house in their own state's survey.
 NAMES_WITH_BLANKS = {
     26055: "GRAND TRAVERSE",
     26141: "PRESQUE ISLE",
@@ -39,23 +37,25 @@ NAMES_WITH_BLANKS = {
 
 
 def read_raw(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Read columns of a raw file as text, without the blanks that pad them.
+    """Read columns of a raw file as text, without padding.
 
     Raises
     ------
     DataError
-        The file lacks a column or is not the survey's.
+        The file lacks a column or has another format.
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="ascii")
     except (ValueError, pd.errors.ParserError) as error:
-        raise DataError(f"{path}: not a raw file of the survey: {error}") from None
+        raise DataError(
+            f"{path}: not a raw file of the survey ({error}); give srrs2.dat first"
+        ) from None
     table.columns = table.columns.str.strip()
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise DataError(
             f"{path}: line 1: no column {missing[0]}; "
-            "give srrs2.dat first and cty.dat second, as they are distributed"
+            "give the original srrs2.dat first and cty.dat second"
         )
     return table[list(columns)].apply(lambda column: column.str.strip())
 
@@ -66,7 +66,7 @@ def fips(state: pd.Series, county: pd.Series) -> pd.Series:
 
 
 def households(survey: pd.DataFrame) -> pd.DataFrame:
-    """One row a house, in the survey's order; every row and every code is kept."""
+    """One row per house, in the survey's order; every row and every code is kept."""
     return pd.DataFrame(
         {
             "house_id": survey["idnum"],
@@ -79,11 +79,10 @@ def households(survey: pd.DataFrame) -> pd.DataFrame:
 
 
 def counties(survey: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
-    """One row a county of the survey's states and a county code of its houses, in FIPS order.
+    """One row per county in the survey's states or in the codes of its houses, in FIPS order.
 
-    A county in several parts has several rows in `places`, with one uranium
-    value and several centroids: the first row counts. Uranium 0 means that
-    nobody measured it.
+    A county in several parts has several rows in `places`, with one uranium value and several
+    centroids; the first row is used. Uranium 0 means not measured.
     """
     seen = pd.DataFrame(
         {
@@ -107,7 +106,7 @@ def counties(survey: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
 
 
 def survey_names(survey: pd.DataFrame, *, tribal: bool) -> pd.Series:
-    """Most frequent county name in the survey by FIPS code; the first by alphabet of several.
+    """Most frequent county name in the survey by FIPS code; ties go to the first alphabetically.
 
     On tribal land the survey gives the reservation's name instead of the county's.
     """
@@ -119,14 +118,14 @@ def survey_names(survey: pd.DataFrame, *, tribal: bool) -> pd.Series:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a table as UTF-8 with Unix line ends on every system."""
+    """Write a table as UTF-8 with Unix line endings."""
     with replacing(path) as draft:
         table.to_csv(draft, index=False, lineterminator="\n", encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line of the module."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = cli.parser(__doc__)
     parser.add_argument("survey", type=Path, help="srrs2.dat, the houses")
     parser.add_argument("places", type=Path, help="cty.dat, the counties")
     parser.add_argument(

@@ -1,6 +1,6 @@
-"""Turn the tables and a study into Stan data, and count what was dropped on the way.
+"""Turn the tables and a study into Stan data, and count the rows that are dropped.
 
-The only place with a dropped row or an index from 1.
+No other module drops rows or makes 1-based indices.
 """
 
 import json
@@ -22,33 +22,33 @@ from pooling.inputs.tables import Table, read_counties, read_houses
 
 @dataclass
 class Rules:
-    """What was done to how many rows, in order.
+    """The rules that were applied, in order.
 
     Attributes
     ----------
     applied
-        One entry a rule: `rule`, `rows` it touched, `reason`.
+        One entry per rule: `rule`, the number of `rows` it affected, `reason`.
     """
 
     applied: list[dict[str, str | int]] = field(default_factory=list)
 
     def record(self, rule: str, rows: int, reason: str) -> None:
-        """Add a rule that always matters, even if it touched no row."""
+        """Add a rule, even if it affected no row."""
         self.applied.append({"rule": rule, "rows": int(rows), "reason": reason})
 
     def record_any(self, rule: str, rows: int, reason: str) -> None:
-        """Add a rule unless it touched no row."""
+        """Add a rule unless it affected no row."""
         if rows:
             self.record(rule, rows, reason)
 
 
 def select_houses(table: Table, data: Data, rules: Rules) -> pd.DataFrame:
-    """Houses of the study's states, without the floor and county codes that it drops.
+    """Houses of the study's states, except those with dropped floor or county codes.
 
     Raises
     ------
     StudyError
-        `data.states` names a state without houses, or no house is left.
+        `data.states` names a state without houses, or no house remains.
     DataError
         A house has a floor code that the study does not mention.
     """
@@ -58,8 +58,8 @@ def select_houses(table: Table, data: Data, rules: Rules) -> pd.DataFrame:
     for state in data.states:
         if state not in known:
             raise StudyError(
-                f"data.states: no house of {state} in {table.path}; "
-                f"the states there are {', '.join(sorted(known))}"
+                f"data.states: no house of {state} in {table.path}; choose from its states: "
+                f"{', '.join(sorted(known))}"
             )
     if data.states:
         others = ~houses["state"].isin(data.states)
@@ -68,7 +68,7 @@ def select_houses(table: Table, data: Data, rules: Rules) -> pd.DataFrame:
     houses = _without_codes(houses, "floor", data.drop_floors, rules)
     houses = _without_codes(houses, "county_fips", data.drop_counties, rules)
     if houses.empty:
-        raise StudyError(f"data: no house of {table.path} is left; see data.states and data.drop_*")
+        raise StudyError(f"data: no house of {table.path} is left; change data.states or drop_*")
     _refuse_unknown_floors(table, houses, data)
     return houses
 
@@ -95,8 +95,8 @@ def _refuse_unknown_floors(table: Table, houses: pd.DataFrame, data: Data) -> No
     raise table.error(
         "floor",
         unknown.index[0],
-        f"has no meaning in the study; say what it is in data.floors, or set "
-        f"data.drop_floors = {sorted({*codes, *data.drop_floors})} to leave such houses out "
+        f"has no meaning in the study; define it in data.floors, or set "
+        f"data.drop_floors = {sorted({*codes, *data.drop_floors})} to exclude such houses "
         f"({len(unknown)} of {len(houses)})",
     )
 
@@ -104,17 +104,17 @@ def _refuse_unknown_floors(table: Table, houses: pd.DataFrame, data: Data) -> No
 def select_counties(
     table: Table, houses: pd.DataFrame, house_table: Table, data: Data, rules: Rules
 ) -> pd.DataFrame:
-    """Counties of the houses, and with `unmeasured_counties` the others of their states.
+    """Counties of the houses and, with `unmeasured_counties`, the other counties of their states.
 
     Returns
     -------
     DataFrame
-        Columns as in the table of counties, in FIPS order.
+        Columns of the county table, in FIPS order.
 
     Raises
     ------
     DataError
-        A house is in a county that the table does not have.
+        A house is in a county missing from the table.
     """
     unknown = houses.index[~houses["county_fips"].isin(table.rows["county_fips"])]
     if len(unknown):
@@ -134,7 +134,7 @@ def select_counties(
 
 
 def log_radon(activity: np.ndarray, response: str, rules: Rules) -> np.ndarray:
-    """Response of each house, log pCi/L, and what became of activities of 0."""
+    """Response of each house, log pCi/L; records the rule for activities of 0."""
     zeros = int((activity == 0).sum())
     if response == "log(x + 0.1)":
         rules.record("zero activities kept", zeros, f"{ZERO} pCi/L is added to every activity")
@@ -160,12 +160,11 @@ def count_houses(houses: pd.DataFrame, counties: pd.DataFrame, data: Data) -> pd
 def stan_data(
     houses: pd.DataFrame, counties: pd.DataFrame, data: Data, priors: Priors, rules: Rules
 ) -> dict[str, int | float | list]:
-    """The superset that programs declare parts of; lists over houses (N) and counties (J).
+    """Stan data, of which each program declares a part; lists over houses (N) and counties (J).
 
-    `first_floor_share` is a county's share of first-floor houses; without houses
-    the mean of the counties that have any. `log_uranium` (log ppm) is there if the
-    study uses it, `S` and `state` (1..S, alphabetical) unless the study names a
-    single state.
+    `first_floor_share` is a county's share of first-floor houses; for a county without houses,
+    the mean of the others. `log_uranium` (log ppm) is included if the study uses it, `S` and
+    `state` (1..S, alphabetical) unless the study names a single state.
     """
     number = count_houses(houses, counties, data)
     share = _shares(number, rules)
@@ -180,7 +179,7 @@ def stan_data(
         **_uranium(counties, data),
         **_states(counties, data),
         **priors.scales(),
-        # No house to predict: stages say which.
+        # Later stages add houses to predict.
         "N_new": 0,
         "county_new": [],
         "floor_measure_new": [],
@@ -192,7 +191,7 @@ def _shares(number: pd.DataFrame, rules: Rules) -> pd.Series:
     """Share of first-floor houses of each county, from their numbers."""
     share = number["first_floor_houses"] / number["houses"]  # 0 / 0 is missing
     mean = share.mean()
-    reason = f"no house; {mean:.3f}, the mean of the counties with houses, stands for it"
+    reason = f"no house; set to {mean:.3f}, the mean of the counties with houses"
     rules.record_any("first-floor shares unknown", share.isna().sum(), reason)
     return share.fillna(mean)
 
@@ -204,7 +203,7 @@ def _uranium(counties: pd.DataFrame, data: Data) -> dict[str, list]:
     if unknown:
         raise StudyError(
             f"data.uranium is true, but the county table has no uranium for {len(unknown)} of "
-            f"the study's counties, such as {unknown[0]}; set it to false or fill them in"
+            f"the study's counties, such as {unknown[0]}; set it to false or add the values"
         )
     return {"log_uranium": np.log(counties["uranium"].to_numpy()).tolist()}
 
@@ -219,7 +218,7 @@ def _states(counties: pd.DataFrame, data: Data) -> dict[str, int | list]:
 def coordinates(
     study: str, houses: pd.DataFrame, counties: pd.DataFrame, data: Data, rules: Rules
 ) -> dict[str, str | list]:
-    """What the positions in the Stan data stand for, and the rules that were applied.
+    """Labels of the positions in the Stan data, and the rules that were applied.
 
     Returns
     -------
@@ -251,9 +250,9 @@ def prepare(
     Raises
     ------
     StudyError
-        A setting of the study fits no row.
+        A setting of the study matches no row.
     DataError
-        A house has a floor code or a county without meaning.
+        A house has an undefined floor code or an unknown county.
     """
     rules = Rules()
     kept = select_houses(houses, data, rules)
@@ -271,7 +270,7 @@ def _meanings(data: Data) -> str:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Command line of the stage; without `--study` its name is the output's stem."""
+    """Prepare one study; without `--study` its name is the output's stem."""
     parser = cli.stage(__doc__, "data", "priors", "houses", "counties")
     parser.add_argument("--coords", type=Path, required=True, help="names of the positions, JSON")
     parser.add_argument("--study", help="name of the study")

@@ -1,8 +1,8 @@
-"""Priors: of any parameter, of a kind that its keys tell, in the words of a study and of programs.
+"""Priors of any parameter, as studies write them and as programs read them.
 
-A study gives `parameter = {loc, scale}`, a normal prior; `{scale}`, `{upper}` or both, of a
-standard deviation; `{shape}`, of a correlation; or `{shape, rate}`, a gamma prior. A program
-reads each number as `prior_<parameter>_<key>`. No parameter is named here.
+The keys of a prior determine its family: `{loc, scale}` is normal; `{scale}`, `{upper}` or both
+are for a standard deviation, `{shape}` for a correlation; `{shape, rate}` is gamma. A program
+reads each number as `prior_<parameter>_<key>`.
 """
 
 import math
@@ -15,7 +15,7 @@ from pydantic import AfterValidator, ConfigDict, Discriminator, Field, Tag, mode
 
 from pooling.inputs.sections import Number, Section
 
-# On the log scale e^1000000 and e^0.000001 are beyond any radon, and products stay finite.
+# Far beyond any radon on the log scale, and products remain finite.
 LARGEST, SMALLEST = 1e6, 1e-6
 Location = Annotated[Number, Field(ge=-LARGEST, le=LARGEST)]
 Positive = Annotated[Number, Field(ge=SMALLEST, le=LARGEST)]
@@ -24,7 +24,7 @@ Positive = Annotated[Number, Field(ge=SMALLEST, le=LARGEST)]
 def _bounded(value: float) -> float:
     if SMALLEST <= value <= LARGEST or value == math.inf:
         return value
-    raise ValueError(f"give a number from {SMALLEST:g} to {LARGEST:g}, or leave it out")
+    raise ValueError(f"give a number from {SMALLEST:g} to {LARGEST:g}, or omit it")
 
 
 PositiveOrNone = Annotated[Number, AfterValidator(_bounded)]
@@ -45,7 +45,7 @@ class Normal(Section):
 
 
 class Spread(Section):
-    """Half-normal prior of a standard deviation up to `upper`; uniform where `upper` is alone."""
+    """Half-normal prior of a standard deviation up to `upper`; uniform without `scale`."""
 
     scale: PositiveOrNone = math.inf
     upper: PositiveOrNone = math.inf
@@ -63,11 +63,11 @@ class Spread(Section):
 
     def log_density(self, values: np.ndarray) -> np.ndarray:
         """As of `Normal`."""
-        return -0.5 * (values / self.scale) ** 2  # 0, so uniform, where the scale is infinite
+        return -0.5 * (values / self.scale) ** 2  # 0, that is uniform, if the scale is infinite
 
 
 class Lkj(Section):
-    """LKJ prior of a correlation; shape 1 is uniform, more draws it to 0."""
+    """LKJ prior of a correlation; shape 1 is uniform, a larger one shrinks it towards 0."""
 
     family: ClassVar = "LKJ"
     shape: Positive
@@ -99,7 +99,7 @@ DATA_NAME = re.compile(rf"prior_(\w+)_({'|'.join(PARTS)})")
 
 
 def _kind(prior: object) -> str:
-    """What the keys of a prior say of its kind: a standard deviation's where they say nothing."""
+    """The tag of a prior's family, from its keys; by default that of a standard deviation."""
     keys = dict(prior) if isinstance(prior, (Mapping, Section)) else {}
     telling = {"loc": "{loc, scale}", "rate": "{shape, rate}", "shape": "{shape}"}
     return next((tag for key, tag in telling.items() if key in keys), "{scale, upper}")
@@ -115,22 +115,22 @@ Prior = Annotated[
 
 
 class Priors(Section):
-    """Priors by parameter; programs with a parameter that has none do not apply to the study."""
+    """Priors by parameter. A study can fit only the programs all of whose priors it gives."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Prior] = Field(init=False)  # no argument: any name is one
 
     def scales(self) -> dict[str, float]:
-        """The numbers under the names that programs read: `prior_<parameter>_<part>`."""
+        """The numbers by the names that programs read: `prior_<parameter>_<part>`."""
         return {f"prior_{name}_{part}": value for name, prior in self for part, value in prior}
 
     def replaced_by(self, others: "Priors") -> "Priors":
-        """These priors, with those of `others` in place of the ones that it has."""
+        """These priors, updated by those of `others`."""
         return Priors(**dict(self) | dict(others))
 
 
 def read_of(names: Iterable[str]) -> dict[str, set[str]]:
-    """Parameters whose priors are among these names of Stan data, each with the parts of it."""
+    """Parameters whose priors are among these names of Stan data, with the parts that are read."""
     read: dict[str, set[str]] = {}
     for found in filter(None, map(DATA_NAME.fullmatch, names)):
         read.setdefault(found[1], set()).add(found[2])
@@ -138,7 +138,7 @@ def read_of(names: Iterable[str]) -> dict[str, set[str]]:
 
 
 def unread(priors: Priors, programs: Iterable[Iterable[str]]) -> str | None:
-    """What is wrong with the first prior that no program reads; None if all are read.
+    """An error message for the first prior that no program reads; None if all are read.
 
     Parameters
     ----------
@@ -151,8 +151,8 @@ def unread(priors: Priors, programs: Iterable[Iterable[str]]) -> str | None:
         if not wanted:
             known = ", ".join(sorted(set().union(*every))) or "none"
             return (
-                f"priors.{name}: no program in stan/ reads a prior of {name}; "
-                f"those read are of {known}"
+                f"priors.{name}: no program in stan/ reads a prior of {name}; remove it or choose "
+                f"from {known}"
             )
         if not any(parts <= type(prior).model_fields.keys() for parts in wanted):
             parts = ", ".join(sorted(wanted[0], key=PARTS.index))

@@ -1,4 +1,4 @@
-"""The response: log radon from activity as a study has it, and back again."""
+"""The response: from activity to a study's log radon, and back."""
 
 from typing import Literal, overload
 
@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 Response = Literal["log(x + 0.1)", "log(x), 0 as 0.1"]
-ZERO = 0.1  # pCi/L that keep the logarithm of an activity of 0 finite
-ACTION_LEVEL = 4.0  # pCi/L: at or above it the US EPA says to fix the home
+ZERO = 0.1  # pCi/L, which keeps the logarithm of an activity of 0 finite
+ACTION_LEVEL = 4.0  # pCi/L; from here on the US EPA recommends mitigation
 
 
 @overload
@@ -19,7 +19,7 @@ def log_activity(activity: ArrayLike, response: str) -> np.ndarray | float:
     level = np.asarray(activity, dtype=float)
     added = level + ZERO if response == "log(x + 0.1)" else np.where(level == 0, ZERO, level)
     found = np.log(added)
-    # One number is Python's own, beside which draws in single precision stay so.
+    # A Python float does not promote draws in single precision.
     return found if found.ndim else found.item()
 
 

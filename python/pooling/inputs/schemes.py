@@ -1,4 +1,4 @@
-"""Schemes by which houses are left out to score models: their names, words and folds."""
+"""Cross-validation schemes: names, descriptions and folds."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -7,24 +7,24 @@ import numpy as np
 
 FOLDS = 10  # random tenths
 
-Folds = dict[str, list[int]]  # positions of houses, from 0, by the name of their fold
+Folds = dict[str, list[int]]  # 0-based positions of houses by the name of their fold
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """A way to leave houses out.
+    """A cross-validation scheme.
 
     Attributes
     ----------
     title
-        What is done, as the title of a panel.
+        Title of its panels in figures.
     left_out
-        What a house is predicted without.
+        The data that a house is predicted without.
     whole_counties
-        Whether that is all houses of its county, so that errors are taken over counties.
+        Whether that includes all houses of its county; standard errors are then over counties.
     folds
-        Houses that are left out together, of Stan data and a seed; None for single houses,
-        which need no refit each.
+        Makes the folds from Stan data and a seed; None for single houses, which are left out
+        by importance sampling.
     """
 
     title: str
@@ -34,24 +34,24 @@ class Scheme:
 
 
 def one_county_each(data: Mapping, seed: int) -> Folds:
-    """Positions of the houses of each county that has any, by its number."""
+    """Positions of the houses of each county that has any."""
     county = np.asarray(data["county"])
     return {f"county {j}": np.flatnonzero(county == j).tolist() for j in np.unique(county)}
 
 
 def tenths_of_counties(data: Mapping, seed: int) -> Folds:
-    """Positions of the houses of a random tenth of the counties, for each tenth."""
+    """Positions of the houses of each random tenth of the counties."""
     present, county = np.unique(data["county"], return_inverse=True)
     return _grouped(_balanced(present.size, seed)[county])
 
 
 def tenths_of_houses(data: Mapping, seed: int) -> Folds:
-    """Positions of a random tenth of the houses, for each tenth."""
+    """Positions of the houses of each random tenth of the houses."""
     return _grouped(_balanced(data["N"], seed))
 
 
 def _balanced(size: int, seed: int) -> np.ndarray:
-    """Fold of each of `size` things, in random order, sizes as even as can be."""
+    """Random fold of each of `size` items, in folds of nearly equal size."""
     return np.random.default_rng(seed).permutation(np.arange(size) % min(FOLDS, size))
 
 

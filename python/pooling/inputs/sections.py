@@ -1,4 +1,4 @@
-"""What the sections of a study are made of: strict types, and settings that are known."""
+"""Strict types for the sections of a study."""
 
 import re
 from typing import Annotated
@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 
 class Section(BaseModel):
-    """Part of a study; unknown keys are errors."""
+    """A section of a study; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=True)
 
@@ -17,16 +17,16 @@ def _fips(value: object) -> object:
 
 
 def _code(value: object) -> object:
-    # Keys are text in TOML: 0 and 00 would be one code with two meanings.
+    # TOML keys are text: 0 and 00 would define the same code twice.
     if isinstance(value, str) and re.fullmatch(r"0|-?[1-9]\d{0,8}", value) is None:
-        raise ValueError("write the code as a whole number, like 0")
+        raise ValueError("write the code as a whole number, such as 0")
     return value
 
 
 def _once(values: list) -> list:
     twice = [value for place, value in enumerate(values) if value in values[:place]]
     if twice:
-        raise ValueError(f"{twice[0]} is there twice; remove one")
+        raise ValueError(f"{twice[0]} is listed twice; remove one")
     return values
 
 
@@ -36,7 +36,7 @@ def _line(text: str) -> str:
     return text
 
 
-# Strict: text, true and 1.0 are no whole numbers, text and true are no numbers.
+# Strict: no conversion from text or booleans, nor of 1.0 to an integer.
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 Flag = Annotated[bool, Strict()]

@@ -1,4 +1,4 @@
-"""Read outlines of counties: one row per county, its polygons as well-known text."""
+"""Read county outlines: one row per county, its polygons as well-known text."""
 
 import re
 from pathlib import Path
@@ -16,13 +16,13 @@ POLYGON = rf"\(\s*{RING}(?:\s*,\s*{RING})*\s*\)"
 OUTLINE = re.compile(
     rf"\s*(?:POLYGON\s*{POLYGON}|MULTIPOLYGON\s*\(\s*{POLYGON}(?:\s*,\s*{POLYGON})*\s*\))\s*"
 )
-OUTER = re.compile(r"\(\s*\(([^()]*)\)")  # the first ring of a polygon; those after it are holes
+OUTER = re.compile(r"\(\s*\(([^()]*)\)")  # the first ring of a polygon; the others are holes
 
 NO_SHAPES = pd.DataFrame({"county_fips": [], "ring": [], "lon": [], "lat": []})
 
 
 def read_shapes(path: Path) -> pd.DataFrame:
-    """Outer rings of the counties' outlines; holes, which are other counties, are left out.
+    """Outer rings of the county outlines; holes are other counties and are ignored.
 
     Returns
     -------
@@ -33,22 +33,22 @@ def read_shapes(path: Path) -> pd.DataFrame:
     Raises
     ------
     DataError
-        The file is missing, lacks a column, or a row has no code, a second outline of
-        its county, or an outline that is not a closed (MULTI)POLYGON in degrees.
+        The file is missing or lacks a column, or a row has no county code, repeats a county,
+        or has an outline that is not a closed (MULTI)POLYGON in degrees.
     """
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except FileNotFoundError:
         raise DataError(
-            f"{path}: no such table of outlines; correct data.county_shapes of the study"
+            f"{path}: no such table of outlines; correct data.county_shapes in the study"
         ) from None
     except ValueError as error:
-        raise DataError(f"{path}: not a CSV table: {error}") from None
+        raise DataError(f"{path}: not a CSV table ({error}); correct the file") from None
     missing = [name for name in COLUMNS if name not in table]
     if missing:
         raise DataError(f"{path}: line 1: no column {missing[0]}; it needs {', '.join(COLUMNS)}")
     if table.empty:
-        raise DataError(f"{path}: no outlines; add a row per county")
+        raise DataError(f"{path}: no outlines; add one row per county")
     twice = table["county_fips"].duplicated()
     rows = zip(table["county_fips"], table["outline"], twice, strict=True)
     parts = [_rings(*row, f"{path}: row {number}") for number, row in enumerate(rows, start=1)]
@@ -57,9 +57,9 @@ def read_shapes(path: Path) -> pd.DataFrame:
 
 def _rings(code: str, outline: str, twice: bool, place: str) -> list[pd.DataFrame]:
     if not re.fullmatch(r"\d{1,9}", code):
-        raise DataError(f"{place}: county_fips: {code!r} is no code of a county; correct it")
+        raise DataError(f"{place}: county_fips: {code!r} is not a county code; correct it")
     if twice:
-        raise DataError(f"{place}: county_fips: {code} is there twice; remove one of the rows")
+        raise DataError(f"{place}: county_fips: {code} occurs twice; remove one of the rows")
     if not OUTLINE.fullmatch(outline):
         raise DataError(
             f"{place}: outline: not a polygon; write it as well-known text, as in "
@@ -70,10 +70,12 @@ def _rings(code: str, outline: str, twice: bool, place: str) -> list[pd.DataFram
         points = np.array([pair.split() for pair in text.split(",")], dtype=float)
         if len(points) < 4 or (points[0] != points[-1]).any():
             raise DataError(
-                f"{place}: outline: ring {number + 1} is not closed; end where it began"
+                f"{place}: outline: ring {number + 1} is not closed; repeat its first point"
             )
         if (np.abs(points) > [180, 90]).any():
-            raise DataError(f"{place}: outline: beyond 180 or 90 degrees; give lon lat")
+            raise DataError(
+                f"{place}: outline: beyond 180 or 90 degrees; write longitude, then latitude"
+            )
         about = {"county_fips": int(code), "ring": number}
         rings.append(pd.DataFrame(about | {"lon": points[:, 0], "lat": points[:, 1]}))
     return rings

@@ -1,7 +1,7 @@
-"""A study: one TOML file that says which houses, which priors, which models.
+"""A study: one TOML file with its houses, priors, models and settings.
 
-Scales are on the response's scale, log pCi/L. The sections are independent, so
-that an edit of one is seen only by the stages that read it.
+Prior scales are in log pCi/L. The sections are independent, so that an edit of one affects
+only the stages that read it.
 """
 
 import json
@@ -32,13 +32,12 @@ S = TypeVar("S", bound=Section)
 
 
 class Data(Section):
-    """Which tables, which houses of them, and what is done to them.
+    """The tables, the houses to use, and their transformation.
 
-    Tables are found relative to the study file. `columns` maps our column names
-    to the table's own. `floors` says what each floor code means; houses with a
-    code in `drop_floors` are dropped and counted, any other code is an error.
-    Houses in `drop_counties` are dropped and counted too: the default is the
-    codes that the survey uses on tribal land where it does not know the county.
+    Paths are relative to the study file. `columns` maps our column names to the table's own.
+    `floors` defines the floor codes; houses with a code in `drop_floors` are dropped and
+    counted, and any other code is an error. Houses in `drop_counties` are dropped and counted
+    too; the default is the survey's codes for tribal land without a known county.
     """
 
     houses: Path = Path("../households.csv")
@@ -51,7 +50,7 @@ class Data(Section):
         Literal["county_fips", "state", "county", "lon", "lat", "uranium"], str
     ] = {}
     states: Annotated[list[Line], Once] = Field(
-        default=[], description="none: every state of the table"
+        default=[], description="default: all states of the table"
     )
     response: Response = "log(x + 0.1)"
     floors: dict[Code, Literal["basement", "first floor"]] = {
@@ -64,16 +63,13 @@ class Data(Section):
     uranium: Flag = Field(default=False, description="use the counties' uranium; all must have it")
 
     def outlines(self, folder: Path) -> Path | None:
-        """The table of outlines, seen from the study file's folder; None if there is none.
-
-        Only one that the study names has to be there.
-        """
+        """Path of the table of outlines; None if it is the default and missing."""
         path = folder / self.county_shapes
         return path if "county_shapes" in self.model_fields_set or path.is_file() else None
 
     @property
     def several_states(self) -> bool:
-        """Whether states are a level that programs may use; a study of one state has none."""
+        """Whether programs may have a state level: not in a study of a single state."""
         return len(self.states) != 1
 
     @model_validator(mode="after")
@@ -84,25 +80,21 @@ class Data(Section):
         return self
 
 
-OWN_PRIORS = "study"  # what tables call the study's own priors
+OWN_PRIORS = "study"  # name of the study's own priors in tables
 
 
 class OtherPriors(Section):
-    """Sets of priors that are compared with the study's own, each complete, by name."""
+    """Complete sets of priors, by name, for comparison with the study's own."""
 
     sets: dict[str, Priors] = {}
 
 
-# Scales near 0 are rare in a prior, and larger steps diverge there in one run of twenty.
+# Prior draws rarely reach scales near 0, but larger steps diverge there in 1 of 20 runs.
 PRIOR_ADAPT_DELTA = 0.99
 
 
 class Sampler(Section):
-    """Settings of CmdStan's NUTS.
-
-    The prior has a number of draws of its own, and steps that are at least as small as
-    `PRIOR_ADAPT_DELTA` makes them.
-    """
+    """Settings of CmdStan's NUTS; the prior is sampled with at least `PRIOR_ADAPT_DELTA`."""
 
     seed: Annotated[Whole, Field(ge=0, lt=2**31)]
     chains: Annotated[Whole, Field(ge=2, le=100)] = 4
@@ -113,9 +105,9 @@ class Sampler(Section):
     max_treedepth: Annotated[Whole, Field(ge=1, le=20)] = 10
 
     def refits(self) -> tuple["Sampler", "Sampler", "Sampler"]:
-        """Settings of a refit that predicts a few houses: a short run, a long and a careful one.
+        """Settings of a refit that predicts a few houses: a short, a long and a careful run.
 
-        The first two are for chains that start where the fit to all houses ended.
+        The first two are for chains that start where the full fit ended.
         """
         warmup = min(self.warmup, 100)
         short = {"warmup": warmup, "draws": min(self.draws, 500)}
@@ -130,43 +122,45 @@ class Sampler(Section):
 
 def _scheme(name: str) -> str:
     if name not in SCHEMES:
-        raise ValueError(f"nothing is left out by {name}; there are: {', '.join(SCHEMES)}")
+        raise ValueError(f"no scheme is called {name}; choose from: {', '.join(SCHEMES)}")
     return name
 
 
 class Scores(Section):
-    """What is left out to score the models: each house, each county, tenths of either."""
+    """Cross-validation schemes: leave out each house, each county, or tenths of either."""
 
-    pointwise: Flag = Field(default=True, description="false: no scores and checks by house")
+    pointwise: Flag = Field(
+        default=True, description="false: no scores or predictive checks by house"
+    )
     leave_out: Annotated[list[Annotated[str, AfterValidator(_scheme)]], Once] = ["loo", "loco"]
 
 
 class Models(Section):
-    """Which programs, and which of them are kept as bad examples, with the reason.
+    """The programs to fit, and those that may fail their diagnostics, with the reason.
 
-    By default every program that applies to the study, but not the centered one of two that
-    differ in their geometry alone: it runs where `also` or `allowed_to_fail` names it.
+    By default all programs whose data and priors the study provides. A centered program with a
+    non-centered twin runs only if `use`, `also` or `allowed_to_fail` names it.
     """
 
     use: Annotated[list[str], Once] = Field(
-        default=[], description="none: every program that applies"
+        default=[], description="default: all programs that the study supports"
     )
     also: Annotated[list[str], Once] = Field(
-        default=[], description="beside those of `use`, such as centered programs"
+        default=[], description="in addition to `use`, such as centered programs"
     )
     allowed_to_fail: dict[str, str] = {}
 
 
 class Story(Section):
-    """The few models that the figures of the story compare."""
+    """The few models that the main figures compare."""
 
     models: Annotated[list[str], Once] = Field(
-        default=[], description="none: complete, no and partial pooling, one of each"
+        default=[], description="default: one model each of complete, no and partial pooling"
     )
 
 
 class Figures(Section):
-    """Counties that figures single out, by FIPS code."""
+    """Counties that figures highlight, by FIPS code."""
 
     lines: Counties = Field(default=[], description="counties of county-lines")
     panels: Counties = Field(default=[], description="counties of county-panels")
@@ -188,10 +182,10 @@ class Study(Section):
     data: Data = Data()
     priors: Priors
     other_priors: dict[str, Priors] = Field(
-        default={}, description="sets to compare with; what one leaves out is as in priors"
+        default={}, description="sets to compare with; parameters they omit keep [priors]"
     )
     calibration: Priors = Field(
-        default=Priors(), description="priors of calibration; what it leaves out is as in priors"
+        default=Priors(), description="priors of calibration; parameters it omits keep [priors]"
     )
     sampler: Sampler
     scores: Scores = Scores()
@@ -203,7 +197,7 @@ class Study(Section):
     @classmethod
     def _comparable(cls, sets: dict[str, Priors], given: ValidationInfo) -> dict[str, Priors]:
         if OWN_PRIORS in sets:
-            raise ValueError(f"a set cannot be called {OWN_PRIORS}, as tables call [priors]")
+            raise ValueError(f"rename the set {OWN_PRIORS}: tables use this name for [priors]")
         for name, others in sets.items():
             _refuse_new(others, given, f"{name}.", "compared with")
         return sets
@@ -220,7 +214,7 @@ class Study(Section):
         return OtherPriors(sets={name: self.priors.replaced_by(some) for name, some in others})
 
     def calibration_priors(self) -> Priors:
-        """The priors that programs are calibrated under, completed by the study's own."""
+        """The priors of calibration, completed by the study's own."""
         return self.priors.replaced_by(self.calibration)
 
     def with_seed(self, seed: int | str) -> "Study":
@@ -229,7 +223,7 @@ class Study(Section):
         Raises
         ------
         StudyError
-            It is no seed.
+            `seed` is not an integer from 0 to 2^31 - 1.
         """
         try:
             sampler = Sampler.model_validate(self.sampler.model_dump() | {"seed": int(seed)})
@@ -239,7 +233,7 @@ class Study(Section):
 
 
 def study_file(name: str) -> Path:
-    """The file of a study, seen from the top folder, where make runs."""
+    """Path of a study file, relative to the top folder, where make runs."""
     return Path("data/studies") / f"{name}.toml"
 
 
@@ -249,7 +243,7 @@ def read_study(path: Path) -> Study:
     Raises
     ------
     StudyError
-        The file is missing, is not TOML, or has an unknown key or a bad value.
+        The file is missing, is not TOML, or has an unknown key or an invalid value.
     """
     path, text = Path(path), ""
     try:
@@ -257,16 +251,16 @@ def read_study(path: Path) -> Study:
         table = tomllib.loads(text)
     except FileNotFoundError:
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.toml"))) or "none"
-        raise StudyError(f"{path}: no such study; there are: {known}") from None
+        raise StudyError(f"{path}: no such study; choose from: {known}") from None
     except RecursionError:
-        raise StudyError(f"{path}: not TOML: brackets are nested too deeply") from None
-    except ValueError as error:  # Not TOML, not UTF-8, or a number of thousands of digits.
+        raise StudyError(f"{path}: not TOML: brackets are nested too deeply; remove some") from None
+    except ValueError as error:  # not TOML, not UTF-8, or a number with thousands of digits
         raise StudyError(f"{path}: not TOML: {error}{_without_quotes(text, error)}") from None
     return _validated(Study, table, path)
 
 
 def read_section(kind: type[S], path: Path) -> S:
-    """Read one section of a study that `plan` has written as JSON."""
+    """Read one section of a study, as `plan` wrote it in JSON."""
     return _validated(kind, json.loads(Path(path).read_text(encoding="utf-8")), path)
 
 
@@ -275,22 +269,22 @@ def _validated(kind: type[S], table: dict, path: Path) -> S:
         return kind.model_validate(table)
     except ValidationError as error:
         errors = error.errors()
-        # A name that is misspelt is missing, too, under its right name.
+        # A misspelt required setting is reported twice: as unknown and as missing.
         first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
         setting = ".".join(str(part) for part in first["loc"] if part not in KINDS) or "study"
         message = first["msg"]
         if first["type"] == "extra_forbidden":
             names = ", ".join(_section_at(kind, first["loc"][:-1]).model_fields)
-            message = f"unknown setting; remove it or correct its name; there are: {names}"
+            message = f"unknown setting; remove it or correct its name; known settings: {names}"
         elif first["type"] == "missing":
             message = "setting is missing; add it"
         raise StudyError(f"{path}: {setting}: {message}") from None
 
 
 def _section_at(kind: type[Section], place: tuple[int | str, ...]) -> type[Section]:
-    """The section in which a setting stands, by the names on the way to it."""
+    """The section that contains a setting, from the path to it."""
     for name in place:
-        # Names of parameters and of sets of priors are the user's own.
+        # Other names are the user's own, of parameters and of sets of priors.
         if name in KINDS:
             kind = KINDS[str(name)]
         elif field := kind.model_fields.get(str(name)):
@@ -300,7 +294,7 @@ def _section_at(kind: type[Section], place: tuple[int | str, ...]) -> type[Secti
 
 
 def _without_quotes(text: str, error: Exception) -> str:
-    """A hint, if TOML cannot be read because a text has no quotes."""
+    """A hint for a TOML error that is due to missing quotes."""
     place = re.search(r"Invalid value \(at line (\d+), column (\d+)\)", str(error))
     if place and text.splitlines()[int(place[1]) - 1][int(place[2]) - 1 :][:1].isalpha():
         return '; text needs quotes, as in title = "Radon in Iowa"'

@@ -1,7 +1,7 @@
-"""Read and check tables: the two of a study, shipped or the user's own, and houses to predict.
+"""Read and validate tables: a study's houses and counties, and houses to predict.
 
-What is wrong is said in one error that names file, line, column and value. The
-checks run on whole columns; the line is looked up only after one has failed.
+Invalid input yields one error that names file, line, column and value. Checks run on whole
+columns; the line number is looked up only after a failure.
 """
 
 import csv
@@ -20,16 +20,16 @@ from pandera.pandas import Check, Column, DataFrameSchema
 from pooling.build.errors import DataError
 
 HIGHEST_ACTIVITY = 100_000.0  # pCi/L; the highest ever measured in a house is near 3,500
-LOWEST_ACTIVITY = 1e-6  # pCi/L; less than this, but not 0, is a slip and no measurement
+LOWEST_ACTIVITY = 1e-6  # pCi/L; a smaller activity other than 0 is a typing error
 LONGEST_NAME = 100  # characters
 
-# What no name needs and XML or a terminal cannot show; a line end would break a name in two.
+# Characters that XML or a terminal cannot show, and line ends.
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 
 WHOLE = Check(
     lambda x: (x == x.round()) & (x.abs() < 1e9), error="is not a whole number; correct it"
 )
-ONCE = Check(lambda x: ~x.duplicated(), error="is there twice; remove or renumber one of the rows")
+ONCE = Check(lambda x: ~x.duplicated(), error="occurs twice; remove or renumber one of the rows")
 CODE = Check(
     lambda x: x >= 1,
     error="is not a county code; give a whole number from 1, such as the FIPS code",
@@ -67,8 +67,11 @@ HOUSES = DataFrameSchema(
     }
 )
 
-LONGITUDE = Check.in_range(-180, 180, error="is no longitude; give degrees, east positive")
-LATITUDE = Check.in_range(-90, 90, error="is no latitude; give degrees, north positive")
+LONGITUDE = Check.in_range(-180, 180, error="is not a longitude; give degrees, east positive")
+LATITUDE = Check.in_range(-90, 90, error="is not a latitude; give degrees, north positive")
+URANIUM = Check.in_range(
+    1e-6, 1e6, error="is not from 1e-6 to 1e6 ppm; correct it, or leave it blank if not measured"
+)
 COUNTIES = DataFrameSchema(
     {
         "county_fips": Column(float, [WHOLE, CODE, ONCE]),
@@ -76,21 +79,11 @@ COUNTIES = DataFrameSchema(
         "county": Column(None, NAME),
         "lon": Column(float, LONGITUDE, nullable=True),
         "lat": Column(float, LATITUDE, nullable=True),
-        "uranium": Column(
-            float,
-            [
-                Check(
-                    lambda x: x > 0,
-                    error="is not above 0 ppm; leave it blank where it was not measured",
-                ),
-                Check.in_range(1e-6, 1e6, error="is no share in ppm; correct it or leave it blank"),
-            ],
-            nullable=True,
-        ),
+        "uranium": Column(float, URANIUM, nullable=True),
     }
 )
 
-# As somebody has it who was not told of our codes.
+# Names as text: users need not know our codes.
 HOUSES_TO_PREDICT = DataFrameSchema(
     {
         "county": Column(None, NAME),
@@ -102,16 +95,16 @@ HOUSES_TO_PREDICT = DataFrameSchema(
 
 @dataclass(frozen=True)
 class Table:
-    """A checked table that knows where its rows came from.
+    """A validated table with the source of its rows.
 
     Attributes
     ----------
     path
-        The CSV file; None for a frame of a notebook.
+        The CSV file; None for a data frame.
     columns
-        Our column names, each with the name that the file has for it.
+        The file's column names by ours.
     rows
-        Our columns in our order; the index counts the file's rows from 0.
+        Our columns; the index is the 0-based row of the file.
     """
 
     path: Path | None
@@ -119,7 +112,7 @@ class Table:
     rows: pd.DataFrame
 
     def error(self, column: str, row: int, problem: str) -> DataError:
-        """The error that a row's value in one of our columns has a `problem`."""
+        """An error that names the place and value of a `problem` in one of our columns."""
         value = self.rows.at[row, column]
         if pd.isna(value):
             shown = "value"
@@ -139,7 +132,7 @@ def read_houses(path: Path, columns: Mapping[Any, str] | None = None) -> Table:
     path
         CSV file, UTF-8, with a header.
     columns
-        The file's names of our columns, where they differ: the study's `data.columns`.
+        The file's column names by ours, where they differ: the study's `data.columns`.
 
     Returns
     -------
@@ -150,7 +143,7 @@ def read_houses(path: Path, columns: Mapping[Any, str] | None = None) -> Table:
     Raises
     ------
     DataError
-        The first thing found to be wrong, with file, line, column and remedy.
+        The first fault, with file, line, column and remedy.
     """
     return _read(Path(path), HOUSES, columns or {}, "data.columns")[0]
 
@@ -162,7 +155,7 @@ def read_counties(path: Path, columns: Mapping[Any, str] | None = None) -> Table
     -------
     Table
         county_fips (integer, unique), state, county (text), lon, lat (degrees),
-        uranium (ppm); the last three are NaN where unknown, and need not be there.
+        uranium (ppm); the last three are optional, and NaN where unknown.
     """
     return _read(Path(path), COUNTIES, columns or {}, "data.county_columns")[0]
 
@@ -173,20 +166,20 @@ def read_houses_to_predict(source: Path | str | pd.DataFrame) -> tuple[Table, pd
     Parameters
     ----------
     source
-        CSV file as for `read_houses`, with our names of columns, or a frame.
+        CSV file with our column names, as for `read_houses`, or a data frame.
 
     Returns
     -------
     Table
-        county, floor (text, or whole numbers if all are), activity (pCi/L, from 0;
-        NaN where it is blank; the column need not be there).
+        county, floor (text, or integers if all are), activity (pCi/L, from 0; optional, NaN
+        where blank).
     DataFrame
-        The other columns, as they are in a frame, as text from a file.
+        The other columns, unchanged from a frame, as text from a file.
 
     Raises
     ------
     DataError
-        The first thing found to be wrong, with line, or row of the frame from 0, and column.
+        The first fault, with line (or 0-based row of the frame) and column.
     """
     if not isinstance(source, pd.DataFrame):
         return _read(Path(source), HOUSES_TO_PREDICT, {}, None)
@@ -195,9 +188,9 @@ def read_houses_to_predict(source: Path | str | pd.DataFrame) -> tuple[Table, pd
     for name, column in HOUSES_TO_PREDICT.columns.items():
         count = list(frame.columns).count(name)
         if count > 1 or (count == 0 and not column.nullable):
-            raise DataError(f"the frame of houses has {count} columns {name}; it needs one")
+            raise DataError(f"the frame of houses has {count} columns {name}; give it exactly one")
     if frame.empty:
-        raise DataError("the frame of houses has no rows")
+        raise DataError("the frame of houses has no rows; add rows to it")
     rows = frame.reindex(columns=list(columns))
     text = _text_columns(HOUSES_TO_PREDICT)
     as_text = rows[text].astype(object).map(lambda value: value if pd.isna(value) else str(value))
@@ -206,7 +199,7 @@ def read_houses_to_predict(source: Path | str | pd.DataFrame) -> tuple[Table, pd
 
 
 def line_number(path: Path, row: int) -> int:
-    """Line of the file, from 1, on which its `row`, from 0 below the header, begins."""
+    """1-based line of the file on which its 0-based `row` begins."""
     for number, (line, _) in enumerate(_records(path), start=-1):
         if number == row:
             return line
@@ -216,13 +209,13 @@ def line_number(path: Path, row: int) -> int:
 def _read(
     path: Path, schema: DataFrameSchema, given: Mapping[str, str], setting: str | None
 ) -> tuple[Table, pd.DataFrame]:
-    """The checked table, and the file's other columns.
+    """The validated table, and the file's other columns.
 
     Parameters
     ----------
     setting
-        Of the study, that says which column is which; None where there is none. Then
-        the other columns are for people, and read as text.
+        Setting of the study that maps columns; None for a table outside the study, whose other
+        columns are read as text.
     """
     columns = {name: given.get(name, name) for name in schema.columns}
     try:
@@ -250,14 +243,14 @@ def _text_columns(schema: DataFrameSchema) -> list[str]:
 
 
 def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield each record that is not blank, the header first, with the line it begins on."""
+    """Yield each record that is not blank, header included, with its first line."""
     last = ""
     with path.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(((last := line) for line in file), skipinitialspace=True)
         begins = 1
         try:
             for record in reader:
-                # As pandas has it: two quotes alone are a field, and so is a vertical tab.
+                # As in pandas, two quotes or a vertical tab are a field.
                 if len(record) > 1 or last.strip(" \t\r\n"):
                     yield begins, record
                 begins = reader.line_num + 1
@@ -271,17 +264,17 @@ def _header(path: Path, setting: str | None) -> list[str]:
     try:
         _, header = next(_records(path))
     except FileNotFoundError:
-        remedy = "data.houses or data.counties of the study" if setting else "its path"
+        remedy = "data.houses or data.counties in the study" if setting else "its path"
         raise DataError(f"{path}: no such table; correct {remedy}") from None
     except IsADirectoryError:
-        raise DataError(f"{path}: is a folder; name the table in it") from None
+        raise DataError(f"{path}: is a folder; give the path of a table") from None
     except StopIteration:
-        raise DataError(f"{path}: the file is empty; it needs a header and rows") from None
+        raise DataError(f"{path}: the file is empty; add a header and rows") from None
     return [name.strip() for name in header]
 
 
 def _refuse_nul(path: Path) -> None:
-    # The readers disagree on what a NUL ends. UTF-16 is full of them.
+    # csv and pandas treat NUL differently; UTF-16 files contain many.
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if b"\0" in line:
@@ -294,15 +287,15 @@ def _require(
     if len(header) == 1 and (mark := re.search(r"[;\t|]", header[0])):
         raise DataError(
             f"{path}: line 1: columns are separated by {mark[0]!r}; save the table with commas "
-            "between columns, and points in decimal numbers"
+            "between columns and decimal points"
         )
     for ours, theirs in columns.items():
         if header.count(theirs) == 1:
             continue
         count = "no column" if theirs not in header else "more than one column"
-        remedy = f"call the one that holds {ours} {ours}, and no other"
+        remedy = f"name exactly one column {ours}"
         if setting:
-            remedy = f'set {setting}.{ours} = "..." in the study to the one that holds {ours}'
+            remedy = f'set {setting}.{ours} = "..." in the study to the column with {ours}'
         raise DataError(
             f"{path}: line 1: {count} {theirs}; the columns are {', '.join(header)}; {remedy}"
         )
@@ -311,8 +304,7 @@ def _require(
 def _parse(path: Path, header: list[str], types: dict[str, type] | type) -> pd.DataFrame:
     """Read the file; a row with too many or too few fields is an error.
 
-    The reader fills short rows up, so a row can be short only if the last
-    column has a gap.
+    pandas pads short rows, so only a gap in the last column can mean a short row.
     """
     try:
         with warnings.catch_warnings():
@@ -330,7 +322,7 @@ def _parse(path: Path, header: list[str], types: dict[str, type] | type) -> pd.D
             )
     except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
         _refuse_ragged(path)
-        raise DataError(f"{path}: not a CSV table: {error}") from None
+        raise DataError(f"{path}: not a CSV table ({error}); correct the file") from None
     raw.columns = pd.Index(header)
     if raw.iloc[:, -1].isna().any():
         _refuse_ragged(path)
@@ -344,7 +336,7 @@ def _refuse_ragged(path: Path) -> None:
         if len(record) != len(header):
             raise DataError(
                 f"{path}: line {line}: {len(record)} fields where the header has {len(header)}; "
-                "give every column a field, and quote a field that holds a comma"
+                "give one field per column, and quote fields that contain a comma"
             )
 
 
@@ -358,7 +350,7 @@ def _not_utf8(path: Path) -> DataError:
             f"{path}: line {line}: byte {content[error.start]:#04x} is not UTF-8; "
             "save the table as UTF-8 CSV"
         )
-    raise AssertionError("decoded as UTF-8 after all")
+    raise AssertionError("the file is UTF-8")
 
 
 def _checked(table: Table, schema: DataFrameSchema) -> Table:
@@ -378,13 +370,13 @@ def _checked(table: Table, schema: DataFrameSchema) -> Table:
 
 
 def _names(column: pd.Series) -> pd.Series:
-    """Text without blanks at its ends; whole numbers if every one is written as such."""
+    """Text without surrounding space; integers if all are written as such."""
     column = column.str.strip().replace("", np.nan)
     try:
         numbers = column.astype("int64")
     except (ValueError, OverflowError):
         return column
-    # 007 and 7 are two houses, and so are 1 and 1.0.
+    # 007 and 7 are different houses, as are 1 and 1.0.
     return numbers if (numbers.astype(str) == column).all() else column
 
 

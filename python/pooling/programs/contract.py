@@ -1,6 +1,6 @@
-"""What every program in `stan/` takes and gives, checked with `stanc --info` before compiling.
+"""The inputs and outputs of every program, checked with `stanc --info` before compiling.
 
-The contract is described in `stan/README.md`.
+stan/README.md describes this contract.
 """
 
 import json
@@ -23,9 +23,9 @@ OUTPUTS = {"alpha": (1,), "beta": (1,), "sigma": (0, 1), "log_lik": (1,), "y_rep
 OPTIONAL_OUTPUTS = {"lprior": (0,), "log_lik_county": (1,)}
 SHAPES = {0: "a number", 1: "a vector"}
 
-# Words that only some of the supported releases of Stan reserve; those that all of them reserve
-# are syntax errors anyway. Source: "Reserved names" in the Stan Reference Manual from 2.27 on,
-# each word tried as the name of an argument with stanc 2.27, 2.35, 2.37, 2.39 and 2.40.
+# Words that only some supported releases of Stan reserve; the others are syntax errors anyway.
+# Source: "Reserved names" in the Stan Reference Manual from 2.27 on; each word was also tested as
+# the name of an argument with stanc 2.27, 2.35, 2.37, 2.39 and 2.40.
 TYPES = (
     "array tuple complex complex_vector complex_row_vector complex_matrix sum_to_zero_vector "
     "sum_to_zero_matrix row_stochastic_matrix column_stochastic_matrix"
@@ -45,13 +45,13 @@ RESERVING = {word: releases for releases, words in RESERVED.items() for word in 
 
 
 def program_info(stanc: Path, program: Path, include_folder: Path) -> dict:
-    """What `stanc --info` says of a program: inputs, parameters, outputs with their dimensions.
+    """Output of `stanc --info`: a program's inputs, parameters and outputs with dimensions.
 
     Raises
     ------
     ProgramError
-        A name is a reserved word of another release, or the program has an error; then
-        the message is stanc's own, with file and line.
+        A name is a reserved word of another release, or the program has an error, for which
+        the message is stanc's.
     """
     refuse_reserved_names(program, include_folder)
     run = subprocess.run(
@@ -66,18 +66,18 @@ def program_info(stanc: Path, program: Path, include_folder: Path) -> dict:
 
 
 def refuse_reserved_names(source: Path, include_folder: Path) -> None:
-    """Refuse names in a program, and in what it includes, that some supported release reserves.
+    """Reject names, also in included files, that some supported release of Stan reserves.
 
     Raises
     ------
     ProgramError
-        Naming each such word once a file, with the line.
+        Names each such word once per file, with its line.
     """
     faults, waiting, seen = [], [source], set()
     while waiting:
         path = waiting.pop(0)
         if path in seen or not path.is_file():
-            continue  # stanc says which included file is missing
+            continue  # stanc reports missing files
         seen.add(path)
         text = path.read_text(encoding="utf-8", errors="replace")
         waiting += [
@@ -109,7 +109,7 @@ def _reserved_names(text: str) -> dict[str, int]:
 
 
 def _is_name(word: str, before: str, after: str) -> bool:
-    """Whether a reserved word is a name between these two tokens, and not Stan's own syntax."""
+    """Whether a reserved word between these two tokens is a name and not Stan's own syntax."""
     if word in ("lower", "upper", "offset", "multiplier"):
         return before not in ("<", ",") or after != "="
     if word in ("generated", "transformed"):
@@ -119,7 +119,7 @@ def _is_name(word: str, before: str, after: str) -> bool:
     if word == "jacobian":
         return after != "+"  # `jacobian += ...`
     if word in TYPES.split() or word == "fatal_error":
-        # A name follows its type where it is declared, or opens a loop.
+        # A name follows its type in a declaration, or opens a loop.
         follows = before == ">" or (before.isidentifier() and before not in ("data", "else"))
         declared = ";=" if before == "]" else ";=,()[" if follows else ""
         return after == "in" or (after != "" and after in declared)
@@ -127,7 +127,7 @@ def _is_name(word: str, before: str, after: str) -> bool:
 
 
 def is_provided(name: str) -> bool:
-    """Whether a table, or a prior of a study, may provide this name in a data block."""
+    """Whether the tables or the priors of a study can provide data of this name."""
     return name in INPUTS or DATA_NAME.fullmatch(name) is not None
 
 
@@ -137,14 +137,14 @@ def check_contract(info: dict, program: Path) -> None:
     Raises
     ------
     ProgramError
-        Naming everything that is missing, unknown or of the wrong shape.
+        Lists everything that is missing, unknown or of the wrong shape.
     """
     outputs = info["parameters"] | info["transformed parameters"] | info["generated quantities"]
     old = [name for name in OLD_SWITCHES if name in info["inputs"]]
     faults = []
     if old:
         faults.append(
-            f"its data `{', '.join(old)}` belong to the contract before this one: fit all N houses "
+            f"its data `{', '.join(old)}` belong to an earlier contract: fit all N houses "
             "in the model block, without a switch, and predict the N_new houses of county_new, "
             "floor_measure_new and log_radon_new in generated quantities; see stan/pooled.stan"
         )
@@ -171,7 +171,7 @@ def check_contract(info: dict, program: Path) -> None:
     for name, dimensions in (OUTPUTS | OPTIONAL_OUTPUTS).items():
         if name not in outputs:
             if name in OUTPUTS:
-                faults.append(f"it does not put out `{name}`")
+                faults.append(f"it has no output `{name}`")
         elif outputs[name]["dimensions"] not in dimensions:
             wanted = " or ".join(SHAPES[d] for d in dimensions)
             faults.append(f"its `{name}` must be {wanted}")

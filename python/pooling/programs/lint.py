@@ -1,9 +1,8 @@
-"""Run stanc on every program, those of the draft folder included, and check all names.
+"""Run stanc on every program, including drafts, and check all names.
 
 `python -m pooling.programs.lint TOOLCHAIN.json stan`
 """
 
-import argparse
 import json
 from pathlib import Path
 
@@ -14,11 +13,11 @@ from pooling.programs.contract import program_info, refuse_reserved_names
 
 
 def faults(programs: Path, cmdstan: Path) -> list[str]:
-    """What is wrong with the programs and functions in a folder and below, each fault once."""
+    """Faults of all programs and functions in a folder and its subfolders, each once."""
     found = []
     for path in sorted([*programs.rglob("*.stan"), *programs.rglob("*.stanfunctions")]):
         try:
-            # stanc 2.27 reads functions only as a part of a program.
+            # stanc 2.27 accepts functions only as a part of a program.
             if path.suffix == ".stan":
                 program_info(stanc(cmdstan), path, programs)
             else:
@@ -29,8 +28,8 @@ def faults(programs: Path, cmdstan: Path) -> list[str]:
 
 
 def main(arguments: list[str] | None) -> None:
-    """Check all programs of a folder; fail if any is wrong."""
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    """Check all programs of a folder; fail if any is faulty."""
+    parser = cli.parser(__doc__)
     parser.add_argument("toolchain", type=Path)
     parser.add_argument("programs", type=Path)
     given = parser.parse_args(arguments)

@@ -1,4 +1,4 @@
-"""A Stan program as text: its includes, its meaning without comments, the data it declares."""
+"""A Stan program as text: its normalised source and its declarations."""
 
 import re
 from collections.abc import Iterator
@@ -19,17 +19,16 @@ TWIN = re.compile(r"^ *(?:\*|//) *(?:Least squares|REML): *(.*?) *$", re.MULTILI
 BRACKETS = re.compile(r"\[[^\[\]]*\]|\([^()]*\)|<[^<>]*>")
 
 
-def essence(path: Path, include_folder: Path) -> str:
-    """Text of a program with its includes in place, comments dropped and white space folded.
+def normalised(path: Path, include_folder: Path) -> str:
+    """Source of a program with includes in place, without comments, with white space folded.
 
-    Two programs with the same essence are the same program. What stanc takes for
-    a comment is one: CmdStan 2.27 has those that start with `#` as well.
+    Comments that start with `#`, as in CmdStan 2.27, are dropped too.
 
     Raises
     ------
     ProgramError
-        The program or an included file is missing, is not UTF-8, includes itself
-        or something outside the folder.
+        The program or an included file is missing or not UTF-8, or includes itself or a file
+        outside the folder.
     """
     folded: list[str] = []
     for lexeme in _lexemes(Path(path), Path(include_folder), ()):
@@ -52,16 +51,16 @@ def _lexemes(path: Path, include_folder: Path, above: tuple[Path, ...]) -> Itera
 
 
 def _text(path: Path, include_folder: Path, above: tuple[Path, ...]) -> str:
-    """Text of a file; `above` are the files by way of which it is included."""
+    """Text of a file that is included through the files `above`."""
     wanted = f", which {above[-1]} includes" if above else ""
     if path in above:
-        raise ProgramError(f"{path}: includes itself by way of {above[-1]}")
+        raise ProgramError(f"{path}: includes itself through {above[-1]}; remove one #include")
     if above:
         _refuse_outside(path, include_folder, above[-1])
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ProgramError(f"{path}: no such file{wanted}") from None
+        raise ProgramError(f"{path}: no such file{wanted}; correct the name") from None
     except UnicodeDecodeError as error:
         raise ProgramError(
             f"{path}{wanted}: byte {error.object[error.start]:#04x} is not UTF-8; "
@@ -69,36 +68,36 @@ def _text(path: Path, include_folder: Path, above: tuple[Path, ...]) -> str:
         ) from None
     if text.startswith("\ufeff"):
         raise ProgramError(
-            f"{path}{wanted}: starts with a byte order mark, which stanc does not read; "
-            "save it without"
+            f"{path}{wanted}: starts with a byte order mark, which stanc rejects; "
+            "save the file without it"
         )
     return text
 
 
 def _refuse_outside(path: Path, include_folder: Path, by: Path) -> None:
-    # A link may lead outside as well as dots do.
+    # Symbolic links can lead outside, as `..` can.
     try:
         inside = path.resolve().is_relative_to(include_folder.resolve())
     except (OSError, RuntimeError, ValueError):
         inside = False
     if not inside:
         raise ProgramError(
-            f"{by}: includes {path}, which is not in {include_folder}; copy what it needs there"
+            f"{by}: includes {path}, which is not in {include_folder}; copy it there"
         )
 
 
-def declared(essence_text: str, block: str = "data") -> list[str]:
-    """Names that a block of a program declares, in its order: `data`, `parameters`, ...
+def declared(text: str, block: str = "data") -> list[str]:
+    """Names that a block of a normalised source declares, in its order.
 
-    Of `generated quantities` those before its first loop or inner block; assignments count.
+    Of `generated quantities`, those before its first loop or inner block, with assignments.
     """
-    found = re.search(rf"(?<!\w)(?<!transformed ){block} ?\{{(.*?)\}}", essence_text, re.DOTALL)
+    found = re.search(rf"(?<!\w)(?<!transformed ){block} ?\{{(.*?)\}}", text, re.DOTALL)
     if found is None:
         return []
     text, brackets = found[1], 1
     while brackets:
         text, brackets = BRACKETS.subn(" ", text)
-    # What is left is `type name` or `type name, name`.
+    # The rest is `type name` or `type name, name`.
     return [
         words[-1]
         for statement in text.split(";")
@@ -108,9 +107,9 @@ def declared(essence_text: str, block: str = "data") -> list[str]:
 
 
 def twin(path: Path) -> str | None:
-    """Formula of a program's frequentist twin, which a line of its comments names.
+    """Formula of a program's frequentist twin, from a comment such as
 
-    Such as `* REML: y ~ floor + (1 | county)` or `// Least squares: y ~ floor`.
+    `* REML: y ~ floor + (1 | county)` or `// Least squares: y ~ floor`.
     """
     found = TWIN.search(path.read_text(encoding="utf-8"))
     return found and found[1]

@@ -286,7 +286,7 @@ def main(arguments: list[str] | None) -> None:
         "folder": Path(os.path.relpath(args.tables, args.output.parent)).as_posix(),
         "figures": place([read_picture(path) for path in args.figures], declared_figures()),
         "programs": [read_listing(path) for path in programs],
-        "graph": given.graph and Markup(given.graph.read_text(encoding="utf-8")),
+        "graph": args.graph and Markup(args.graph.read_text(encoding="utf-8")),
     }
     with replacing(args.output) as draft:
         draft.write_text(render(args.template, values), encoding="utf-8")

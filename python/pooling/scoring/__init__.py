@@ -1,6 +1,6 @@
-"""From fits to scores, in the sample and out of it.
+"""From fits to scores, in-sample and out-of-sample.
 
-In come fits that passed their diagnostics; out come replicated surveys (`replications.nc`), the
-predictive densities of left-out houses and counties, by importance weights where these are
-reliable and by refits where not (`loo.csv`, `left_out.csv`), and each model's `scores.csv`.
+Input: fits that passed their diagnostics. Output: replicated surveys (`replications.nc`),
+predictive densities of left-out houses and counties, by importance sampling where reliable and
+otherwise by refits (`loo.csv`, `left_out.csv`), and each model's `scores.csv`.
 """

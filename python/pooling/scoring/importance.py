@@ -1,19 +1,19 @@
-"""Scores of houses that draws have seen, as if they had not: importance sampling with PSIS.
+"""Leave-one-out scores from draws of the full fit, by Pareto-smoothed importance sampling.
 
-A draw counts the more, the less dense it makes what is left out. The weights are smoothed, and
-their Pareto k says whether they can be trusted (Vehtari, Simpson, Gelman, Yao and Gabry 2024,
-Journal of Machine Learning Research 25(72)).
+Draws are weighted by the inverse density of what is left out. The weights are smoothed, and their
+Pareto k indicates their reliability (Vehtari, Simpson, Gelman, Yao and Gabry 2024, Journal of
+Machine Learning Research 25(72)).
 
-Of a program that gives `log_lik_county`, the density of a county's houses with the county's
-effects integrated out, draws are weighted by that density, so that effects, which cling to the
-houses that they have seen, play no part. Predicted are then houses of a county's double, which
-has the predictors of the county and none of the houses that are left out.
+If a program has `log_lik_county`, the density of a county's houses with the county's effects
+integrated out, draws are weighted by that density, since county effects depend strongly on the
+left-out houses. The predictions are then for a county's double, a further county with the same
+predictors but without the left-out houses.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import arviz_stats  # noqa: F401 - what is below `azstats` of an array
+import arviz_stats  # noqa: F401 - adds `azstats` to arrays
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -24,14 +24,14 @@ from pooling.fitting.chains import Chains, read_chains
 from pooling.fitting.generate import SCORED, expected, flat
 from pooling.inputs.study import Sampler
 
-ROUNDING = 1e-9  # nats: the density of a county without a house is 1 up to it
-BY_COUNTY = ("log_uranium", "first_floor_share", "state")  # Stan data with a number per county
+ROUNDING = 1e-9  # nats, below which log ratios count as equal
+BY_COUNTY = ("log_uranium", "first_floor_share", "state")  # Stan data with one value per county
 
 
 def double_counties(data: Mapping, counties: Sequence[int]) -> dict:
-    """Stan data with a double, without houses, of each of these counties, 1 to J.
+    """Stan data with a double of each of these counties (1 to J), without houses.
 
-    The doubles are the counties J + 1, J + 2, ..., in the order given.
+    The doubles are counties J + 1, J + 2, ..., in the order given.
     """
     copied = {
         name: [*data[name], *(data[name][j - 1] for j in counties)]
@@ -44,19 +44,19 @@ def double_counties(data: Mapping, counties: Sequence[int]) -> dict:
 def sample_extended(
     executable: Path, extended: Mapping, settings: Sampler
 ) -> dict[str, np.ndarray] | None:
-    """Sample a program's posterior once more, with counties that have no house beside the others.
+    """Sample a program's posterior again, with additional counties without houses.
 
-    For programs that sample effects by county: a fit's draws have none of the new counties.
+    For programs that sample county effects, whose draws do not include new counties.
 
     Parameters
     ----------
     extended
-        Stan data with the further counties, as from `double_counties`.
+        Stan data with the additional counties, as from `double_counties`.
 
     Returns
     -------
     dict or None
-        Draws of each variable, (chain, draw, ...); None if they diverge even with small steps.
+        Draws of each variable, (chain, draw, ...); None after divergences even with small steps.
     """
     draws = max(settings.draws, -(-SCORED // settings.chains))
     for care in ({}, {"adapt_delta": max(0.99, settings.adapt_delta)}):
@@ -74,15 +74,15 @@ def weights_of(log_ratios: np.ndarray, chains: int) -> tuple[np.ndarray, np.ndar
     Parameters
     ----------
     log_ratios
-        (sample, fold), chain after chain: logarithm of what each draw is worth. Where all are
-        equal, up to rounding, nothing is weighted, and k is 0.
+        (sample, fold), chain after chain: logarithm of the raw weights. If all are equal up to
+        rounding, so are the weights, and k is 0.
     """
     constant = np.ptp(log_ratios, axis=0) < ROUNDING
     weights = np.full(log_ratios.shape, 1 / len(log_ratios))
     k = np.zeros(log_ratios.shape[1])
     if not constant.all():
         values = log_ratios[:, ~constant].reshape(chains, -1, (~constant).sum())
-        # psislw takes the log density that is divided by.
+        # psislw takes the negative logarithm of the weights.
         density = xr.DataArray(-values, dims=("chain", "draw", "fold"))
         smoothed, found = density.azstats.psislw(dim=["chain", "draw"])
         raw = np.exp(flat(smoothed.transpose("chain", "draw", "fold").values))
@@ -110,8 +110,8 @@ def weighted_scores(
     -------
     DataFrame
         elpd (log predictive density), mean (expectation of alpha + beta * floor, log pCi/L),
-        mcse (its Monte Carlo error, of independent draws), pit (probability of replications
-        up to what was measured).
+        mcse (its Monte Carlo error for independent draws), pit (probability of replications
+        up to the measurement).
     """
     means = expected(draws, houses)
     with np.errstate(divide="ignore"):

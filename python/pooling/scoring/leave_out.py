@@ -1,18 +1,18 @@
-"""Leave out houses together: whole counties, one at a time or by tenths, or tenths of the houses.
+"""Leave out groups of houses: single counties, tenths of the counties, or tenths of the houses.
 
-    python -m pooling.scoring.leave_out stan/M ESSENCE FIT/fit.nc DATA.json SAMPLER.json \\
+    python -m pooling.scoring.leave_out stan/M NORMALISED FIT/fit.nc DATA.json SAMPLER.json \\
         SCORES.json TOOLCHAIN.json FIT/diagnostics.json -o FIT/left_out.csv
 
 Schemes: `loco` leaves out one county at a time, `kfold_county` a tenth of the counties,
-`kfold_house` a tenth of the houses. Tenths are left out by refits. So is a county, unless the
-program gives `log_lik_county`: then the draws of the fit itself are weighted by the inverse
-density of the county's houses, smoothed by PSIS, and predict the houses of the county's double,
-which has no house. Only a county whose Pareto k exceeds 0.7 is left out by a refit.
+`kfold_house` a tenth of the houses. Tenths are left out by refits, and so are counties, unless
+the program has `log_lik_county`. Then the fit's draws are weighted by the inverse density of the
+county's houses, with PSIS, and predict the houses of the county's double, which has no houses;
+only counties with Pareto k above 0.7 are refitted.
 
-A double's effects are generated, where the program generates county effects. Where it samples
-them, or where its draws would mean something else beside doubles, one further run has them, with
-every county doubled. A model that failed its diagnostics
-is neither weighted nor refitted: its houses are listed without scores.
+The effects of doubles are generated if the program generates county effects. If it samples them,
+or if adding doubles changes the meaning of its parameters, one further run with every county
+doubled provides them. A model that failed its diagnostics is neither weighted nor refitted: its
+houses are listed without scores.
 """
 
 import json
@@ -24,9 +24,8 @@ from cmdstanpy import disable_logging
 
 from pooling.build import cli
 from pooling.build.errors import ProgramError
-from pooling.build.files import replacing
 from pooling.fits.limits import MAX_PARETO_K
-from pooling.fits.store import BY_HOUSE, Fit, read_fit
+from pooling.fits.store import BY_HOUSE, Fit, read_fit, write_table
 from pooling.fitting.generate import flat, generate, to_predict
 from pooling.fitting.refits import (
     SCORES,
@@ -40,15 +39,15 @@ from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Sampler, Scores, read_section
 from pooling.programs.source import declared
 from pooling.scoring.importance import double_counties, sample_extended, weighted_scores, weights_of
-from pooling.scoring.loo import BLOCK, generate_beside
+from pooling.scoring.loo import BLOCK, generate_with_doubles
 
-FEW_HOUSES = 5  # of a county whose density is compared: of more, few draws have a say
-LARGEST_GAP = 2.0  # root mean square of standard normal numbers that says they are not
+FEW_HOUSES = 5  # most houses of a county whose density is compared; more give few effective draws
+LARGEST_GAP = 2.0  # largest accepted root mean square of the z-scores
 COLUMNS = ["scheme", "house", "fold", *SCORES, "pareto_k", "refitted", "converged"]
 
 
 def table(scores: dict[str, dict], folds: dict[str, list[int]], house: list) -> pd.DataFrame:
-    """Scores of every house, in the order of `house`; missing where a refit did not converge."""
+    """Scores of every house, in the order of `house`; missing if a refit did not converge."""
     parts = [
         pd.DataFrame({name: scores[fold][name] for name in (*SCORES, "converged")}).assign(
             position=positions, fold=fold
@@ -73,7 +72,7 @@ def weighted_counties(
         (of its county), refitted (False), converged. None for a program without
         `log_lik_county`, or if a run with doubles did not converge.
     """
-    generated = declared(program.essence, "generated quantities")
+    generated = declared(program.normalised, "generated quantities")
     if "log_lik_county" not in generated:
         return None
     posterior = fit.tree["posterior"].to_dataset()
@@ -83,15 +82,15 @@ def weighted_counties(
     if not by_county and "alpha" in generated:
         none = doubled | to_predict([], [])
         every = np.arange(1, data["J"] + 1)
-        beside = generate_beside(fit, program, data, none, every, settings.seed)
+        beside = generate_with_doubles(fit, program, data, none, every, settings.seed)
         sampled = beside[0] if beside else None
-    own_draws = sampled is not None  # which the gate has passed
+    own_draws = sampled is not None  # those of the fit, which passed its diagnostics
     if sampled is None:
         sampled = sample_extended(compiled(program), doubled, settings)
     if sampled is None:
         return None
     parameters = {name: sampled[name] for name in fit.parameters}
-    # Of a program that shares nothing, no draw of a double's effects has seen the county.
+    # Without shared parameters, the effects of a double do not depend on the county's houses.
     shares_nothing = len(by_county) == len(parameters)
     parts: list[pd.DataFrame] = []
     for start in range(0, data["N"], BLOCK):
@@ -102,7 +101,7 @@ def weighted_counties(
         density = flat(found["log_lik_county"])[:, : data["J"]]
         if not shares_nothing:
             refuse_other_densities(program.name, flat(found["log_lik"]), density, data, county)
-        if not parts:  # the densities of counties are the same beside any houses to predict
+        if not parts:  # the same in every block
             weights, k = weights_of(-density * (not shares_nothing), len(found["log_lik"]))
         scores = weighted_scores(weights[:, county - 1], found, houses, own["log_radon"])
         sound = own_draws or score_predicted(found, houses, 0)["converged"]
@@ -114,22 +113,22 @@ def weighted_counties(
 def refuse_other_densities(
     name: str, log_lik: np.ndarray, by_county: np.ndarray, data: dict, county: np.ndarray
 ) -> None:
-    """Refuse a program whose `log_lik_county` is not its `log_lik`, effects integrated out.
+    """Reject a program whose `log_lik_county` is not its `log_lik` with effects integrated out.
 
-    Given the parameters of the population, the density of a county's houses under its double's
-    effects has the density with these integrated out as its mean.
+    Given the population parameters, the expected density of a county's houses under its double's
+    effects is the density with the effects integrated out.
 
     Parameters
     ----------
     log_lik, by_county
-        (sample, house) of some houses, in their counties' doubles, and (sample, county).
+        (sample, house) of some houses in their counties' doubles, and (sample, county).
     county
-        Of these houses, 1 to J; counties are compared that have few houses and all of them here.
+        County of these houses, 1 to J; compared are counties with few houses, all of them here.
 
     Raises
     ------
     ProgramError
-        Over counties, the root mean square of the difference in standard errors exceeds 2.
+        The root mean square over counties of the difference in standard errors exceeds 2.
     """
     sizes = np.bincount(data["county"], minlength=data["J"] + 1)
     here = np.bincount(county, minlength=data["J"] + 1)
@@ -138,13 +137,13 @@ def refuse_other_densities(
         ratio = np.exp(log_lik[:, county == j].sum(axis=1) - by_county[:, j - 1]) - 1
         weight = np.exp(by_county[:, j - 1] - by_county[:, j - 1].max())
         gap = weight * ratio
-        # Without effects of its own a county has no error but that of rounding.
+        # A county without effects of its own has only rounding error.
         z.append(gap.mean() / (gap.std() / np.sqrt(gap.size) + 1e-6 * weight.mean()))
     if z and not np.sqrt(np.mean(np.square(z))) <= LARGEST_GAP:
         raise ProgramError(
             f"stan/{name}.stan: its `log_lik_county` is not the density of a county's houses by "
             "its `log_lik`, with the county's effects integrated out; correct it, or remove it "
-            "(then counties are left out by refits)"
+            "(counties are then left out by refits)"
         )
 
 
@@ -154,7 +153,7 @@ def leave_out(
     data: dict,
     schemes: list[str],
     settings: Sampler,
-    kept: Path,
+    cache: Path,
     scheduler: str | None = None,
 ) -> pd.DataFrame:
     """Scores of every house under each scheme, columns `COLUMNS`; see `pooling.fitting.refits`."""
@@ -168,13 +167,13 @@ def leave_out(
         pareto_k = weighted.groupby("fold")["pareto_k"].first()
         folds["loco"] = {name: at for name, at in folds["loco"].items() if name in failing}
         weighted = weighted[~weighted["fold"].isin(failing)]
-    # All at once, so that no core waits for the end of a scheme.
+    # One batch, so that no core is idle at the end of a scheme.
     every = {
         f"{fold} ({scheme})": houses
         for scheme, parts in folds.items()
         for fold, houses in parts.items()
     }
-    scores = run_refits(program, data, every, settings, kept, scheduler)
+    scores = run_refits(program, data, every, settings, cache, scheduler)
     tables = []
     for scheme, parts in folds.items():
         own = {fold: scores[f"{fold} ({scheme})"] for fold in parts}
@@ -189,7 +188,7 @@ def leave_out(
 
 
 def without_scores(house: list, schemes: list[str]) -> pd.DataFrame:
-    """The same rows for a model that is not scored: no fold, no score, not converged."""
+    """Rows for a model that is not scored: no fold, no score, not converged."""
     lost: dict[str, object] = dict.fromkeys((*SCORES, "pareto_k"), np.nan)
     lost |= {"house": house, "fold": "", "refitted": False, "converged": False}
     tables = [pd.DataFrame(lost).assign(scheme=scheme) for scheme in schemes]
@@ -197,10 +196,10 @@ def without_scores(house: list, schemes: list[str]) -> pd.DataFrame:
 
 
 def main(arguments: list[str] | None) -> None:
-    """Score one model; the table is empty if the study leaves nothing out together."""
-    names = ("executable", "essence", "fit", "data", "sampler", "scores", "toolchain")
+    """Score one model; the table is empty if the study asks for none of these schemes."""
+    names = ("executable", "normalised", "fit", "data", "sampler", "scores", "toolchain")
     parser = cli.stage(__doc__, *names, "diagnostics")
-    parser.add_argument("--scheduler", help="address of a dask scheduler; none: this machine")
+    parser.add_argument("--scheduler", help="address of a dask scheduler; default: this machine")
     given = parser.parse_args(arguments)
     disable_logging()
     asked = read_section(Scores, given.scores)
@@ -211,13 +210,12 @@ def main(arguments: list[str] | None) -> None:
         settings = read_section(Sampler, given.sampler)
         if fit.converged:
             data = json.loads(given.data.read_text(encoding="utf-8"))
-            program = read_program(given.executable, given.essence, given.toolchain, fit)
-            kept = given.output.with_name("refits")
-            rows = leave_out(fit, program, data, schemes, settings, kept, given.scheduler)
+            program = read_program(given.executable, given.normalised, given.toolchain, fit)
+            cache = given.output.with_name("refits")
+            rows = leave_out(fit, program, data, schemes, settings, cache, given.scheduler)
         else:
             rows = without_scores(fit.houses["house"].tolist(), schemes)
-    with replacing(given.output) as draft:
-        rows.to_csv(draft, index=False, float_format="%.8g", lineterminator="\n")
+    write_table(rows, given.output, digits=8)
 
 
 if __name__ == "__main__":

@@ -1,18 +1,17 @@
-"""Leave one house out: PSIS, and where PSIS fails the exact density, or an exact refit.
+"""Leave-one-out of houses: PSIS and, where it fails, the conditional density or a refit.
 
-    python -m pooling.scoring.loo stan/M ESSENCE FIT/fit.nc DATA.json SAMPLER.json SCORES.json \\
+    python -m pooling.scoring.loo stan/M NORMALISED FIT/fit.nc DATA.json SAMPLER.json SCORES.json \\
         TOOLCHAIN.json PRIORS.json FIT/diagnostics.json \\
         -o FIT/loo.csv --sensitivity FIT/sensitivity.csv
 
 PSIS-LOO and its Pareto k are those of Vehtari, Gelman and Gabry (2017), Statistics and Computing
-27(5). A house with k above 0.7 is left out again by the density of the house given its county's
-other houses, where the program integrates county effects out and so knows it exactly. If k is
-still above 0.7, or the program does not, the house is left out in earnest: the program is fitted
-to the other houses and predicts it. The same goes for a house that alone informs an effect.
+27(5). For a house with k above 0.7, the weights are instead the density of the house given its
+county's other houses, if the program integrates county effects out and so provides it. If k is
+still above 0.7, or the program does not provide it, the program is refitted without the house. So
+is it for the only house that informs an effect.
 
-Power-scaling, `pooling.checking.sensitivity`, reweights the same draws by the density of the
-same houses:
-so that these are predicted once, its table is made here too.
+The table of `pooling.checking.sensitivity` is written here too, since it reweights the same draws
+by the density of the same houses.
 """
 
 import json
@@ -26,12 +25,11 @@ import xarray as xr
 from scipy.special import logsumexp
 
 from pooling.build import cli
-from pooling.build.files import replacing
 from pooling.checking.sensitivity import COLUMNS as OF_SENSITIVITY
 from pooling.checking.sensitivity import scaled_priors, sensitivity
 from pooling.fits.identified import is_shared
 from pooling.fits.limits import MAX_PARETO_K
-from pooling.fits.store import Fit, read_fit
+from pooling.fits.store import Fit, read_fit, write_table
 from pooling.fitting.generate import (
     SCORED,
     evenly_spaced,
@@ -47,23 +45,23 @@ from pooling.programs.source import declared
 from pooling.scoring.importance import double_counties, weighted_scores, weights_of
 
 COLUMNS = ["house", *SCORES, "lpd", "pareto_k", "refitted", "converged"]
-BLOCK = 2000  # houses that are predicted at once: draws of more need not fit in memory
+BLOCK = 2000  # houses predicted at once, to limit memory
 
 
 def psis(fit: Fit, program: Program, data: dict, seed: int) -> tuple[pd.DataFrame, xr.Dataset]:
-    """PSIS leave-one-out of every house, and the draws that it comes from.
+    """PSIS leave-one-out of every house, and the draws it is based on.
 
     Returns
     -------
     DataFrame
         house, elpd (log density of its left-out log radon), mean (left-out
         expectation of alpha + beta * floor, log pCi/L), mcse (its Monte Carlo
-        error, of independent draws), pit (left-out probability of replications
-        up to what was measured), lpd (log density by the fit that has seen it),
-        pareto_k, refitted (False), converged (as the fit).
+        error for independent draws), pit (left-out probability of replications
+        up to the measurement), lpd (log density under the full fit), pareto_k,
+        refitted (False), converged (as the fit).
     Dataset
-        The program's draws, (chain, draw, ...), with the density of all houses
-        together as `log_lik` (chain, draw), nats.
+        The program's draws, (chain, draw, ...), with the joint log density of all houses as
+        `log_lik` (chain, draw), nats.
     """
     parts: list[pd.DataFrame] = []
     total: xr.DataArray | float = 0.0
@@ -75,8 +73,8 @@ def psis(fit: Fit, program: Program, data: dict, seed: int) -> tuple[pd.DataFram
         lpd = logsumexp(flat(draws["log_lik"].values), axis=0) - np.log(len(weights))
         scores = weighted_scores(weights, draws, houses, own["log_radon"])
         parts.append(scores.assign(lpd=lpd, pareto_k=k))
-        # A program that generates county effects does so before it looks at houses to predict:
-        # from the same seed, the same for every block.
+        # Programs generate county effects before predictions: with the same seed, the effects
+        # are the same in every block.
         total = total + draws["log_lik"].sum("new")
     scores = pd.concat(parts, ignore_index=True)
     scores = scores.assign(house=fit.houses["house"], refitted=False, converged=fit.converged)
@@ -87,42 +85,41 @@ def _loo_weights(draws: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
     posterior = draws.drop_vars(["log_lik", "y_rep", "log_lik_county"], errors="ignore")
     groups = {"posterior": posterior, "log_likelihood": draws[["log_lik"]]}
     with warnings.catch_warnings():
-        # What it warns of, a high Pareto k, is what the refits are for.
+        # It warns of a high Pareto k, which is handled by refits.
         warnings.simplefilter("ignore", UserWarning)
         found = arviz_stats.loo(xr.DataTree.from_dict(groups), pointwise=True, var_name="log_lik")
     weights = np.exp(flat(found.log_weights.transpose("chain", "draw", "new").values))
     return weights / weights.sum(axis=0), found.pareto_k.values
 
 
-def knows_the_rest(program: Program) -> bool:
-    """Whether a program gives the density of a county's houses and draws its effects after it."""
-    generated = declared(program.essence, "generated quantities")
+def has_conditional_density(program: Program) -> bool:
+    """Whether a program has the county's density and generates its effects."""
+    generated = declared(program.normalised, "generated quantities")
     return {"alpha", "beta", "log_lik_county"} <= {*generated}
 
 
-def generate_beside(
+def generate_with_doubles(
     fit: Fit, program: Program, data: dict, extended: dict, doubled: np.ndarray, seed: int
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]] | None:
-    """Generated quantities of kept draws where the doubles of counties were added to the data.
+    """Generated quantities of stored draws, with doubles of counties added to the data.
 
     Parameters
     ----------
     data, extended
         Stan data of the fit, and with the doubles and what is predicted.
     doubled
-        Counties whose doubles were added, 1 to J, in their order.
+        Counties whose doubles were added, 1 to J, in this order.
 
     Returns
     -------
     tuple or None
-        Parameters with those of doubles, and generated quantities, each (chain, draw, ...). None
-        where the draws mean something else beside the doubles, as of a program whose sampler
-        moves in numbers that depend on the data: `log_lik_county` of the fit's own counties
-        then changes.
+        Parameters including those of doubles, and generated quantities, each (chain, draw, ...).
+        None if adding doubles changes the meaning of the draws, as in a program whose
+        parameterisation depends on the data: `log_lik_county` of the original counties changes.
     """
     draws = evenly_spaced(fit.tree["posterior"].to_dataset(), SCORED).compute()
     draws = draws.transpose("chain", "draw", ...)
-    # A parameter by county is the same for the double: it is conditioned on.
+    # The double has the county's own parameters, which are conditioned on.
     parameters = {n: with_doubles(draws[n], doubled) for n in fit.parameters}
     found = generate(compiled(program), extended, parameters, seed)
     own = {n: draws[n].values for n in fit.parameters}
@@ -131,20 +128,20 @@ def generate_beside(
     return (parameters, found) if np.allclose(ours, theirs, rtol=1e-6, atol=1e-6) else None
 
 
-def given_the_rest(
+def conditional_loo(
     fit: Fit, program: Program, data: dict, positions: list[int], seed: int
 ) -> pd.DataFrame | None:
     """Scores of houses by their density given the parameters and their county's other houses.
 
-    Each house gets a double of its county with the county's other houses. The difference of
-    the two counties' `log_lik_county` is the density of the house given the others, whose
-    inverse weights the draws; the double's own effects predict it.
+    Each house gets a double of its county with the other houses. The difference of the two
+    `log_lik_county` is the log density of the house given the others, by whose inverse the
+    draws are weighted; the double's effects predict the house.
 
     Returns
     -------
     DataFrame
-        One row per house of `positions`: elpd, mean, mcse, pit, pareto_k. None where the
-        draws mean something else beside the doubles.
+        One row per house of `positions`: elpd, mean, mcse, pit, pareto_k. None if adding
+        doubles changes the meaning of the draws.
     """
     county = np.asarray(data["county"])
     own = county[positions]
@@ -163,7 +160,7 @@ def given_the_rest(
     doubled = double_counties(data, own.tolist()) | houses
     doubled |= {name: [*data[name], *more] for name, more in added.items()}
     doubled["N"] = len(doubled["county"])
-    beside = generate_beside(fit, program, data, doubled, own, seed)
+    beside = generate_with_doubles(fit, program, data, doubled, own, seed)
     if beside is None:
         return None
     _, found = beside
@@ -181,18 +178,18 @@ def with_doubles(values: xr.DataArray, counties: np.ndarray) -> np.ndarray:
 
 
 def only_informant(fit: Fit) -> pd.Series:
-    """Whether each house is the only one to inform an intercept or a slope.
+    """Whether each house is the only one that informs an intercept or a slope.
 
-    Without it the effect has its prior, many times as wide as the posterior. The weights
-    of PSIS then have no mean, but the draws reach too little of the prior for k to tell:
-    0.68 for one of the two houses of a county, whose left-out mean was wrong by 2.2.
-    Where effects have a population, that takes the prior's place and is not wide.
+    Without it the posterior of the effect is its prior, which is much wider. PSIS weights then
+    have no finite mean, but k may not reveal it: it was 0.68 for one of the two houses of a
+    county, whose left-out mean was wrong by 2.2. With a population distribution of effects,
+    which is not wide, there is no such house.
     """
     houses = fit.houses
     if {"sigma_alpha", "sigma_beta"} & set(fit.tree["posterior"].data_vars):
         return pd.Series(False, houses.index)
     effects = fit.effects()
-    # An effect that all counties share is informed by the houses of all.
+    # A shared effect is informed by the houses of all counties.
     own = {name: not is_shared(effects[name].values) for name in ("alpha", "beta")}
     by = {name: houses["county_fips"] * own[name] for name in own}
     on_floor = houses.groupby([by["beta"], houses["floor"]])["house"].transform("size")
@@ -205,18 +202,18 @@ def leave_out(
     data: dict,
     settings: Sampler,
     scores: pd.DataFrame,
-    kept: Path,
+    cache: Path,
     scheduler: str | None = None,
 ) -> pd.DataFrame:
-    """Scores of every house, columns `COLUMNS`: of `psis` where it holds, else by refits.
+    """Scores of every house, columns `COLUMNS`: from `psis` if reliable, else by refits.
 
-    A fit that failed its diagnostics is not refitted: where PSIS fails, the house has no
-    score. Nor has a house whose refits stop or do not converge.
+    A fit that failed its diagnostics is not refitted: houses for which PSIS fails have no score.
+    Nor do houses whose refits fail or do not converge.
 
     Raises
     ------
     SamplingError
-        Every refit stopped; the message names the first house.
+        CmdStan failed in every refit; the message names the first house.
     """
     scores = scores.copy()
     failing = ~(scores["pareto_k"] <= MAX_PARETO_K).to_numpy() | only_informant(fit).to_numpy()
@@ -224,13 +221,13 @@ def leave_out(
         scores.loc[failing, list(SCORES)] = np.nan
         return scores[COLUMNS]
     rows = np.flatnonzero(failing)
-    if rows.size and knows_the_rest(program):
-        better = given_the_rest(fit, program, data, rows.tolist(), settings.seed)
+    if rows.size and has_conditional_density(program):
+        better = conditional_loo(fit, program, data, rows.tolist(), settings.seed)
         if better is not None:
             for name in better:
                 scores.loc[rows, name] = better[name].to_numpy()
             failing[rows] = ~(better["pareto_k"] <= MAX_PARETO_K).to_numpy()
-    return refit(program, data, settings, scores, failing, kept, scheduler)[COLUMNS]
+    return refit(program, data, settings, scores, failing, cache, scheduler)[COLUMNS]
 
 
 def refit(
@@ -239,13 +236,13 @@ def refit(
     settings: Sampler,
     scores: pd.DataFrame,
     failing: np.ndarray,
-    kept: Path,
+    cache: Path,
     scheduler: str | None,
 ) -> pd.DataFrame:
-    """Replace the rows of `scores` that are `failing` by exact refits."""
+    """Replace the `failing` rows of `scores` by exact refits."""
     rows = scores.index[failing]
     folds = {f"house {scores.at[row, 'house']}": [int(row)] for row in rows}
-    found = run_refits(program, data, folds, settings, kept, scheduler)
+    found = run_refits(program, data, folds, settings, cache, scheduler)
     scores.loc[rows, "refitted"] = True
     for name in (*SCORES, "converged"):
         scores.loc[rows, name] = [found[fold][name][0] for fold in folds]
@@ -254,29 +251,27 @@ def refit(
 
 
 def main(arguments: list[str] | None) -> None:
-    """Score one fit house by house; tables that the study does not ask for are empty."""
-    names = ("executable", "essence", "fit", "data", "sampler", "scores", "toolchain", "priors")
+    """Score one fit by house; tables that the study does not request are empty."""
+    names = ("executable", "normalised", "fit", "data", "sampler", "scores", "toolchain", "priors")
     parser = cli.stage(__doc__, *names, "diagnostics")
     parser.add_argument("--sensitivity", type=Path, required=True)
-    parser.add_argument("--scheduler", help="address of a dask scheduler; none: this machine")
+    parser.add_argument("--scheduler", help="address of a dask scheduler; default: this machine")
     given = parser.parse_args(arguments)
     asked = read_section(Scores, given.scores)
-    scores, shaken = pd.DataFrame(columns=COLUMNS), pd.DataFrame(columns=OF_SENSITIVITY)
+    scores, sensitivities = pd.DataFrame(columns=COLUMNS), pd.DataFrame(columns=OF_SENSITIVITY)
     if asked.pointwise:
         fit = read_fit(given.fit, diagnostics=given.diagnostics)
         settings = read_section(Sampler, given.sampler)
         data = json.loads(given.data.read_text(encoding="utf-8"))
-        program = read_program(given.executable, given.essence, given.toolchain, fit)
+        program = read_program(given.executable, given.normalised, given.toolchain, fit)
         every, draws = psis(fit, program, data, settings.seed)
-        priors = scaled_priors(program.essence, read_section(Priors, given.priors), draws)
-        shaken = sensitivity(fit, draws, draws["log_lik"], priors)
+        priors = scaled_priors(program.normalised, read_section(Priors, given.priors), draws)
+        sensitivities = sensitivity(fit, draws, draws["log_lik"], priors)
         if "loo" in asked.leave_out:
-            kept = given.output.with_name("refits")
-            scores = leave_out(fit, program, data, settings, every, kept, given.scheduler)
-    with replacing(given.sensitivity) as draft:
-        shaken.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
-    with replacing(given.output) as draft:
-        scores.to_csv(draft, index=False, float_format="%.8g", lineterminator="\n")
+            cache = given.output.with_name("refits")
+            scores = leave_out(fit, program, data, settings, every, cache, given.scheduler)
+    write_table(sensitivities, given.sensitivity)
+    write_table(scores, given.output, digits=8)
 
 
 if __name__ == "__main__":

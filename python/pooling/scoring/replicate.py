@@ -1,9 +1,9 @@
-"""Replicate the survey from a fit: what its houses could have had, under posterior and prior.
+"""Replicate the survey from a fit: posterior and prior predictive draws of its houses.
 
     python -m pooling.scoring.replicate stan/M FIT/fit.nc DATA.json SAMPLER.json SCORES.json \
         -o FIT/replications.nc
 
-The houses are the study's own. Predictive checks and their figures read nothing else.
+Predictive checks and their figures read only this file.
 """
 
 import json
@@ -33,7 +33,7 @@ def replicate(fit: Fit, executable: Path, data: dict, seed: int) -> xr.DataTree:
 
 
 def main(arguments: list[str] | None) -> None:
-    """Replicate one fit's survey; without checks by house the file has no groups."""
+    """Replicate one fit's survey; with scores.pointwise = false the file has no groups."""
     names = ("executable", "fit", "data", "sampler", "scores")
     given = cli.stage(__doc__, *names).parse_args(arguments)
     disable_logging()

@@ -13,12 +13,11 @@ import pandas as pd
 
 from pooling.build import cli
 from pooling.build.errors import DataError
-from pooling.build.files import replacing
 from pooling.fits.limits import MAX_PARETO_K
-from pooling.fits.store import Fit, in_interval, read_fit
+from pooling.fits.store import Fit, in_interval, read_fit, write_table
 from pooling.fitting.generate import REPLICATED
 from pooling.inputs.schemes import SCHEMES
-from pooling.scoring.standard_errors import drawn_together, mean, root_mean_square, total
+from pooling.scoring.standard_errors import cluster, mean, root_mean_square, total
 
 COLUMNS = ["model", "score", "value", "se", "n", "note"]
 COVERAGE = (50, 90)  # per cent
@@ -62,7 +61,7 @@ Score = tuple[float, float, int]
 
 
 def in_sample(fit: Fit) -> dict[str, Score]:
-    """Scores of the houses that the fit has seen, log pCi/L."""
+    """In-sample scores, log pCi/L."""
     y = fit.houses["log_radon"].to_numpy()
     each = np.arange(y.size)
     gaps = y - fit.expected_moments["mean"].to_numpy()
@@ -74,7 +73,7 @@ def in_sample(fit: Fit) -> dict[str, Score]:
 
 
 def out_of_sample(fit: Fit, scheme: str, rows: pd.DataFrame) -> dict[str, Score]:
-    """Scores of the houses that could be left out; errors in log pCi/L, elpd in nats.
+    """Scores of the houses with out-of-sample predictions; errors in log pCi/L, elpd in nats.
 
     Parameters
     ----------
@@ -85,7 +84,7 @@ def out_of_sample(fit: Fit, scheme: str, rows: pd.DataFrame) -> dict[str, Score]
     houses, rows = fit.houses[known], rows[known]
     n = len(rows)
     gaps = houses["log_radon"].to_numpy() - rows["mean"].to_numpy()
-    group = drawn_together(fit, scheme)[known]
+    group = cluster(fit, scheme)[known]
     scores: dict[str, Score] = {
         f"elpd_{scheme}": (*total(rows["elpd"].to_numpy(), group), n),
         f"rmse_{scheme}": (*root_mean_square(gaps**2, group), n),
@@ -199,10 +198,9 @@ def _houses(count: int) -> str:
 def main(arguments: list[str] | None) -> None:
     """Write the scores of one fit."""
     names = ("loo", "left_out", "replications", "diagnostics")
-    args = cli.stage(__doc__, "fit", *names).parse_args(arguments)
-    table = score(read_fit(args.fit, **{name: getattr(args, name) for name in names}))
-    with replacing(args.output) as draft:
-        table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+    given = cli.stage(__doc__, "fit", *names).parse_args(arguments)
+    table = score(read_fit(given.fit, **{name: getattr(given, name) for name in names}))
+    write_table(table, given.output)
 
 
 if __name__ == "__main__":

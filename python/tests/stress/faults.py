@@ -24,12 +24,12 @@ from project import ROOT, copy_project, without_make
 
 from pooling.build.files import digest
 from pooling.fits.netcdf import ENGINE
-from pooling.programs.source import essence
+from pooling.programs.source import normalised
 from stress.case import Case
 
 SEED = 20061  # of what is random here
 KILLS = 50
-KEPT = {"kept", "refits"}  # folders of fits and refits, of earlier texts and data too
+CACHES = {"cache", "refits"}  # folders of fits and refits, of earlier texts and data too
 MODELS = ("pooled", "hierarchical_marginal")
 FIGURES = ("caterpillar", "data_overview", "model_comparison")
 COUNTIES = (27001, 27005, 27009, 27015, 27021, 27023, 27035, 27047)
@@ -95,11 +95,11 @@ def lend_executables(folder: Path) -> None:
     if tools.is_file():
         record_as_lent(folder, Path(shutil.copy2(tools, folder / ".build/toolchain.json")))
     for model in MODELS:
-        text = essence(folder / f"stan/{model}.stan", folder / "stan") + "\n"
-        known = ROOT / f".build/programs/{model}.essence"
+        text = normalised(folder / f"stan/{model}.stan", folder / "stan") + "\n"
+        known = ROOT / f".build/programs/{model}.normalised"
         compiled = ROOT / f"stan/{model}"
         if compiled.is_file() and known.is_file() and known.read_text() == text:
-            lent = folder / f".build/programs/{model}.essence"
+            lent = folder / f".build/programs/{model}.normalised"
             lent.write_text(text)
             record_as_lent(folder, lent)
             record_as_lent(folder, Path(shutil.copy(compiled, folder / f"stan/{model}")))
@@ -181,7 +181,7 @@ class Undisturbed:
 def results(folder: Path) -> dict[Path, Path]:
     """Result files by their path in the project; what is only kept for later is no result."""
     found = (path for part in COMPARED for path in (folder / part).rglob("*") if path.is_file())
-    return {path.relative_to(folder): path for path in found if not KEPT & set(path.parts)}
+    return {path.relative_to(folder): path for path in found if not CACHES & set(path.parts)}
 
 
 def same(one: Path, other: Path) -> bool:
@@ -581,7 +581,7 @@ def cases() -> list[Case]:
         "page (HTML), nothing left": ([], [f"{reports}/index.html"]),
         "executable": (["stan/pooled"], []),
         "the plan": (
-            [".build/small/plan.mk", ".build/programs/pooled.essence", ".build/seen.json"],
+            [".build/small/plan.mk", ".build/programs/pooled.normalised", ".build/seen.json"],
             [".build/small/sampler.json", ".build/small/model_names.json"],
         ),
         "the plan, nothing left": ([], [".build/small/plan.mk", ".build/toolchain.json"]),

@@ -62,8 +62,10 @@ def fitted(
     data = ("prepared/trial.json", "prepared/trial.coords.json", "sampler.json", "toolchain.json")
     for model in MODELS:
         place = f"fits/{model}"
-        essence = ROOT / f".build/programs/{model}.essence"
-        accepted(folder, fit.main, ROOT / "stan" / model, essence, *data, "-o", f"{place}/fit.nc")
+        normalised = ROOT / f".build/programs/{model}.normalised"
+        accepted(
+            folder, fit.main, ROOT / "stan" / model, normalised, *data, "-o", f"{place}/fit.nc"
+        )
         checked = (f"{place}/diagnostics.json", "--estimates", f"{place}/estimates.csv")
         program, made = ROOT / "stan" / model, f"{place}/fit.nc"
         settings = ("models.json", "sampler.json", "-o", *checked)

@@ -47,8 +47,8 @@ def contract(tried: str, wanted: str, text: str | bytes, name: str = "pooled") -
         program, executable = f"stan/{name}.stan", f"stan/{name}"
         written(folder, {program: text, executable: MADE, "toolchain.json": toolchain})
         written(folder, {FUNCTIONS: (ROOT / FUNCTIONS).read_text(encoding="utf-8")})
-        written(folder, {"planned.essence": "any, since it is refused before it is compared"})
-        command = (program, "planned.essence", "toolchain.json", "-o", executable)
+        written(folder, {"planned.normalised": "any, since it is refused before it is compared"})
+        command = (program, "planned.normalised", "toolchain.json", "-o", executable)
         message = refused(folder, wanted, compiling.main, *command)
         assert message.startswith(program), f"said: {message}"
         return " ".join(message.split())
@@ -57,18 +57,18 @@ def contract(tried: str, wanted: str, text: str | bytes, name: str = "pooled") -
 
 
 def meaning(tried: str, expected: str, files: dict[str, str | bytes], same: bool) -> Case:
-    """Whether the essence of the first program is that of `pooled`."""
+    """Whether the normalised source of the first program is that of `pooled`."""
     model = next(Path(name).stem for name in files)
 
     def run(folder: Path) -> str:
         accepted(project(folder, files=files), plan.main, *COMMAND)
         texts = [
-            (folder / f".build/programs/{m}.essence").read_text() for m in (model, "per_county")
+            (folder / f".build/programs/{m}.normalised").read_text() for m in (model, "per_county")
         ]
         plain = folder / "plain"
         plain.mkdir()
         accepted(project(plain), plan.main, *COMMAND)
-        pooled = (plain / ".build/programs/pooled.essence").read_text()
+        pooled = (plain / ".build/programs/pooled.normalised").read_text()
         assert (texts[0] == pooled) == same, "counts as the same program" if not same else "differs"
         return "the same program" if same else "another program"
 
@@ -187,7 +187,7 @@ def _includes() -> list[Case]:
     def ring(folder: Path) -> None:
         (folder / "stan/functions/ring.stan").symlink_to("ring.stan")
 
-    outside = "which is not in stan; copy what it needs there"
+    outside = "which is not in stan; copy it there"
     cycle = {
         "stan/functions/a.stan": "#include functions/b.stan\n",
         "stan/functions/b.stan": "#include functions/a.stan\n",
@@ -214,19 +214,19 @@ def _includes() -> list[Case]:
         ),
         planning(
             "includes in a circle",
-            "stan/functions/a.stan: includes itself by way of stan/functions/b.stan",
+            "stan/functions/a.stan: includes itself through stan/functions/b.stan",
             including("functions/a.stan") | cycle,
         ),
         planning(
             "a program that includes itself",
-            "stan/pooled.stan: includes itself by way of stan/pooled.stan",
+            "stan/pooled.stan: includes itself through stan/pooled.stan",
             including("pooled.stan"),
         ),
     ]
 
 
 def _names() -> list[Case]:
-    wanted = "a program's name is a letter followed by"
+    wanted = "rename the program to a letter followed by"
 
     def folder_of_program(folder: Path) -> None:
         (folder / "stan/one.stan").mkdir()
@@ -247,7 +247,7 @@ def _names() -> list[Case]:
         ),
         planning(
             "functions in a file called $(touch here)",
-            "give it a name of letters, digits and underscores",
+            "rename the file to letters, digits and underscores",
             {"stan/functions/$(touch here).stanfunctions": ""},
         ),
         planning(
@@ -256,7 +256,7 @@ def _names() -> list[Case]:
         planning("a link to no program", "stan/one.stan: no such file", {}, dangling),
         meaning(
             "programs that differ by case: pooled, Pooled",
-            "two programs, each with its essence",
+            "two programs, each with its own source",
             {"stan/Pooled.stan": POOLED},
             True,
         ),
@@ -282,11 +282,11 @@ def _contracts() -> list[Case]:
         ),
         contract(
             "the switches of the contract before this one",
-            "its data `held_out, prior_only` belong to the contract before this one",
+            "its data `held_out, prior_only` belong to an earlier contract",
             edited("  int<lower=0> N;", "  int held_out;\n  int prior_only;\n  int<lower=0> N;"),
         ),
-        contract("no y_rep", "it does not put out `y_rep`", edited("y_rep", "replicated")),
-        contract("no log_lik", "it does not put out `log_lik`", no_log_lik),
+        contract("no y_rep", "it has no output `y_rep`", edited("y_rep", "replicated")),
+        contract("no log_lik", "it has no output `log_lik`", no_log_lik),
         contract(
             "alpha as a number",
             "its `alpha` must be a vector",

@@ -110,10 +110,10 @@ def _folder() -> Case:
 def _none() -> Case:
     def run(folder: Path) -> str:
         (project(folder) / FILE).rename(folder / "data/studies/other.toml")
-        wanted = f"{FILE}: no such study; there are: other"
+        wanted = f"{FILE}: no such study; choose from: other"
         return refused(folder, wanted, plan.main, *COMMAND)
 
-    return Case("study", "no file", "error: no such study; there are: ...", run)
+    return Case("study", "no file", "error: no such study; choose from: ...", run)
 
 
 def _types() -> list[Case]:
@@ -180,7 +180,7 @@ def _types() -> list[Case]:
         ),
         refusal(
             "a state twice",
-            "data.states: Value error, MN is there twice",
+            "data.states: Value error, MN is listed twice",
             edited('["MN"]', '["MN", "MN"]'),
         ),
         refusal(
@@ -204,12 +204,12 @@ def _references() -> list[Case]:
     return [
         refusal(
             "a model that is not there",
-            "models.use: no program stan/poled.stan; there are: per_county, pooled",
+            "models.use: no program stan/poled.stan; choose from: per_county, pooled",
             edited(use, 'use = ["poled"]'),
         ),
         refusal(
             "a model twice",
-            "models.use: Value error, pooled is there twice",
+            "models.use: Value error, pooled is listed twice",
             edited(use, 'use = ["pooled", "pooled"]'),
         ),
         refusal(

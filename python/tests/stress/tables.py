@@ -209,7 +209,7 @@ def _shapes() -> list[Case]:
             "a header alone", "the table has a header and no rows; add rows", Tables(header + "\n")
         ),
         refusal(
-            "an empty file", "houses.csv: the file is empty; it needs a header and rows", Tables("")
+            "an empty file", "houses.csv: the file is empty; add a header and rows", Tables("")
         ),
         refusal("blank lines alone", "houses.csv: the file is empty", Tables("\n \n\n")),
         refusal(
@@ -239,7 +239,7 @@ def _folder() -> Case:
         (folder / "houses.csv").unlink()
         (folder / "houses.csv").mkdir()
         return refused(
-            folder, "houses.csv: is a folder; name the table in it", prepare.main, *arguments
+            folder, "houses.csv: is a folder; give the path of a table", prepare.main, *arguments
         )
 
     return Case("table", "a folder in place of the table", "error: is a folder", run)
@@ -306,17 +306,17 @@ def _numbers() -> list[Case]:
         refusal("county of 30 digits", "is not a whole number", house(f"a1,MN,{'2' * 30},1,2.2")),
         refusal(
             "uranium 0",
-            "line 2: column uranium: 0 is not above 0 ppm",
+            "line 2: column uranium: 0 is not from 1e-6 to 1e6 ppm",
             county("27001,MN,AITKIN,0,0,0"),
         ),
         refusal(
             "uranium 1e308",
-            "line 2: column uranium: 1e+308 is no share in ppm",
+            "line 2: column uranium: 1e+308 is not from 1e-6 to 1e6 ppm",
             county("27001,MN,AITKIN,0,0,1e308"),
         ),
         refusal(
             "longitude 400",
-            "line 2: column lon: 400 is no longitude",
+            "line 2: column lon: 400 is not a longitude",
             county("27001,MN,AITKIN,400,0,1"),
         ),
         refusal(
@@ -339,12 +339,12 @@ def _keys() -> list[Case]:
     return [
         refusal(
             "a house twice",
-            "line 3: column house_id: 'a1' is there twice",
+            "line 3: column house_id: 'a1' occurs twice",
             Tables(HOUSES.replace("a2", "a1")),
         ),
         refusal(
             "a county twice",
-            "line 3: column county_fips: 27001 is there twice",
+            "line 3: column county_fips: 27001 occurs twice",
             Tables(counties=clash),
         ),
         result(

@@ -76,7 +76,7 @@ def only_error(project, *goals, **variables):
             FIRST, "5081,MN,27999999,1,2\n", "line 2: column county_fips: 27999999", id="county"
         ),
         pytest.param(FIRST, "5081,MN,27001,9,2.2\n", "line 2: column floor: 9 has", id="floor 9"),
-        pytest.param(FIRST, FIRST + FIRST, "line 3: column house_id: 5081 is", id="duplicate"),
+        pytest.param(FIRST, FIRST + FIRST, "line 3: column house_id: 5081 occurs", id="duplicate"),
     ],
 )
 def test_wrong_table(project, old, new, wanted):
@@ -88,7 +88,7 @@ def test_wrong_table(project, old, new, wanted):
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        ("", "the file is empty; it needs a header and rows"),
+        ("", "the file is empty; add a header and rows"),
         ("house_id,state,county_fips,floor,activity\n", "the table has a header and no rows"),
     ],
 )
@@ -110,7 +110,11 @@ def test_corrected_table_is_taken_up(project):
     [
         ("[sampler]", "[sampler]\nthin = 2", "sampler.thin: unknown setting; remove it"),
         ("also =", 'use = ["poled"]\nalso =', "models.use: no program stan/poled.stan;"),
-        ('states = ["MN"]', 'houses = "gone.csv"', "no table data/studies/gone.csv; paths are"),
+        (
+            'states = ["MN"]',
+            'houses = "gone.csv"',
+            "no table data/studies/gone.csv; correct the path",
+        ),
     ],
 )
 def test_wrong_study(project, old, new, wanted):
@@ -207,8 +211,12 @@ def test_no_cmdstan_and_no_network(project, tmp_path):
         error, said = only_error(
             project, "stan/pooled", HOME=str(home), CMDSTAN="", NO_PROXY="", **offline
         )
-    assert error == "error: no CmdStan is ready, and none could be installed:"
-    for way in ("1. set CMDSTAN", "2. conda env create", "3. with a network and a HOME"):
+    assert error == "error: no built CmdStan was found, and none could be installed:"
+    for way in (
+        "1. set CMDSTAN",
+        "2. conda env create",
+        "3. with network access and a writable HOME",
+    ):
         assert f"  {way}" in said
     assert {path.name for path in (home / ".cmdstan").iterdir()} == {".lock"}
 

@@ -23,7 +23,7 @@ from bench.workflow import (
 )
 from pooling.build.errors import PoolingError
 from pooling.inputs.study import read_study
-from pooling.programs.source import essence
+from pooling.programs.source import normalised
 
 
 def test_ratio_is_of_what_cannot_be_avoided():
@@ -59,13 +59,13 @@ def test_edit_without_a_likelihood_is_an_error():
         edited("model {\n  y ~ normal(mu, sigma);\n}\n", 1.01)
 
 
-def test_a_remark_in_front_leaves_the_essence(tmp_path):
+def test_a_remark_in_front_leaves_the_normalised_source(tmp_path):
     source = ROOT / "stan" / f"{EDITED[0]}.stan"
     program = tmp_path / source.name
     program.write_text(source.read_text())
     with rewritten(program, f"// A remark.\n{source.read_text()}"):
         assert program.read_text().startswith("// A remark.")
-        assert essence(program, ROOT / "stan") == essence(source, ROOT / "stan")
+        assert normalised(program, ROOT / "stan") == normalised(source, ROOT / "stan")
     assert program.read_text() == source.read_text()
 
 

@@ -23,7 +23,7 @@ from pooling.build.cmdstan import (
     first_errors,
     is_built,
     locate,
-    mend_tbb,
+    patch_tbb,
     provide,
     toolchain,
     version,
@@ -197,14 +197,14 @@ def homeless(monkeypatch):
 
 class TestWithoutHome:
     def test_is_one_message(self, homeless, tmp_path):
-        with pytest.raises(SetupError, match=r"^HOME is not set; set it or CMDSTAN$"):
+        with pytest.raises(SetupError, match=r"^HOME is not set; set HOME or CMDSTAN$"):
             cmdstan.main(["-o", str(tmp_path / "toolchain.json")])
 
     def test_empty_is_not_the_root(self, tmp_path, monkeypatch):
         monkeypatch.setenv("HOME", "")
         for name in ("CMDSTAN", "CONDA_PREFIX"):
             monkeypatch.delenv(name, raising=False)
-        with pytest.raises(SetupError, match=r"^HOME is empty; set it or CMDSTAN$"):
+        with pytest.raises(SetupError, match=r"^HOME is empty; set HOME or CMDSTAN$"):
             cmdstan.main(["-o", str(tmp_path / "toolchain.json")])
 
     def test_cmdstan_is_enough(self, homeless, tmp_path, monkeypatch):
@@ -310,7 +310,7 @@ class TestBuild:
             "a.h:1: error: no",
             "51",
             "52",
-            f"all that it said is in {folder / LOG}",
+            f"the complete output is in {folder / LOG}",
         ]
         assert {"1", "50", "150"} < set((folder / LOG).read_text().splitlines())
         assert not is_built(folder)
@@ -343,11 +343,11 @@ class TestBuild:
         for make in both:
             make.join()
         assert (folder / "asked").read_text().count("build") == 1
-        assert "waiting for it" in capsys.readouterr().err
+        assert "waiting for another make" in capsys.readouterr().err
 
     def test_home_that_cannot_be_written_is_one_message(self, home):
         (home / ".cmdstan").write_text("a file in its place")
-        said = r"(?s)\.cmdstan: File exists\n.* 1\. .* 2\. .* 3\. .*a HOME that can be written"
+        said = r"(?s)\.cmdstan: File exists\n.* 1\. .* 2\. .* 3\. .*a writable HOME"
         with pytest.raises(SetupError, match=said):
             provide()
 
@@ -357,7 +357,7 @@ class TestMendTbb:
     def test_qualifies_one_word_if_it_is_there(self, tmp_path, text):
         header = put_task_h(tmp_path, text)
         os.utime(header, (10**9, 10**9))
-        mend_tbb(tmp_path)
+        patch_tbb(tmp_path)
         assert header.read_text() == text.replace("        task* next", "        tbb::task* next")
         assert header.stat().st_mtime == 10**9, "or CmdStan would make everything again"
         assert [path.name for path in header.parent.iterdir()] == ["task.h"]
@@ -365,14 +365,14 @@ class TestMendTbb:
     def test_folder_without_tbb_of_its_own_or_without_permission_is_left(
         self, tmp_path, monkeypatch
     ):
-        mend_tbb(tmp_path)
+        patch_tbb(tmp_path)
         header = put_task_h(tmp_path)
 
         def refuse(*_):
             raise PermissionError("read-only")
 
         monkeypatch.setattr(cmdstan.Path, "write_bytes", refuse)
-        mend_tbb(tmp_path)
+        patch_tbb(tmp_path)
         assert header.read_text() == TASK_H
 
 

@@ -15,14 +15,14 @@ from project import fake_cmdstan
 from pooling.build.errors import ProgramError
 from pooling.build.files import replacing
 from pooling.programs import compile as stage
-from pooling.programs.source import essence
+from pooling.programs.source import normalised
 
 
 def written(program: Path) -> Path:
-    """File with a program's essence, as `plan` writes it; nothing where an include is missing."""
-    path = program.with_suffix(".essence")
+    """A program's normalised source, as `plan` writes it; nothing if an include is missing."""
+    path = program.with_suffix(".normalised")
     try:
-        path.write_text(essence(program, program.parent) + "\n", encoding="utf-8")
+        path.write_text(normalised(program, program.parent) + "\n", encoding="utf-8")
     except ProgramError:
         path.write_text("")
     return path
@@ -43,7 +43,7 @@ def attempt(tmp_path):
         assert executable.read_text() == "from before"
         assert {path.name for path in tmp_path.iterdir()} == {
             "foo.stan",
-            "foo.essence",
+            "foo.normalised",
             "foo",
             "toolchain.json",
             *leaves,
@@ -75,7 +75,7 @@ def test_program_with_an_error_is_refused_in_stancs_words(attempt):
 def test_program_that_breaks_the_contract_is_refused(attempt):
     said = attempt(robust().replace("y_rep", "y_new"))
     assert "foo.stan breaks the contract of stan/README.md" in said
-    assert "it does not put out `y_rep`" in said
+    assert "it has no output `y_rep`" in said
 
 
 def test_missing_include_is_refused(attempt):
@@ -118,9 +118,9 @@ def test_compiler_that_fails_shows_its_first_error_and_where_the_rest_is(attempt
     assert said[1].endswith("[-Wchanges-meaning]")
     assert said[3].endswith("^~~~")
     assert " ".join(said[4:6]) == stage.REFUSED_TBB.strip().replace("\n", " ")
-    assert said[6].startswith("all that it said is in ")
+    assert said[6].startswith("the complete output is in ")
     assert len(said) == 7
-    assert Path(said[6].removeprefix("all that it said is in ")).read_text() == REFUSED
+    assert Path(said[6].removeprefix("the complete output is in ")).read_text() == REFUSED
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_text_that_was_compiled_before_is_found_again(tmp_path, monkeypatch):
     for text in (robust(), other, "// a remark\n" + robust()):
         program.write_text(text)
         inputs = [str(program), str(written(program)), str(toolchain)]
-        stage.main([*inputs, "--kept", str(tmp_path / "kept"), "-o", str(tmp_path / "foo")])
+        stage.main([*inputs, "--cache", str(tmp_path / "cache"), "-o", str(tmp_path / "foo")])
         made.append((tmp_path / "foo").read_text())
     assert made == ["number 1", "number 2", "number 1"]
     assert texts == [robust(), other]
@@ -236,8 +236,8 @@ def test_text_that_was_compiled_before_is_found_again(tmp_path, monkeypatch):
 def test_program_that_was_edited_while_make_ran_is_not_taken_for_the_planned_one(tmp_path):
     program = tmp_path / "foo.stan"
     program.write_text(robust())
-    planned = essence(program, tmp_path)
+    planned = normalised(program, tmp_path)
     program.write_text(robust().replace("sigma);\n}", "2 * sigma);\n}"))
-    with pytest.raises(ProgramError, match=r"foo\.stan: was edited while make ran; run make again"):
+    with pytest.raises(ProgramError, match=r"foo\.stan: edited while make ran; run make again"):
         stage.compile_program(program, cmdstan(), tmp_path / "foo", planned)
     assert not (tmp_path / "foo").exists()

@@ -188,7 +188,7 @@ def test_sound_program_passes():
 def test_missing_output_is_named_with_the_file():
     said = faults(**{"generated quantities": {"log_lik": {"dimensions": 1}}})
     assert said == (
-        "stan/foo.stan breaks the contract of stan/README.md:\n  - it does not put out `y_rep`"
+        "stan/foo.stan breaks the contract of stan/README.md:\n  - it has no output `y_rep`"
     )
 
 
@@ -224,7 +224,7 @@ def test_switches_of_the_old_contract_are_refused_in_one_message():
     said = faults(inputs=INFO["inputs"] | old)
     assert said == (
         "stan/foo.stan breaks the contract of stan/README.md:\n"
-        "  - its data `held_out, prior_only, pointwise` belong to the contract before this one: "
+        "  - its data `held_out, prior_only, pointwise` belong to an earlier contract: "
         "fit all N houses in the model block, without a switch, and predict the N_new houses of "
         "county_new, floor_measure_new and log_radon_new in generated quantities; see "
         "stan/pooled.stan"

@@ -59,7 +59,10 @@ def test_what_was_damaged_is_made_again_and_nothing_else(project):
     emptied.write_bytes(b"")
     gone.unlink()
     said = project.run("all")
-    assert "changed since make made it; `make repair` removes what is damaged" in said.stderr
+    assert (
+        "changed since make wrote it; run `make repair`, which removes what is damaged"
+        in said.stderr
+    )
     assert project.run("fsck").returncode
     assert cut.exists(), "reported and left"
     assert project.run("repair").returncode == 0
@@ -87,7 +90,9 @@ def test_damage_is_one_line_that_names_the_remedy_until_it_is_repaired(project):
         run = project.run("all")
         assert run.returncode
         (line,) = [line for line in run.stderr.splitlines() if "error:" in line]
-        assert "reports/minnesota/index.html: changed since make made it; `make repair`" in line
+        assert (
+            "reports/minnesota/index.html: changed since make wrote it; run `make repair`" in line
+        )
     said = project.run("fsck")
     assert said.returncode
     assert "damaged  reports/minnesota/index.html: changed" in said.stdout

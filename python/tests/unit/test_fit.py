@@ -160,9 +160,9 @@ def stored(tmp_path_factory):
     files = {name: folder / f"{name}.json" for name in contents}
     for name, content in contents.items():
         files[name].write_text(json.dumps(content))
-    files["essence"] = folder / "pooled.essence"
-    files["essence"].write_text(PROGRAM)
-    order = ("essence", "data", "coords", "sampler", "toolchain")
+    files["normalised"] = folder / "pooled.normalised"
+    files["normalised"].write_text(PROGRAM)
+    order = ("normalised", "data", "coords", "sampler", "toolchain")
     inputs = [str(executable("pooled")), *(str(files[name]) for name in order)]
     main([*inputs, "-o", str(folder / "pooled" / "fit.nc")])
     return folder / "pooled", files
@@ -222,14 +222,14 @@ def test_fit_that_was_made_before_is_found_again(stored, tmp_path, monkeypatch):
                 draft.write_text(f"{path.name} with seed {seed}, number {len(made)}")
 
     monkeypatch.setattr(stage, "fit", pretend)
-    order = ("essence", "data", "coords", "sampler", "toolchain")
+    order = ("normalised", "data", "coords", "sampler", "toolchain")
     output, sampler = tmp_path / "pooled/fit.nc", tmp_path / "sampler.json"
     found = []
     for seed in (1, 2, 1):
         sampler.write_text(json.dumps(quick().model_dump() | {"seed": seed}))
         inputs = [str(files[name]) if name != "sampler" else str(sampler) for name in order]
-        kept = ["--kept", str(tmp_path / "kept"), "-o", str(output)]
-        main([str(executable("pooled")), *inputs, *kept])
+        cache = ["--cache", str(tmp_path / "cache"), "-o", str(output)]
+        main([str(executable("pooled")), *inputs, *cache])
         found.append((output.read_text(), output.with_name("record.json").read_text()))
     assert made == [1, 2]
     assert found[2] == found[0] != found[1]

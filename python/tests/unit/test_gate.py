@@ -74,11 +74,11 @@ def test_one_message_says_what_to_do_for_each_model_and_then_what_failed():
         "study iowa: 2 of 4 models failed the diagnostics. In data/studies/iowa.toml",
         "  - for per_county, set adapt_delta = 0.99 (now 0.95), warmup = 2000 (now 1000), "
         "draws = 4000 (now 2000) under [sampler]",
-        "  - for foo, no setting is likely to help; write the program in another geometry "
+        "  - for foo, no sampler setting is likely to help; reparameterise the program "
         "(centered, non-centered, or with county effects integrated out) or give narrower priors",
-        '  - or leave out what failed: use = ["pooled", "hierarchical_centered"] under [models]',
-        '  - or show it all the same: per_county = "why" under [models.allowed_to_fail]',
-        "What failed (all fits are kept):",
+        '  - or exclude what failed: use = ["pooled", "hierarchical_centered"] under [models]',
+        '  - or report it nevertheless: per_county = "reason" under [models.allowed_to_fail]',
+        "Failed checks (all fits remain on disk):",
         "  - per_county, posterior: divergences = 5 (at most 0)",
         "  - per_county, posterior: r_hat = 1.023 at beta[CASS] (at most 1.01)",
         "  - foo, prior: divergences = 900 (at most 0)",
@@ -89,7 +89,7 @@ def test_one_message_says_what_to_do_for_each_model_and_then_what_failed():
 def test_message_of_one_model_names_it():
     with pytest.raises(DiagnosticsError, match=r"^study iowa: pooled failed the diagnostics") as it:
         refuse_failed([found(divergences=5)])
-    assert "use = [the models that you want] under [models]" in str(it.value)
+    assert "use = [other models] under [models]" in str(it.value)
     refuse_failed([found(), found("foo", divergences=5, allowed="a lesson")])
 
 

@@ -6,7 +6,7 @@ import xarray as xr
 from programs import cmdstan, executable, quick, small_fit, tiny_coords, tiny_data
 from scipy import stats
 
-from pooling.build.errors import DisturbedError, InterruptionError, SamplingError
+from pooling.build.errors import ChainLost, InterruptionError, SamplingError
 from pooling.checking.likelihood import log_density
 from pooling.fitting.generate import (
     evenly_spaced,
@@ -182,7 +182,7 @@ def test_chain_that_was_killed_or_hangs_is_tried_again(tmp_path, monkeypatch, wh
 
 def test_chain_that_is_killed_again_is_named(tmp_path):
     said = "^pooled: its generated quantities failed: chain 2 was killed by SIGKILL, perhaps"
-    with pytest.raises(DisturbedError, match=said):
+    with pytest.raises(ChainLost, match=said):
         generate_disturbed(tmp_path, 9, "kill -KILL $$")
     assert len(list(tmp_path.glob("started.*"))) == 2
 
@@ -199,7 +199,7 @@ def test_draws_that_are_cut_short_are_no_draws(tmp_path, size):
     cut = f"""
         for word; do [[ $word != file=*output*.csv ]] || truncate {size} "${{word#file=}}"; done
         """
-    with pytest.raises(DisturbedError, match="their draws are not complete, perhaps no space"):
+    with pytest.raises(ChainLost, match="their draws are not complete, perhaps no space"):
         generate_disturbed(tmp_path, after=cut)
 
 

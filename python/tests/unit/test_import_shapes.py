@@ -67,7 +67,9 @@ def test_an_arc_with_a_negative_number_runs_backwards():
 @pytest.mark.parametrize("text", ["[]", "{}", "nothing"])
 def test_what_is_no_topology_is_named(files, text):
     files[0].write_text(text)
-    with pytest.raises(DataError, match=r"counties\.json: no TopoJSON .* counties-10m\.json"):
+    with pytest.raises(
+        DataError, match=r"counties\.json: not a TopoJSON file .* counties-10m\.json"
+    ):
         main([*map(str, files)])
 
 

@@ -68,7 +68,7 @@ def test_tables_go_to_the_data_folder_unless_told_otherwise(raw, tmp_path, monke
 
 def test_files_in_the_wrong_order_are_named(raw, tmp_path):
     with pytest.raises(
-        DataError, match=r"cty\.dat: line 1: no column idnum; give srrs2\.dat first"
+        DataError, match=r"cty\.dat: line 1: no column idnum; give the original srrs2\.dat first"
     ):
         main([str(raw[1]), str(raw[0]), "-o", str(tmp_path / "data")])
     assert not (tmp_path / "data").exists()

@@ -13,7 +13,7 @@ import pytest
 from programs import ROOT, executable, quick, tiny_coords, tiny_data
 
 CHAINS = 2 * (os.cpu_count() or 1) + 2  # some of them wait for a core
-INPUTS = "pooled essence data.json coords.json sampler.json toolchain.json"
+INPUTS = "pooled normalised data.json coords.json sampler.json toolchain.json"
 FIT = f"-m pooling.fitting.fit {INPUTS} -o fit.nc"
 REFITS = """
 from pathlib import Path
@@ -48,7 +48,7 @@ def folder(tmp_path):
     (tmp_path / "coords.json").write_text(json.dumps(tiny_coords()))
     (tmp_path / "sampler.json").write_text(json.dumps(quick(chains=CHAINS).model_dump()))
     (tmp_path / "toolchain.json").write_text("{}")
-    (tmp_path / "essence").write_text("")
+    (tmp_path / "normalised").write_text("")
     (tmp_path / "refit.py").write_text(REFITS.format(chains=CHAINS))
     (tmp_path / "scratch").mkdir()
     return tmp_path

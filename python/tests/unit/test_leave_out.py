@@ -74,7 +74,7 @@ def run(tmp_path, monkeypatch, example_fit):
         monkeypatch.setattr(leave_out, "run_refits", answer)
         write_fit(example_fit("pooled").tree, tmp_path / "fit.nc")
         files = {
-            "pooled.essence": "the text",
+            "pooled.normalised": "the text",
             "fit.nc": None,
             "data.json": json.dumps(tiny_data()),
             "sampler.json": json.dumps(quick().model_dump()),
@@ -102,7 +102,7 @@ def test_command_line_writes_a_row_a_house_and_scheme(run):
     # Sizes of the counties of the ten houses; ten houses make tenths of one.
     assert table["elpd"].tolist() == [4, 4, 4, 4, 4, 4, 1, 1, 4, 4] + [1] * 10
     assert len(folds) == 4 + 10, "one run for all schemes"
-    assert (program.name, program.essence) == ("pooled", "the text")
+    assert (program.name, program.normalised) == ("pooled", "the text")
     assert (kept.name, scheduler) == ("refits", None)
 
 
@@ -236,7 +236,7 @@ def test_draws_that_would_mean_something_else_beside_doubles_are_made_anew(monke
     monkeypatch.setattr(leave_out, "sample_extended", lambda *a: made.append(1) or original(*a))
     leave_out.weighted_counties(fit, program, data, SETTINGS)
     assert not made, "doubles without a house change no draw"
-    monkeypatch.setattr(leave_out, "generate_beside", lambda *_: None)
+    monkeypatch.setattr(leave_out, "generate_with_doubles", lambda *_: None)
     anew = leave_out.weighted_counties(fit, program, data, SETTINGS)
     assert made
     # County 2 has one house, so that its weights are even: 4,000 draws each.

@@ -12,13 +12,13 @@ from programs import executable, quick, small_fit, text_of, tiny_coords, tiny_da
 from scipy import stats
 
 from pooling.fits.store import Fit, write_fit
-from pooling.fitting.refits import stopped
+from pooling.fitting.refits import failed_refit
 from pooling.scoring import loo
 
 Y = np.array([0.3, -0.4, 1.1, 0.8, 2.4, -0.9, 0.1, 1.6, 0.5, -0.2])
 PRIOR_VARIANCE = 25.0
 CONJUGATE = loo.Program("conjugate", "", Path("conjugate"))
-INPUTS = ("pooled", "pooled.essence", "fit.nc", "data.json", "sampler.json", "scores.json")
+INPUTS = ("pooled", "pooled.normalised", "fit.nc", "data.json", "sampler.json", "scores.json")
 INPUTS += ("toolchain.json", "priors.json", "diagnostics.json")
 
 
@@ -238,7 +238,7 @@ def test_house_that_alone_informs_a_slope_is_left_out_exactly(real, monkeypatch,
 
     def unconverged(program, data, folds, *_):
         asked.update(folds)
-        return {fold: stopped(1, "") for fold in folds}
+        return {fold: failed_refit(1, "") for fold in folds}
 
     monkeypatch.setattr(loo, "run_refits", unconverged)
     program = loo.Program("per_county", text_of("per_county"), executable("per_county"))
@@ -274,8 +274,8 @@ def test_draws_that_mean_something_else_beside_further_houses_are_not_used(real)
     """The unit in which `hierarchical_marginal` moves is the spread of all houses that it has."""
     fit = small_fit("hierarchical_marginal", tiny_data(), tiny_coords(), quick())
     program = loo.Program(fit.model, text_of(fit.model), executable(fit.model))
-    assert loo.knows_the_rest(program)
-    assert loo.given_the_rest(fit, program, tiny_data(), [0, 6], seed=1) is None
+    assert loo.has_conditional_density(program)
+    assert loo.conditional_loo(fit, program, tiny_data(), [0, 6], seed=1) is None
 
 
 def write_inputs(folder, y: np.ndarray, diagnostics: dict, **scores) -> None:
@@ -285,7 +285,7 @@ def write_inputs(folder, y: np.ndarray, diagnostics: dict, **scores) -> None:
         "data.json": conjugate_data(y),
         "sampler.json": quick().model_dump(),
         "scores.json": scores,
-        "pooled.essence": {},
+        "pooled.normalised": {},
         "toolchain.json": {},
         "priors.json": {},
     }

@@ -345,7 +345,7 @@ def test_unknown_goal_is_one_line_that_names_help(project, goal):
     run = project.run(goal)
     assert run.returncode
     (line,) = run.stderr.splitlines()
-    assert f"error: no rule makes {goal}; `make help` lists what can be made" in line
+    assert f"error: no rule makes {goal}; `make help` lists the targets" in line
     assert not (project.folder / "here").exists()
 
 
@@ -700,7 +700,7 @@ def test_why_names_the_stages_that_would_run_again(project):
     run = project.run("why", sampler, "NAME=nonesuch")
     assert run.returncode
     assert "NAME=nonesuch: python/pooling/inputs/study.py has no such name" in run.stderr
-    assert "no module of pooling" in project.run("why", "FILE=stan/pooled.stan").stderr
+    assert "not a module of pooling" in project.run("why", "FILE=stan/pooled.stan").stderr
 
 
 def test_graph_draws_the_stages_that_the_page_needs(project):
@@ -784,7 +784,7 @@ def test_program_that_make_could_not_name_is_refused(project, name):
     run = project.run("all")
     assert run.returncode
     (line,) = [line for line in run.stderr.splitlines() if "error:" in line]
-    assert f"stan/{name}.stan: a program's name is" in line
+    assert f"stan/{name}.stan: rename the program to" in line
     assert "rename the file" in line
     assert not project.log.exists()
 
@@ -792,17 +792,20 @@ def test_program_that_make_could_not_name_is_refused(project, name):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("STUDY=nonesuch",), "data/studies/nonesuch.toml: no such study; there are: "),
+        (("STUDY=nonesuch",), "data/studies/nonesuch.toml: no such study; choose from: "),
         (("STUDY=two words",), 'STUDY="two words": give the name of one study'),
         (("STUDY=../minnesota",), 'STUDY="../minnesota": give the name of one study'),
         (("STUDY=post ",), 'STUDY="post ": give the name of one study'),
-        (("TO=pooled ",), 'TO="pooled ": holds a blank'),
-        (("SEED=../7",), "SEED=../7: holds /"),
-        (("study=indiana",), "study=indiana: no such variable; there are STUDY FROM TO SEED "),
+        (("TO=pooled ",), 'TO="pooled ": contains a space'),
+        (("SEED=../7",), "SEED=../7: contains /"),
+        (("study=indiana",), "study=indiana: no such variable; choose from STUDY FROM TO SEED "),
         (("SEED=soon",), "SEED=soon: give a whole number from 0 to"),
-        (("HOUSES=$(shell id)",), "HOUSES=$(shell id): holds $; give a plain name, number or path"),
+        (
+            ("HOUSES=$(shell id)",),
+            "HOUSES=$(shell id): contains $; give a plain name, number or path",
+        ),
         (("SEED=-1",), "SEED=-1: give a whole number from 0 to"),
-        (("TO=nonesuch",), "FROM, TO: no program stan/nonesuch.stan; there are: "),
+        (("TO=nonesuch",), "FROM, TO: no program stan/nonesuch.stan; choose from: "),
         (("TO=hierarchical_states",), "FROM, TO: hierarchical_states needs S, prior_"),
     ],
 )

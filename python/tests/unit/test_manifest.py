@@ -123,7 +123,7 @@ def test_what_tells_make_of_changes_stands_by_itself(here):
     for path in sections:
         path.touch()
     sections[0].write_text("")
-    assert look(here) == [".build/trial/data.json: changed since make made it"]
+    assert look(here) == [".build/trial/data.json: changed since make wrote it"]
     assert {path: path.stat().st_mtime_ns for path in sections[1:]} == {
         path: before[path] for path in sections[1:]
     }
@@ -150,9 +150,9 @@ def test_damaged_file_stops_make_and_is_removed_by_repair_alone(here, content, t
     path.write_text(content)
     if time_kept:
         os.utime(path, ns=(changed, changed))
-    message = "a.csv: changed since make made it"
+    message = "a.csv: changed since make wrote it"
     if not time_kept or len(content) != len("content of a.csv"):
-        with pytest.raises(StorageError, match=f"{message}; `make repair` removes"):
+        with pytest.raises(StorageError, match=f"{message}; run `make repair`, which removes"):
             look(here)
     assert check(here / ".build/manifest") == [message]
     assert path.read_text() == content
@@ -166,11 +166,11 @@ def test_check_and_repair_say_what_they_found(here, capsys):
     main(["check", ".build/manifest"])
     assert capsys.readouterr().out.startswith("nothing is damaged")
     (here / "a.csv").write_text("")
-    with pytest.raises(StorageError, match="1 damaged; `make repair` removes"):
+    with pytest.raises(StorageError, match="1 damaged; run `make repair`, which removes"):
         main(["check", ".build/manifest"])
-    assert capsys.readouterr().out == "damaged  a.csv: changed since make made it\n"
+    assert capsys.readouterr().out == "damaged  a.csv: changed since make wrote it\n"
     main(["repair", ".build/manifest"])
-    assert capsys.readouterr().out == "removed  a.csv: changed since make made it\n"
+    assert capsys.readouterr().out == "removed  a.csv: changed since make wrote it\n"
 
 
 def test_whoever_is_killed_before_renaming_leaves_the_file_that_was_there(here):
@@ -184,7 +184,7 @@ def test_whoever_is_killed_before_renaming_leaves_the_file_that_was_there(here):
 def test_deleted_file_takes_what_was_made_with_it(here):
     made(here, "models.csv", "scores.csv")
     (here / "models.csv").unlink()
-    assert look(here) == ["models.csv: deleted since make made it"]
+    assert look(here) == ["models.csv: deleted since make wrote it"]
     assert not (here / "scores.csv").exists()
 
 

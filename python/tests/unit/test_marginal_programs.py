@@ -16,10 +16,12 @@ from scipy import special, stats
 
 from pooling.fits.store import BY_HOUSE
 from pooling.inputs.priors import Lkj, Normal, Priors, Spread
-from pooling.programs.source import declared, essence
+from pooling.programs.source import declared, normalised
 
 GENERATED = {
-    stem: declared(essence(ROOT / "stan" / f"{stem}.stan", ROOT / "stan"), "generated quantities")
+    stem: declared(
+        normalised(ROOT / "stan" / f"{stem}.stan", ROOT / "stan"), "generated quantities"
+    )
     for stem in SHIPPED
 }
 # With the density of counties' houses, their effects integrated out; and those that sample so.

@@ -29,7 +29,7 @@ def test_a_varying_intercept_stands_in_where_slopes_do_not_vary():
 
 def test_a_study_tells_its_story_with_the_models_that_it_names():
     assert story_models(MINNESOTA, ["of_my_own", "pooled"]) == ["of_my_own", "pooled"]
-    with pytest.raises(ValueError, match="nonesuch is no model of the study; there are: hier"):
+    with pytest.raises(ValueError, match="nonesuch is not a model of the study; choose from: hier"):
         story_models(MINNESOTA, ["nonesuch"])
 
 

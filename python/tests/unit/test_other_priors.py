@@ -108,7 +108,7 @@ def test_without_population_parameters_nothing_is_sampled(tmp_path, monkeypatch)
 def test_a_parameter_that_does_not_vary_has_no_shift():
     row = {"parameter": "mu", "mean": 1.0, "sd": 0.0} | dict.fromkeys(("mcse_mean", "q5", "q95"))
     own = pd.DataFrame([row | {"priors": "study", "passed": True, "failed": ""}])
-    table = other_priors.beside(own, [own.assign(priors="wide", mean=2.0, sd=1.0)], "foo")
+    table = other_priors.combined(own, [own.assign(priors="wide", mean=2.0, sd=1.0)], "foo")
     assert table["shift"].isna().all()
     assert table["model"].tolist() == ["foo", "foo"]
 
@@ -118,5 +118,5 @@ def test_what_the_sampler_moves_instead_of_a_parameter_is_left_out():
     numbers = dict.fromkeys(other_priors.NUMBERS, 1.0) | {"passed": True, "failed": ""}
     own = pd.DataFrame([{"parameter": "sigma", "priors": "study"} | numbers])
     wide = [{"parameter": name, "priors": "wide"} | numbers for name in ("sigma", "sigma_free")]
-    table = other_priors.beside(own, [pd.DataFrame(wide)], "foo")
+    table = other_priors.combined(own, [pd.DataFrame(wide)], "foo")
     assert table[["priors", "parameter"]].values.tolist() == [["study", "sigma"], ["wide", "sigma"]]

@@ -85,9 +85,9 @@ def test_every_model_passes_with_the_settings_that_are_there(folder, capsys):
     inputs = [*prepared(tables), str(cmdstan() and ROOT / ".build/toolchain.json")]
     found = []
     for model in models:
-        place, essence = f"data/fits/iowa/{model}", f".build/programs/{model}.essence"
-        assert Path(essence).read_text() == programs(ROOT / "stan")[model] + "\n"
-        fit.main([str(executable(model)), essence, *inputs, "-o", f"{place}/fit.nc"])
+        place, normalised = f"data/fits/iowa/{model}", f".build/programs/{model}.normalised"
+        assert Path(normalised).read_text() == programs(ROOT / "stan")[model] + "\n"
+        fit.main([str(executable(model)), normalised, *inputs, "-o", f"{place}/fit.nc"])
         found.append(f"{place}/diagnostics.json")
         sections = [f"{PLAN}models.json", f"{PLAN}sampler.json"]
         estimates = ["--estimates", f"{place}/estimates.csv"]

@@ -17,7 +17,7 @@ from pooling.fitting.chains import read_chains
 from pooling.fitting.fit import as_tree
 from pooling.fitting.generate import evenly_spaced, to_predict
 from pooling.fitting.sampling import sample
-from pooling.programs.source import declared, essence
+from pooling.programs.source import declared, normalised
 from pooling.reporting import predict
 from pooling.reporting.predict import overview, predict_houses, with_unknown_counties
 
@@ -31,7 +31,7 @@ def fitted(stem: str, data: dict, coords: dict, settings) -> Fit:
     program = executable(stem)
     chains = sample(program, data | NOBODY, settings, take=read_chains)
     tree = as_tree(chains, chains, data, coords)
-    text = essence(ROOT / f"stan/{stem}.stan", ROOT / "stan")
+    text = normalised(ROOT / f"stan/{stem}.stan", ROOT / "stan")
     parameters = " ".join(declared(text, "parameters"))
     about = {"study": coords["study"], "response": RESPONSE, "parameters": parameters}
     tree.attrs.update(model=stem, **about)
@@ -285,7 +285,7 @@ def test_table_that_is_missing_or_without_rows(asking, written, tmp_path):
 @pytest.mark.parametrize(
     ("houses", "message"),
     [
-        ({"county": ["ANOKA"]}, "the frame of houses has 0 columns floor; it needs one"),
+        ({"county": ["ANOKA"]}, "the frame of houses has 0 columns floor; give it exactly one"),
         ({"county": [], "floor": []}, "the frame of houses has no rows"),
         ({"county": ["ANOKA", None], "floor": 0}, "row 1: column county: value is missing;"),
         (

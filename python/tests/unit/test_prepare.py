@@ -169,7 +169,7 @@ def test_unmeasured_counties_come_with_their_uranium_and_no_house(prepared):
     assert values["first_floor_share"] == [1.0, 0.5, 0.75]
     assert rule(names, "first-floor shares unknown") == 1
     [reason] = [r["reason"] for r in names["rules"] if r["rule"] == "first-floor shares unknown"]
-    assert reason == "no house; 0.750, the mean of the counties with houses, stands for it"
+    assert reason == "no house; set to 0.750, the mean of the counties with houses"
     assert values["log_uranium"][2] == pytest.approx(math.log(1.03105))
     assert (names["county_fips"][2], names["houses"][2]) == (27125, 0)
     assert rule(names, "counties added") == 1
@@ -208,8 +208,8 @@ def test_a_floor_code_that_the_study_does_not_mention(prepared):
     with pytest.raises(DataError) as caught:
         prepared(states=["MN"])
     assert str(caught.value).endswith(
-        "houses.csv: line 7: column floor: 9 has no meaning in the study; say what it is in "
-        "data.floors, or set data.drop_floors = [9] to leave such houses out (1 of 4)"
+        "houses.csv: line 7: column floor: 9 has no meaning in the study; define it in "
+        "data.floors, or set data.drop_floors = [9] to exclude such houses (1 of 4)"
     )
 
 
@@ -234,7 +234,9 @@ def test_an_unknown_county_of_another_state_does_not_matter(prepared):
 
 
 def test_a_state_without_houses(prepared):
-    with pytest.raises(StudyError, match=r"data\.states: no house of WI in .*are IN, MN, R5"):
+    with pytest.raises(
+        StudyError, match=r"data\.states: no house of WI in .*choose from its states: IN, MN, R5"
+    ):
         prepared(states=["MN", "WI"])
 
 

@@ -28,7 +28,7 @@ RESPONSES = {"T_01": "log(x + 0.1)", "T_GH": "log(x), 0 as 0.1"}
 
 @pytest.fixture(scope="module")
 def houses():
-    """By transform: one row a house with y, floor, county and log uranium u."""
+    """By transform: one row per house with y, floor, county and log uranium u."""
     study = read_study(ROOT / "data" / "studies" / "minnesota.toml")
     tables = (
         read_houses(ROOT / "data" / "households.csv", {}),

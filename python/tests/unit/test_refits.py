@@ -1,4 +1,4 @@
-"""Refits without some houses: how they are scored, by whom, and which are kept."""
+"""Refits without some houses: how they are scored, by whom, and which are cached."""
 
 import json
 import os
@@ -18,10 +18,10 @@ import pytest
 from programs import ROOT, cmdstan, executable, quick, tiny_data
 from scipy import integrate, stats
 
-from pooling.build.errors import DisturbedError, SamplingError, SetupError
+from pooling.build.errors import ChainLost, SamplingError, SetupError
 from pooling.fitting import refits
 from pooling.fitting.refits import Program
-from pooling.programs.source import essence
+from pooling.programs.source import normalised
 
 COUNTIES = {"1": [0, 1, 2, 8], "2": [3, 4, 5, 9], "3": [6], "5": [7]}
 
@@ -41,7 +41,7 @@ def job() -> dict:
     """A refit of each county of the tiny data under complete pooling."""
     return {
         "program": Program(
-            "pooled", essence(ROOT / "stan/pooled.stan", ROOT / "stan"), executable("pooled")
+            "pooled", normalised(ROOT / "stan/pooled.stan", ROOT / "stan"), executable("pooled")
         ),
         "data": tiny_data(),
         "folds": COUNTIES,
@@ -60,7 +60,7 @@ def here(job) -> dict[str, dict]:
 
 
 def test_a_worker_takes_no_executable_from_a_folder_of_somebody_else(job, monkeypatch, tmp_path):
-    """What was compiled is kept where other users of a machine may have been first."""
+    """What was compiled is cached where other users of a machine may have been first."""
     somebody = os.getuid() + 1
     monkeypatch.setattr(refits.tempfile, "gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr(refits.os, "getuid", lambda: somebody)
@@ -109,7 +109,7 @@ def two_workers(tmp_path) -> Iterator[tuple[str, list[subprocess.Popen]]]:
 
 def test_two_workers_one_killed_agree_with_one_process(job, here, two_workers, tmp_path):
     address, workers = two_workers
-    kept = tmp_path / "kept"
+    cache = tmp_path / "cache"
     killed = []
 
     class KillingProgress:
@@ -127,14 +127,14 @@ def test_two_workers_one_killed_agree_with_one_process(job, here, two_workers, t
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(refits, "tqdm", KillingProgress)
-        scores = refits.run_refits(**job, kept=kept, scheduler=address)
+        scores = refits.run_refits(**job, cache=cache, scheduler=address)
     assert killed
     assert scores == here, "bit by bit"
-    assert len(list(kept.iterdir())) == len(COUNTIES)
+    assert len(list(cache.iterdir())) == len(COUNTIES)
 
 
 def test_local_cluster_agrees_with_one_process(job, here, tmp_path):
-    assert refits.run_refits(**job, kept=tmp_path) == here, "bit by bit"
+    assert refits.run_refits(**job, cache=tmp_path) == here, "bit by bit"
 
 
 def test_finished_refits_are_never_repeated(job, tmp_path, monkeypatch):
@@ -166,10 +166,10 @@ def test_finished_refits_are_never_repeated(job, tmp_path, monkeypatch):
     monkeypatch.setattr(refits, "cluster", lambda _: Cluster())
     monkeypatch.setattr(refits, "as_completed", list)
     first = job | {"folds": {"3": COUNTIES["3"]}}
-    assert refits.run_refits(**first, kept=tmp_path) == {"3": done}
+    assert refits.run_refits(**first, cache=tmp_path) == {"3": done}
     kept = next(tmp_path.glob("*.json"))
     monkeypatch.setattr(refits, "cluster", lambda _: pytest.fail("nothing is left to do"))
-    assert refits.run_refits(**first, kept=tmp_path) == {"3": done}
+    assert refits.run_refits(**first, cache=tmp_path) == {"3": done}
     assert kept.exists()
 
 
@@ -178,8 +178,8 @@ def test_refit_that_dask_gives_up_is_one_error(job, tmp_path, monkeypatch):
     client = SimpleNamespace(scatter=lambda data, **_: data, submit=lambda *_, **__: gone)
     monkeypatch.setattr(refits, "cluster", lambda _: nullcontext(client))
     monkeypatch.setattr(refits, "as_completed", list)
-    with pytest.raises(SamplingError, match="refits of pooled: 3: dask lost it"):
-        refits.run_refits(**job | {"folds": {"3": COUNTIES["3"]}}, kept=tmp_path)
+    with pytest.raises(SamplingError, match="refits of pooled: 3: dask lost the job"):
+        refits.run_refits(**job | {"folds": {"3": COUNTIES["3"]}}, cache=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
@@ -187,23 +187,23 @@ def test_refit_that_dask_gives_up_is_one_error(job, tmp_path, monkeypatch):
 def test_damaged_refit_counts_as_missing(tmp_path, content):
     file = tmp_path / "refit.json"
     file.write_text(content)
-    assert refits.read_kept(file) is None
+    assert refits.read_cached(file) is None
 
 
 def test_finished_refit_is_read_back(tmp_path):
     file = tmp_path / "refit.json"
-    scores = refits.stopped(2, "")
+    scores = refits.failed_refit(2, "")
     file.write_text(json.dumps(scores))
-    assert refits.read_kept(file).keys() == scores.keys()
-    assert refits.read_kept(tmp_path / "none.json") is None
+    assert refits.read_cached(file).keys() == scores.keys()
+    assert refits.read_cached(tmp_path / "none.json") is None
 
 
 def test_killed_refit_is_not_tried_with_other_settings(job, monkeypatch):
     def killed(*_, **__):
-        raise DisturbedError("chain 1 was killed")
+        raise ChainLost("chain 1 was killed")
 
     monkeypatch.setattr(refits.sampling, "sample", killed)
-    with pytest.raises(DisturbedError):
+    with pytest.raises(ChainLost):
         refits.refit(job["program"], job["data"], [0], quick().model_dump())
 
 
@@ -357,7 +357,7 @@ def test_refit_that_stops_twice_says_why(tries):
 def test_refits_that_all_stop_are_an_error_and_are_not_kept(job, tmp_path, monkeypatch):
     monkeypatch.setattr(refits.sampling, "sample", give_up)
     with pytest.raises(SamplingError, match="pooled without 1: pooled: sampling"):
-        refits.run_refits(**job, kept=tmp_path)
+        refits.run_refits(**job, cache=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from programs import executable, quick, tiny_data
 
-from pooling.build.errors import DisturbedError, InterruptionError, SamplingError
+from pooling.build.errors import ChainLost, InterruptionError, SamplingError
 from pooling.fits.store import Start
 from pooling.fitting import disturbance
 from pooling.fitting.sampling import sample
@@ -187,7 +187,7 @@ def test_chain_that_was_killed_or_hangs_is_tried_again(tmp_path, monkeypatch, wh
 
 
 def test_chain_that_is_killed_again_is_named(tmp_path):
-    with pytest.raises(DisturbedError) as caught:
+    with pytest.raises(ChainLost) as caught:
         sample_disturbed(disturbed(tmp_path, 9, "kill -KILL $$"))
     assert str(caught.value) == (
         "pooled: sampling its posterior failed: chain 2 was killed by SIGKILL, perhaps because "
@@ -204,7 +204,7 @@ def test_chain_that_was_interrupted_is_not_tried_again(tmp_path):
 
 def test_chain_that_hangs_again_is_one_error(tmp_path, monkeypatch):
     monkeypatch.setenv("STALL", "1")
-    with pytest.raises(DisturbedError, match="used no processor time for 1 seconds"):
+    with pytest.raises(ChainLost, match="used no processor time for 1 seconds"):
         sample_disturbed(disturbed(tmp_path, 9, "kill -STOP $$"))
 
 
@@ -221,7 +221,7 @@ def test_draws_that_are_cut_short_are_no_draws(tmp_path):
         [[ ! ${output:-} || ! -e $output ]] || truncate -s -300 "$output"
         """
     program.write_text(text + cut)
-    with pytest.raises(DisturbedError, match="their draws are not complete"):
+    with pytest.raises(ChainLost, match="their draws are not complete"):
         sample_disturbed(program)
 
 

@@ -13,14 +13,14 @@ from pooling.checking import calibration, sbc
 from pooling.fitting import refits
 from pooling.fitting.refits import Batch, Program, run_batch
 from pooling.programs.compile import compile_program
-from pooling.programs.source import essence
+from pooling.programs.source import normalised
 
 SETTINGS = quick(adapt_delta=0.9)
 SIMS = 40
 
 
 def text(stem: str = "pooled") -> str:
-    return essence(ROOT / f"stan/{stem}.stan", ROOT / "stan")
+    return normalised(ROOT / f"stan/{stem}.stan", ROOT / "stan")
 
 
 def test_rank_is_the_number_of_draws_below():
@@ -242,10 +242,10 @@ def stage(tmp_path):
             "models": models,
             "toolchain": {},
         }
-        (tmp_path / "essence").write_text(text(), encoding="utf-8")
+        (tmp_path / "normalised").write_text(text(), encoding="utf-8")
         for name, content in contents.items():
             (tmp_path / name).write_text(json.dumps(content), encoding="utf-8")
-        order = ("essence", "data", "coords", "sampler", "calibration", "models", "toolchain")
+        order = ("normalised", "data", "coords", "sampler", "calibration", "models", "toolchain")
         paths = [str(executable("pooled")), *(str(tmp_path / name) for name in order)]
         sbc.main([*paths, "--sims", str(sims), "-o", str(tmp_path / "fit/sbc.nc")])
         return tmp_path / "fit"
@@ -270,7 +270,7 @@ def test_a_finished_simulation_is_not_repeated(stage, monkeypatch):
 def test_truths_of_a_prior_that_is_not_explored_are_refused(stage, monkeypatch):
     draw = sbc.draw_truths
     monkeypatch.setattr(sbc, "draw_truths", lambda *given: (draw(*given)[0], "7 divergent"))
-    with pytest.raises(DiagnosticsError, match="prior of pooled gives no truths: 7 divergent"):
+    with pytest.raises(DiagnosticsError, match="prior draws of pooled are unusable: 7 divergent"):
         stage(4)
     folder = stage(4, allowed_to_fail={"pooled": "to show it"})
     found = calibration.open_ranks(folder / "sbc.nc")

@@ -152,10 +152,12 @@ def test_log_prior_sums_over_parameters_and_counties(example_fit):
 
 def test_only_priors_that_the_program_reads_are_scaled(example_fit):
     posterior = example_fit("pooled").tree["posterior"].to_dataset()
-    essence = "data { real prior_mu_alpha_loc; real prior_sigma_upper; real prior_nu_rate; } model"
-    found = sensitivity.scaled_priors(essence, WEAK, posterior)
+    normalised = (
+        "data { real prior_mu_alpha_loc; real prior_sigma_upper; real prior_nu_rate; } model"
+    )
+    found = sensitivity.scaled_priors(normalised, WEAK, posterior)
     assert found == {"mu_alpha": WEAK.mu_alpha, "sigma": WEAK.sigma}
-    without = sensitivity.scaled_priors(essence, Priors(sigma=Spread(scale=1)), posterior)
+    without = sensitivity.scaled_priors(normalised, Priors(sigma=Spread(scale=1)), posterior)
     assert list(without) == ["sigma"]
 
 
@@ -198,8 +200,8 @@ def stage(tmp_path_factory):
         }
         for name, content in contents.items():
             (folder / f"{name}.json").write_text(json.dumps(content))
-        (folder / "pooled.essence").write_text(text_of("pooled"))
-        names = ["pooled.essence", "fit.nc", "data.json", "sampler.json", "scores.json"]
+        (folder / "pooled.normalised").write_text(text_of("pooled"))
+        names = ["pooled.normalised", "fit.nc", "data.json", "sampler.json", "scores.json"]
         inputs = [
             folder / name for name in (*names, "toolchain.json", "priors.json", "diagnostics.json")
         ]

@@ -24,8 +24,8 @@ def test_rings_are_read_without_holes(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (["x,POLYGON"], "row 1: county_fips: 'x' is no code"),
-        ([f'1,"POLYGON {SQUARE}"'] * 2, "row 2: county_fips: 1 is there twice"),
+        (["x,POLYGON"], "row 1: county_fips: 'x' is not a county code"),
+        ([f'1,"POLYGON {SQUARE}"'] * 2, "row 2: county_fips: 1 occurs twice"),
         (['1,"POLYGON ((0 0, 1"'], "row 1: outline: not a polygon; write it as well-known text"),
         (["1,"], "row 1: outline: not a polygon"),
         (['1,"POLYGON ((0 0, 0 1, 1 1, 1 0))"'], "row 1: outline: ring 1 is not closed"),

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from pooling.scoring.standard_errors import drawn_together, mean, root_mean_square, total
+from pooling.scoring.standard_errors import cluster, mean, root_mean_square, total
 
 
 def test_whole_counties_are_drawn_together(example_fit):
     fit = example_fit("pooled")
     county = fit.houses["county_fips"].tolist()
-    assert drawn_together(fit, "loco").tolist() == county
-    assert drawn_together(fit, "kfold_county").tolist() == county
+    assert cluster(fit, "loco").tolist() == county
+    assert cluster(fit, "kfold_county").tolist() == county
     for scheme in ("loo", "kfold_house"):
-        assert len(set(drawn_together(fit, scheme))) == len(county)
+        assert len(set(cluster(fit, scheme))) == len(county)
 
 
 def test_root_mean_square_with_a_group_a_house():

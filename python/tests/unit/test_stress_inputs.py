@@ -15,7 +15,7 @@ from pooling.build.cmdstan import is_built, locate
 from pooling.build.errors import DataError, SetupError, StudyError
 from pooling.inputs.study import Study, read_study
 from pooling.inputs.tables import read_counties, read_houses
-from pooling.programs.source import essence
+from pooling.programs.source import normalised
 
 QUICK = ("tables", "studies", "programs", "safety")
 EVERY = 2  # every second case, so that this takes seconds
@@ -163,6 +163,6 @@ def test_comments_between_words_never_change_a_program(words, comments):
         for text in (plain, "".join(commented)):
             path = Path(folder, "main.stan")
             path.write_text(text, encoding="utf-8")
-            found.append(essence(path, Path(folder)))
+            found.append(normalised(path, Path(folder)))
     assert found[0] == found[1]
     assert found[0].replace(" ", "") == plain.replace(" ", "")

@@ -77,19 +77,19 @@ def test_county_codes_begin_with_1(study):
         (
             "[sampler]",
             "[smapler]",
-            "smapler: unknown setting; remove it or correct its name; there",
+            "smapler: unknown setting; remove it or correct its name; known",
         ),
         (
             "scale = 2, upper = 3",
             "sd = 2",
             "priors.sigma_beta.sd: unknown setting; remove it or correct its name; "
-            "there are: scale, upper",
+            "known settings: scale, upper",
         ),
         (
             "[sampler]",
             "[other_priors.wide]\nsigma = { sd = 2 }\n[sampler]",
             "other_priors.wide.sigma.sd: unknown setting; remove it or correct its name; "
-            "there are: scale, upper",
+            "known settings: scale, upper",
         ),
         (
             '"A study"',
@@ -102,7 +102,7 @@ def test_county_codes_begin_with_1(study):
         (
             "[sampler]",
             "[other_priors.study]\n[sampler]",
-            "other_priors: Value error, a set cannot be called study, as tables call [priors]",
+            "other_priors: Value error, rename the set study: tables use this name for [priors]",
         ),
         (
             "[sampler]",
@@ -149,7 +149,7 @@ def test_one_error_names_file_and_setting(study, tmp_path, old, new, message):
 def test_missing_study_lists_those_there_are(tmp_path):
     for name in ("b.toml", "a.toml", "c.txt"):
         (tmp_path / name).touch()
-    with pytest.raises(StudyError, match=r"none\.toml: no such study; there are: a, b$"):
+    with pytest.raises(StudyError, match=r"none\.toml: no such study; choose from: a, b$"):
         read_study(tmp_path / "none.toml")
 
 

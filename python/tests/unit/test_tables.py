@@ -105,7 +105,7 @@ def test_a_row_is_found_behind_blank_lines_and_line_ends_in_quotes(written):
         (",9,", ",,", "line 4: column floor: value is missing;"),
         (",9,", ",attic,", "line 4: column floor: 'attic' is not a number;"),
         ("R5", "", "line 4: column state: value is missing;"),
-        ("a3", "a1", "line 4: column house_id: 'a1' is there twice; remove or renumber"),
+        ("a3", "a1", "line 4: column house_id: 'a1' occurs twice; remove or renumber"),
         ("a3", "", "line 4: column house_id: value is missing;"),
         ("a2,MN,27001,0,0", "a2,MN,27001,0,0,5", "line 3: 6 fields where the header has 5;"),
         ("a2,MN,27001,0,0", "a2,MN,27001,0", "line 3: 4 fields where the header has 5;"),
@@ -122,11 +122,15 @@ def test_one_error_names_line_column_value_and_remedy(written, old, new, message
     ("old", "new", "message"),
     [
         ("county,lon", "cty,lon", "line 1: no column county; the columns are county_fips, state,"),
-        ("0.502054", "0", "line 2: column uranium: 0 is not above 0 ppm; leave it blank"),
-        ("0.502054", "inf", "line 2: column uranium: inf is no share in ppm;"),
-        ("-93.415", "266.585", "line 2: column lon: 266.585 is no longitude;"),
-        ("46.608", "466.08", "line 2: column lat: 466.08 is no latitude;"),
-        ("27003", "27001", "line 3: column county_fips: 27001 is there twice;"),
+        (
+            "0.502054",
+            "0",
+            "line 2: column uranium: 0 is not from 1e-6 to 1e6 ppm; correct it, or leave it blank",
+        ),
+        ("0.502054", "inf", "line 2: column uranium: inf is not from 1e-6 to 1e6 ppm;"),
+        ("-93.415", "266.585", "line 2: column lon: 266.585 is not a longitude;"),
+        ("46.608", "466.08", "line 2: column lat: 466.08 is not a latitude;"),
+        ("27003", "27001", "line 3: column county_fips: 27001 occurs twice;"),
         ("AITKIN", "", "line 2: column county: value is missing;"),
         (",,,", ",,", "line 3: 5 fields where the header has 6;"),
     ],
@@ -158,7 +162,7 @@ def test_numbers_that_are_true_or_false(written):
 
 def test_numbers_that_name_houses_are_shown_as_they_are(written):
     path = written(re.sub(r"(?m)^a\d", "12", HOUSES))
-    with pytest.raises(DataError, match="line 3: column house_id: 12 is there twice"):
+    with pytest.raises(DataError, match="line 3: column house_id: 12 occurs twice"):
         read_houses(path)
 
 

@@ -18,7 +18,7 @@ from pooling.checking import verify
 from pooling.checking.verify import Present, compare, limit, read_record, recorded_data
 from pooling.fits.store import open_fit
 from pooling.fitting import fit
-from pooling.programs.source import essence
+from pooling.programs.source import normalised
 
 
 def store(folder, model, data, coords, settings):
@@ -28,12 +28,12 @@ def store(folder, model, data, coords, settings):
         "coords.json": json.dumps(coords),
         "sampler.json": settings.model_dump_json(),
         "toolchain.json": toolchain(cmdstan()),
-        f"{model}.essence": essence(ROOT / "stan" / f"{model}.stan", ROOT / "stan") + "\n",
+        f"{model}.normalised": normalised(ROOT / "stan" / f"{model}.stan", ROOT / "stan") + "\n",
     }
     for name, text in files.items():
         (folder / name).write_text(text)
     shutil.copy2(executable(model), folder / model)
-    order = (f"{model}.essence", "data.json", "coords.json", "sampler.json", "toolchain.json")
+    order = (f"{model}.normalised", "data.json", "coords.json", "sampler.json", "toolchain.json")
     made = folder / "fits" / model / "fit.nc"
     fit.main([str(folder / model), *(str(folder / name) for name in order), "-o", str(made)])
     return made.parent, Present(folder, folder, folder / "toolchain.json")
@@ -113,7 +113,7 @@ def test_program_that_this_stan_refuses_is_a_row_and_a_message(stored, tmp_path,
     record["program"] = re.sub(r"\bmu_alpha\b", "real", record["program"])
     (kept / "record.json").write_text(json.dumps(record))
     output = tmp_path / "verify.csv"
-    present_files = [str(present.executables), str(present.essences), str(present.toolchain)]
+    present_files = [str(present.executables), str(present.normalised), str(present.toolchain)]
     with pytest.raises(SystemExit) as end:
         verify.main([str(kept), "--present", *present_files, "-o", str(output)])
     assert end.value.code == 1
