@@ -93,7 +93,7 @@ def test_failed_repeated_and_stopped_runs_are_counted():
     # The two without ranks are in no other count.
     counts = table[["sims", "repeated", "failed", "stopped"]].drop_duplicates()
     assert counts.to_numpy().tolist() == [[198, 5, 3, 2]]
-    assert "of 200 simulations 5 were repeated, 3 failed" in calibration.summary(table)
+    assert "of 200 simulations 5 were repeated, 3 still failed" in calibration.summary(table)
 
 
 def test_sizes_of_counties():

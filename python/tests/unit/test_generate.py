@@ -199,7 +199,7 @@ def test_draws_that_are_cut_short_are_no_draws(tmp_path, size):
     cut = f"""
         for word; do [[ $word != file=*output*.csv ]] || truncate {size} "${{word#file=}}"; done
         """
-    with pytest.raises(ChainLost, match="their draws are not complete, perhaps no space"):
+    with pytest.raises(ChainLost, match="their draws are incomplete, perhaps no space"):
         generate_disturbed(tmp_path, after=cut)
 
 

@@ -221,7 +221,7 @@ def test_draws_that_are_cut_short_are_no_draws(tmp_path):
         [[ ! ${output:-} || ! -e $output ]] || truncate -s -300 "$output"
         """
     program.write_text(text + cut)
-    with pytest.raises(ChainLost, match="their draws are not complete"):
+    with pytest.raises(ChainLost, match="their draws are incomplete"):
         sample_disturbed(program)
 
 
