@@ -38,6 +38,9 @@ $(error error: STUDY="$(STUDY)": give the name of one study, as in data/studies/
 endif
 $(foreach name,$(filter-out CXX CMDSTAN,$(guarded)),$(if $(filter-out 1,$(words x$(value $(name))x)),\
   $(error error: $(name)="$(value $(name))": holds a blank; leave it out)))
+ifneq ($(and $(filter predict,$(MAKECMDGOALS)),$(HOUSES),$(if $(wildcard $(HOUSES)),,missing)),)
+$(error error: HOUSES=$(HOUSES): no such file)
+endif
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
