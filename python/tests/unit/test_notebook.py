@@ -17,7 +17,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTION = README.partition("## In a notebook")[2].partition("\n## ")[0]
 [LINES] = re.findall(r"^```python\n(.*?)^```$", SECTION, re.M | re.S)
 STUDY = "data/studies/minnesota.toml"
-FEWER = {"warmup": 300, "draws": 500, "prior_draws": 300}
+FEWER = {"warmup": 600, "draws": 500, "prior_draws": 900}
 
 
 @pytest.fixture
