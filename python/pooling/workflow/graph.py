@@ -39,7 +39,7 @@ def stages(lines: Iterable[str], model: str, page: str) -> tuple[dict[str, set[s
         if rule := RULE.fullmatch(line.rstrip()):
             targets, names = (words.replace("%", model).split() for words in rule.groups())
             code = [name.removeprefix(CODE) for name in names if name.startswith(CODE)]
-            if code and _is_drawn(targets[0], model):
+            if code and not code[0].startswith("workflow/") and _is_drawn(targets[0], model):
                 stage = FIGURES if code[0].startswith("figures/") else code[0]
                 rules |= dict.fromkeys(targets, (stage, names))
     makes: dict[str, set[str]] = {}
