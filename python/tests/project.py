@@ -39,10 +39,6 @@ for word in "${{@:3}}"; do
     esac
 done
 [[ $stage != pooling.reporting.results ]] || output=("${{output[0]}}"/{{models,scores}}.csv)
-[[ $stage != pooling.reporting.headline ]] || mapfile -t output < <(
-    grep -l '^KIND = "model"' python/pooling/figures/*.py |
-        sed "s|.*/||; s|[.]py$||; y|_|-|; s|.*|${{output[0]}}/&.svg\\n${{output[0]}}/&.png|"
-)
 echo "${{*:2}}" >> {log}
 [[ -z ${{LINGER:-}} ]] || sleep 0.0$((RANDOM % 9))
 if [[ ${{FAIL:-}} && "$*" == *$FAIL* ]]; then
