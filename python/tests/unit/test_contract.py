@@ -295,7 +295,7 @@ def test_outputs_are_found_in_any_block(tmp_path):
         check_contract(info, program)
     said = str(caught.value)
     assert [name for name in ("alpha", "beta", "sigma") if f"`{name}`" in said] == []
-    assert [name for name in ("log_lik", "y_rep") if f"put out `{name}`" in said] != []
+    assert [name for name in ("log_lik", "y_rep") if f"no output `{name}`" in said] != []
 
 
 def refused(folder, text: str, name: str = "mine.stan") -> str:
