@@ -18,6 +18,7 @@ from plotnine.composition import Compose
 from pooling.build import cli
 from pooling.build.errors import DataError, NothingToShow
 from pooling.build.files import replacing
+from pooling.fits import store
 from pooling.fits.store import Fit, open_fit
 from pooling.inputs.study import Figures, read_section
 
@@ -102,7 +103,7 @@ def read_table(path: Path) -> pd.DataFrame:
     """
     if not path.is_file():
         raise DataError(f"{path}: no such table; make it with `make tables`")
-    return pd.read_csv(path, keep_default_na=False, na_values=[""])
+    return store.read_table(path)
 
 
 def note(text: str) -> ggplot:

@@ -17,7 +17,7 @@ from statsmodels.regression.linear_model import OLS
 
 from pooling.build import cli
 from pooling.build.errors import DataError, ProgramError
-from pooling.build.files import replacing
+from pooling.fits.store import write_table
 from pooling.programs.order import story_order
 from pooling.reporting.reml import Mixed, restricted_likelihood
 
@@ -215,8 +215,7 @@ def main(arguments: list[str] | None = None) -> None:
     args = cli.stage(__doc__, "data", "coords", "twins").parse_args(arguments)
     files = (args.data, args.coords, args.twins)
     table = estimate(*(json.loads(path.read_text(encoding="utf-8")) for path in files))
-    with replacing(args.output) as draft:
-        table.to_csv(draft, index=False, float_format="%.8g", lineterminator="\n")
+    write_table(table, args.output, digits=8)
 
 
 if __name__ == "__main__":

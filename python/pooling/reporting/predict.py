@@ -22,8 +22,7 @@ from scipy.special import logsumexp
 
 from pooling.build import cli
 from pooling.build.errors import DataError, DiagnosticsError, SamplingError, StudyError
-from pooling.build.files import replacing
-from pooling.fits.store import Fit, in_interval, label_counties, open_fit, read_table
+from pooling.fits.store import Fit, in_interval, label_counties, open_fit, read_table, write_table
 from pooling.fitting.generate import (
     SCORED,
     evenly_spaced,
@@ -390,8 +389,7 @@ def main(arguments: list[str] | None) -> None:
         read_section(Sampler, args.sampler),
     )
     # Not in the manifest, because users edit this file.
-    with replacing(args.output, recorded=False) as draft:
-        predictions.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+    write_table(predictions, args.output, recorded=False)
     print(f"{overview(predictions, model)}\n\n{args.output}")
 
 

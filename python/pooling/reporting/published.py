@@ -21,8 +21,7 @@ import pandas as pd
 
 from pooling.build import cli
 from pooling.build.errors import DataError
-from pooling.build.files import replacing
-from pooling.fits.store import read_table
+from pooling.fits.store import read_table, write_table
 from pooling.inputs.response import ACTION_LEVEL, activity
 
 MCSE_MULTIPLE = 4
@@ -292,8 +291,7 @@ def main(arguments: list[str] | None = None) -> None:
     frequentist, estimates = read_tables([args.frequentist]), read_tables(args.estimates)
     ours = our_values(data, coords, frequentist, estimates)
     table = compare(read_published(args.published), data, coords, ours)
-    with replacing(args.output) as draft:
-        table.to_csv(draft, index=False, float_format="%.8g", lineterminator="\n")
+    write_table(table, args.output, digits=8)
 
 
 if __name__ == "__main__":

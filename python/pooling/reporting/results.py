@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from pooling.build import cli
-from pooling.build.files import replacing
 from pooling.fits.convergence import GROUPS
+from pooling.fits.store import write_table
 from pooling.inputs.priors import PARTS, Priors
 from pooling.inputs.study import read_section
 from pooling.reporting.comparison import comparison
@@ -111,8 +111,7 @@ def main(arguments: list[str] | None) -> None:
     if args.priors:
         tables = {"priors": priors_table(read_section(Priors, args.priors))} | tables
     for name, table in tables.items():
-        with replacing(args.output / f"{name}.csv") as draft:
-            table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+        write_table(table, args.output / f"{name}.csv")
 
 
 if __name__ == "__main__":
