@@ -57,6 +57,10 @@ ACTIVITY = [
     ),
 ]
 
+WEIGHT = Check.in_range(
+    1e-6, 1e9, error="is not a weight; give the number of houses that this one stands for"
+)
+
 HOUSES = DataFrameSchema(
     {
         "house_id": Column(None, [*NAME, ONCE]),
@@ -64,6 +68,7 @@ HOUSES = DataFrameSchema(
         "county_fips": Column(float, [WHOLE, CODE]),
         "floor": Column(float, WHOLE),
         "activity": Column(float, ACTIVITY),
+        "weight": Column(float, WEIGHT, nullable=True),
     }
 )
 
@@ -138,7 +143,8 @@ def read_houses(path: Path, columns: Mapping[Any, str] | None = None) -> Table:
     -------
     Table
         house_id (integer or text, unique), state (text), county_fips, floor
-        (integers), activity (pCi/L, from 0).
+        (integers), activity (pCi/L, from 0); weight (number of houses that this one stands for;
+        optional, and NaN where it is missing).
 
     Raises
     ------
