@@ -38,7 +38,7 @@ from pooling.inputs.study import Figures
 
 KIND = "model"
 CHAPTER = "checks"
-ORDER = 3
+ORDER = 2
 NEEDS = ("replications.nc",)
 
 REPLICATIONS = 1000

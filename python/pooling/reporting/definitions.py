@@ -16,6 +16,8 @@ TABLE_NOTES = {
     "scores": "in-sample and out-of-sample scores",
     "comparison": "elpd_loo of each model minus that of the best converged one; stacking weights",
     "counties": "typical radon of each county under each model, and predictions for a new house",
+    "unmeasured": "radon in a county without a measured house, under models whose counties differ "
+    "by independent normal intercepts and slopes only",
     "data_rules": "rules applied to the rows of the data, in order",
     "data_summary": "the houses of the study, by floor",
     "prior_predictive": "prior distribution of a typical house under each model",

@@ -36,7 +36,7 @@ from pooling.inputs.response import ACTION_LEVEL, activity, log_activity
 from pooling.inputs.study import Data, Sampler, read_section
 from pooling.inputs.tables import Table, read_houses_to_predict
 from pooling.reporting.counties import FLOORS
-from pooling.reporting.facts import headline_model
+from pooling.reporting.score_facts import headline_model
 from pooling.scoring.importance import double_counties, sample_extended
 from pooling.scoring.loo import BLOCK
 

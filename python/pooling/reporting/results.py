@@ -19,7 +19,12 @@ from pooling.fits.store import write_table
 from pooling.inputs.priors import PARTS, Priors
 from pooling.inputs.study import read_section
 from pooling.reporting.comparison import comparison
-from pooling.reporting.counties import county_levels, data_summary, prior_predictive
+from pooling.reporting.counties import (
+    county_levels,
+    data_summary,
+    prior_predictive,
+    unmeasured,
+)
 from pooling.reporting.definitions import definitions
 from pooling.reporting.fits import Result, open_results
 
@@ -90,6 +95,7 @@ def make_tables(results: Sequence[Result], coords: dict) -> dict[str, pd.DataFra
         "diagnostics": diagnostics(results),
         "comparison": comparison([r.fit for r in results]),
         "counties": pd.concat([county_levels(r.fit) for r in results], ignore_index=True),
+        "unmeasured": unmeasured([r.fit for r in results]),
         "prior_predictive": prior_predictive([r.fit for r in results]),
         "sensitivity": together(results, "sensitivity"),
         "other_priors": together(results, "other_priors"),

@@ -23,7 +23,7 @@ from pooling.figures import KINDS
 from pooling.inputs.priors import unread
 from pooling.inputs.study import Study, read_study
 from pooling.programs.contract import INPUTS, OPTIONAL, is_provided
-from pooling.programs.order import story_models
+from pooling.programs.order import ends_of_story, story_models
 from pooling.programs.source import declared, normalised, twin
 from pooling.workflow.stamps import write_stamps
 
@@ -169,7 +169,7 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     elif recorded.is_file():
         write_if_changed(recorded, toolchain(cmdstan))
     lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
-    lines += [f"STORY := {' '.join(story)}"]
+    lines += [f"STORY := {' '.join(story)}", f"STORY_MODEL := {ends_of_story(story)[1]}"]
     lines += figure_lines(figures)
     lines += [f"HOUSE_TABLE := {tables['houses']}", f"COUNTY_TABLE := {tables['counties']}"]
     lines += [f"SHAPE_TABLE := {tables['county_shapes']}"]
