@@ -111,20 +111,9 @@ def best(scores: Mapping[str, dict], score: str, models: Sequence[str]) -> str |
 
 
 def headline_model(tables: Tables) -> str:
-    """The model whose county table is printed.
-
-    The converged model with partial pooling that has the largest elpd_loo; otherwise a
-    converged model whose effects vary by county; otherwise any converged one; otherwise
-    the last.
-    """
-    models, scores = tables["models"], score_rows(tables)
-    sound = models[models["converged"]]
-    varying = sound["structure"] != "complete pooling"
-    for group in (sound[sound["structure"] == "partial pooling"], sound[varying], sound):
-        names = group["model"].tolist()
-        if names:
-            return best(scores, "elpd_loo", names) or names[0]
-    return models["model"].iloc[-1]
+    """The model whose estimates answer; see `pooling.reporting.comparison.headline`."""
+    models = tables["models"]
+    return models.loc[models["headline"], "model"].iloc[0]
 
 
 def model_of(tables: Tables, structure: str) -> str | None:

@@ -222,6 +222,7 @@ def context(tables: dict[str, pd.DataFrame], highlight: Sequence[int]) -> dict:
         "models": {row["model"]: row for row in records(models)},
         "survey": facts.survey(tables),
         "scores": scores,
+        "schemes": {name: scheme.left_out.removeprefix("its ") for name, scheme in SCHEMES.items()},
         "notes": facts.score_notes(tables),
         "together": facts.left_out(scores, ("elpd", "rmse", "rmse_county_means"), together),
         "covered": facts.left_out(scores, ("coverage_50", "coverage_90"), left_out),
