@@ -154,8 +154,9 @@ $(headline) &: $(code)/reporting/headline $(MODEL_FIGURES:%=$(code)/figures/%) $
 
 # ---- Report: tables of all models, then the pages
 $(reports)/tables/scores.csv: $(code)/reporting/results $(prepared).coords.json .build/twins.json $(checked) \
-  $(scored) $(sensitivity_files) $(plan)/priors.json $(plan)/model_names.json $(gated)
-	$(run) $(prepared).coords.json .build/twins.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
+  $(scored) $(sensitivity_files) $(plan)/priors.json $(plan)/headline.json $(plan)/model_names.json $(gated)
+	$(run) $(prepared).coords.json .build/twins.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json \
+	  --headline $(plan)/headline.json -o $(@D)
 
 $(reports)/tables/frequentist.csv: $(code)/reporting/frequentist $(data) .build/twins.json .build/packages.json
 	$(run) $(inputs) -o $@

@@ -55,6 +55,12 @@ def survey(tables: Tables) -> dict:
     }
 
 
+def headline_model(tables: Tables) -> str:
+    """The model whose estimates answer; see `pooling.reporting.comparison.headline`."""
+    models = tables["models"]
+    return models.loc[models["headline"], "model"].iloc[0]
+
+
 def county_effects(tables: Tables, model: str) -> pd.DataFrame:
     """Posterior means of a model's alpha and beta by FIPS code, and whether they are identified.
 
@@ -173,7 +179,7 @@ def highlighted(tables: Tables, codes: Sequence[int]) -> list[dict]:
             "models": [
                 {"model": m, "alpha": found[code, m, "alpha"], "beta": found[code, m, "beta"]}
                 for m in tables["models"]["model"]
-            ]
+            ],
         }
         for code in listed
     ]

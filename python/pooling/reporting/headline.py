@@ -17,7 +17,7 @@ from pooling.figures import Figure
 from pooling.figures._drawing import save_or_say
 from pooling.fits.store import open_fit
 from pooling.inputs.study import Figures, read_section
-from pooling.reporting.score_facts import headline_model
+from pooling.reporting.facts import headline_model
 from pooling.reporting.tables import read_tables
 
 

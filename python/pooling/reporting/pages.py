@@ -54,7 +54,7 @@ def context(
     tables: dict[str, pd.DataFrame], highlight: Sequence[int], story: Sequence[str]
 ) -> dict[str, Any]:
     """Values of the templates that come from the study's tables."""
-    headline = score_facts.headline_model(tables)
+    headline = facts.headline_model(tables)
     roles = facts.story(tables, story)
     models, scores = tables["models"], score_facts.score_rows(tables)
     sound = models.loc[models["converged"], "model"].tolist()
@@ -103,6 +103,7 @@ def of_scores(tables: dict[str, pd.DataFrame], scores: Mapping[str, dict]) -> di
         "notes": score_facts.score_notes(tables),
         "together": score_facts.left_out(scores, errors, together),
         "covered": score_facts.left_out(scores, shares, left_out),
+        "schemes": {name: scheme.left_out.removeprefix("its ") for name, scheme in SCHEMES.items()},
         "single_counties": "kfold_county" in repeated,
         "tutorial": score_facts.tutorial(tables),
     }

@@ -36,7 +36,7 @@ from pooling.inputs.response import ACTION_LEVEL, activity, log_activity
 from pooling.inputs.study import Data, Sampler, read_section
 from pooling.inputs.tables import Table, read_houses_to_predict
 from pooling.reporting.counties import FLOORS
-from pooling.reporting.score_facts import headline_model
+from pooling.reporting.facts import headline_model
 from pooling.scoring.importance import double_counties, sample_extended
 from pooling.scoring.loo import BLOCK
 
@@ -355,8 +355,7 @@ def chosen_model(model: str, models: list[str], study: str, tables: Path) -> str
         It is not a model of the study.
     """
     if not model:
-        names = ("models", "scores")
-        return headline_model({name: read_table(tables / f"{name}.csv") for name in names})
+        return headline_model({"models": read_table(tables / "models.csv")})
     if model not in models:
         raise StudyError(
             f"MODEL={model}: not a model of study {study}; its models are {', '.join(models)}"

@@ -61,23 +61,6 @@ def best(scores: Mapping[str, dict], score: str, models: Sequence[str]) -> str |
     return (max if score.startswith("elpd") else min)(known, key=known.__getitem__)
 
 
-def headline_model(tables: Tables) -> str:
-    """The model whose county table is printed.
-
-    The converged model with partial pooling that has the largest elpd_loo; otherwise a
-    converged model whose effects vary by county; otherwise any converged one; otherwise
-    the last.
-    """
-    models, scores = tables["models"], score_rows(tables)
-    sound = models[models["converged"]]
-    varying = sound["structure"] != "complete pooling"
-    for group in (sound[sound["structure"] == "partial pooling"], sound[varying], sound):
-        names = group["model"].tolist()
-        if names:
-            return best(scores, "elpd_loo", names) or names[0]
-    return models["model"].iloc[-1]
-
-
 def model_of(tables: Tables, structure: str) -> str | None:
     """First model of a structure, preferably a converged one."""
     rows = tables["models"].query("structure == @structure")
