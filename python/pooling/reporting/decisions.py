@@ -28,8 +28,9 @@ from pooling.fits.identified import FIRST_FLOOR, identified, shared_effects
 from pooling.fits.store import Fit, open_fit, read_table, write_table
 from pooling.inputs.decision import SOURCES, TEST_COSTS, Decision, Kind
 from pooling.inputs.study import read_section
+from pooling.reporting.comparison import headline
 from pooling.reporting.facts import headline_model
-from pooling.reporting.pages import read_tables
+from pooling.reporting.tables import read_tables
 
 KINDS: tuple[Kind, ...] = tuple(TEST_COSTS)
 LEVELS = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0)  # pCi/L, of which the book shows most
@@ -229,22 +230,24 @@ def settings(decision: Decision) -> pd.DataFrame:
 
 
 def deciding_model(tables: Mapping[str, pd.DataFrame]) -> str:
-    """The headline model of a study's report, among those under which radon has an expectation.
+    """The headline model, or the one that would be if those without expectations were left out.
 
     Raises
     ------
     StudyError
         There is none.
     """
-    names = tables["estimates"].groupby("model")["parameter"].agg(set)
-    sound = names.index[names.map(has_expectation)]
-    kept = {name: tables[name][tables[name]["model"].isin(sound)] for name in ("models", "scores")}
-    if kept["models"].empty:
+    parameters = tables["estimates"].groupby("model")["parameter"].agg(set)
+    sound = parameters.index[parameters.map(has_expectation)]
+    models, compared = (tables[name] for name in ("models", "comparison"))
+    models, compared = (each[each["model"].isin(sound)] for each in (models, compared))
+    if models.empty:
         raise StudyError(
             "[decision]: radon has no expectation under any model of the study; use one with "
             "normal errors, or remove the section"
         )
-    return headline_model(kept)
+    chosen = headline_model(tables)
+    return chosen if chosen in sound else headline(models, compared)
 
 
 def make_tables(fit: Fit, decision: Decision, represented: pd.DataFrame) -> dict[str, pd.DataFrame]:

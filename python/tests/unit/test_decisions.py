@@ -199,23 +199,23 @@ def test_settings_say_what_is_the_study_and_what_is_published():
     assert table.loc["value_per_pci", "value"] == 750
 
 
-def test_the_deciding_model_has_an_expectation():
-    """The robust model predicts best, but under Student-t errors radon has no mean."""
+@pytest.mark.parametrize(("headline", "deciding"), [("robust", "normal"), ("pooled", "pooled")])
+def test_the_deciding_model_has_an_expectation(headline, deciding):
+    """Under Student-t errors of log radon, radon has no mean; otherwise the headline decides."""
     names = ["pooled", "robust", "normal"]
-    tables = {
-        "models": pd.DataFrame(
-            {"model": names, "structure": ["complete pooling", *["partial pooling"] * 2]}
-        ).assign(converged=True),
-        "scores": pd.DataFrame(
-            {"model": names, "score": "elpd_loo", "value": [-9.0, -1.0, -2.0], "note": None}
-        ),
-        "estimates": pd.DataFrame(
-            {"model": ["pooled", "robust", "robust", "normal"]}
-            | {"parameter": ["sigma", "sigma", "nu", "sigma"]}
-        ),
-    }
-    assert deciding_model(tables) == "normal"
-    tables["models"] = tables["models"].query("model == 'robust'")
+    structure = ["complete pooling", *["partial pooling"] * 2]
+    models = pd.DataFrame({"model": names, "structure": structure, "converged": True})
+    comparison = pd.DataFrame(
+        {"scheme": "loco", "model": names, "elpd": [-9.0, -1.0, -2.0], "reference": "robust"}
+    ).assign(elpd_difference=[-8.0, 0.0, -1.0], se=[1.0, 0.0, 0.1])
+    estimates = pd.DataFrame(
+        {"model": ["pooled", "robust", "robust", "normal"]}
+        | {"parameter": ["sigma", "sigma", "nu", "sigma"]}
+    )
+    models = models.assign(headline=models["model"] == headline)
+    tables = {"models": models, "comparison": comparison, "estimates": estimates}
+    assert deciding_model(tables) == deciding
+    tables["estimates"] = estimates.assign(parameter="nu")
     with pytest.raises(StudyError, match="has no expectation under any model"):
         deciding_model(tables)
 
