@@ -212,7 +212,7 @@ def test_the_deciding_model_has_an_expectation(headline, deciding):
         {"model": ["pooled", "robust", "robust", "normal"]}
         | {"parameter": ["sigma", "sigma", "nu", "sigma"]}
     )
-    models = models.assign(headline=models["model"] == headline)
+    models = models.assign(headline=models["model"] == headline, parameters=[3, 6, 5])
     tables = {"models": models, "comparison": comparison, "estimates": estimates}
     assert deciding_model(tables) == deciding
     tables["estimates"] = estimates.assign(parameter="nu")
