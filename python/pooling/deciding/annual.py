@@ -37,7 +37,7 @@ def has_expectation(parameters: Mapping) -> bool:
 
 def zero_added(fit: Fit) -> float:
     """What the study's response adds to activities before it takes logarithms, pCi/L."""
-    return ZERO if fit.tree.attrs["response"] == "log(x + 0.1)" else 0.0
+    return ZERO if fit.response.adds_zero else 0.0
 
 
 def annual(fit: Fit, decision: Decision, count: int = SCORED) -> Radon:

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from pooling.inputs.response import ACTION_LEVEL
+from pooling.inputs.response import EPA_ACTION_LEVEL
 from pooling.inputs.sections import Number, Section
 
 Floor = Literal["basement", "first floor"]
@@ -103,12 +103,15 @@ class Decision(Section):
         if others and level is not None:
             raise ValueError(f"{others[0]} says the same in another way; remove one of them")
         remedied = given.data.get("remedied_level", 0.0)
-        if not others and (level or ACTION_LEVEL) <= remedied:
+        if others:
+            return None
+        level = level or EPA_ACTION_LEVEL
+        if level <= remedied:
             raise ValueError(
-                f"{level or ACTION_LEVEL:g} pCi/L is not above remedied_level, {remedied:g}, so a "
-                "remedy would cost something and change nothing; raise action_level"
+                f"{level:g} pCi/L is not above remedied_level, {remedied:g}, so a remedy would "
+                "cost something and change nothing; raise action_level"
             )
-        return level if others else level or ACTION_LEVEL
+        return level
 
     @field_validator("long_term_spread", "screening_spread", "factor_spread")
     @classmethod
@@ -142,7 +145,7 @@ class Decision(Section):
             return self.value_per_pci
         if self.value_of_life is not None:
             return self.value_of_life * self.deaths_per_pci
-        return self.remedy_cost / ((self.action_level or ACTION_LEVEL) - self.remedied_level)
+        return self.remedy_cost / ((self.action_level or EPA_ACTION_LEVEL) - self.remedied_level)
 
     @property
     def indifferent_level(self) -> float:

@@ -61,7 +61,7 @@ def main(arguments: list[str] | None) -> None:
     given = cli.stage(__doc__, "data", "houses", "coords").parse_args(arguments)
     data = read_section(Data, given.data)
     counties = json.loads(Path(given.coords).read_text(encoding="utf-8"))["county_fips"]
-    table = represented(read_houses(given.houses, data.columns), data, counties)
+    table = represented(read_houses(given.houses, data.columns, data.unit), data, counties)
     with replacing(given.output) as draft:
         table.to_csv(draft, index=False, float_format="%.10g", lineterminator="\n")
 
