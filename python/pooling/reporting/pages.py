@@ -21,7 +21,7 @@ from pooling.build.files import replacing
 from pooling.figures import declared_figures
 from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures, read_section
-from pooling.reporting import comparison_facts, facts, score_facts
+from pooling.reporting import comparison_facts, decision_facts, facts, score_facts
 from pooling.reporting.pictures import (
     Listing,
     Picture,
@@ -84,6 +84,7 @@ def context(
         "highlighted": highlighted,
         "shrinkage": facts.shrinkage(tables, source, target) if target else None,
         "answer": facts.answer(tables, headline),
+        "decided": decision_facts.decided(tables),
         "frequentist": comparison_facts.frequentist(tables),
         "published": comparison_facts.published(tables),
         "other_priors": comparison_facts.other_priors(tables),
