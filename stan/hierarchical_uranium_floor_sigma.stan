@@ -2,7 +2,7 @@
  * Partial pooling of intercepts and slopes, each towards what soil uranium predicts, with
  * houses that vary differently in basements and on first floors.
  *
- *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma[floor])
+ *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma_<floor>)
  *   alpha[j]  ~ normal(mu_alpha + gamma_alpha * log_uranium[j], sigma_alpha)
  *   beta[j]   ~ normal(mu_beta + gamma_beta * log_uranium[j], sigma_beta)
  *
@@ -57,7 +57,6 @@ parameters {
   real<lower=0, upper=prior_sigma_upper> sigma_first_floor;   // The same on first floors
 }
 transformed parameters {
-  vector<lower=0>[2] sigma = [sigma_basement, sigma_first_floor]';  // By floor, log pCi/L
   // Prior model, with the study's scales; under (0, 10) and 1 they imply
   real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)            // -23 to 23
                 + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)             // -23 to 23
@@ -65,7 +64,8 @@ transformed parameters {
                 + normal_lpdf(gamma_beta | prior_gamma_beta_loc, prior_gamma_beta_scale)    // -23 to 23
                 + std_normal_lpdf(sigma_alpha / prior_sigma_alpha_scale)                    // 0 to 2.6
                 + std_normal_lpdf(sigma_beta / prior_sigma_beta_scale)                      // 0 to 2.6
-                + std_normal_lpdf(sigma / prior_sigma_scale);                               // 0 to 2.6 each
+                + std_normal_lpdf(sigma_basement / prior_sigma_scale)                       // 0 to 2.6
+                + std_normal_lpdf(sigma_first_floor / prior_sigma_scale);                   // 0 to 2.6
 }
 model {
   target += lprior;
@@ -73,7 +73,8 @@ model {
   // Observational model, with the county effects integrated out
   target += sum(county_log_density(mean_y, houses, squares, mu_alpha + gamma_alpha * log_uranium,
                                    mu_beta + gamma_beta * log_uranium,
-                                   sigma_alpha, sigma_beta, 0, rep_matrix(sigma', J)));
+                                   sigma_alpha, sigma_beta, 0,
+                                   rep_matrix([sigma_basement, sigma_first_floor], J)));
 }
 generated quantities {
   vector[J] alpha;                              // County intercepts, log pCi/L
@@ -84,19 +85,21 @@ generated quantities {
   vector[J] log_lik_county = county_log_density(mean_y, houses, squares,
                                                 mu_alpha + gamma_alpha * log_uranium,
                                                 mu_beta + gamma_beta * log_uranium,
-                                                sigma_alpha, sigma_beta, 0, rep_matrix(sigma', J));
+                                                sigma_alpha, sigma_beta, 0,
+                                                rep_matrix([sigma_basement, sigma_first_floor], J));
   {
     matrix[J, 2] effects = county_effects_rng(mean_y, houses,
                                               mu_alpha + gamma_alpha * log_uranium,
                                               mu_beta + gamma_beta * log_uranium,
-                                              sigma_alpha, sigma_beta, 0, rep_matrix(sigma', J));
+                                              sigma_alpha, sigma_beta, 0,
+                                              rep_matrix([sigma_basement, sigma_first_floor], J));
     alpha = effects[, 1];
     beta = effects[, 2];
   }
   for (i in 1 : N_new) {
     real mu = alpha[county_new[i]] + beta[county_new[i]] * floor_measure_new[i];
-    real sd_new = sigma[floor_measure_new[i] == 1 ? 2 : 1];
-    log_lik[i] = normal_lpdf(log_radon_new[i] | mu, sd_new);
-    y_rep[i] = normal_rng(mu, sd_new);
+    real sigma = floor_measure_new[i] == 1 ? sigma_first_floor : sigma_basement;
+    log_lik[i] = normal_lpdf(log_radon_new[i] | mu, sigma);
+    y_rep[i] = normal_rng(mu, sigma);
   }
 }
