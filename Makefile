@@ -197,7 +197,7 @@ predict_from := $(prepared).json $(addprefix $(plan)/,data.json sampler.json mod
 ## predict: radon of the houses in HOUSES, by the headline model or MODEL; reports/<study>/predictions.csv
 predict: $(code)/reporting/predict $(predict_from) $(if $(HOUSES),$(predictor))
 	$(run) stan $(fits) $(predict_from) --houses='$(HOUSES)' --model='$(MODEL)' --tables $(reports)/tables \
-	  -o $(reports)/predictions.csv
+	  $(if $(decisions),--decision $(plan)/decision.json) -o $(reports)/predictions.csv
 
 ## verify: repeat every fit from its record and compare the draws
 verify: $(checked) $(PROGRAMS:%=.build/programs/%.normalised) .build/toolchain.json

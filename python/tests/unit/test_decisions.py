@@ -138,6 +138,15 @@ def test_differences_within_counties_below_the_noise_of_a_test_are_refused(count
         annual(fit, DECISION)
 
 
+def test_few_draws_below_the_noise_are_taken_as_without_differences(counties):
+    """A sigma below the noise of 0.4256 leaves differences in the factor, log 1.5, alone."""
+    fit = with_draws(counties, *(np.zeros((2, 50, 12)),) * 2, 0.75)
+    fit.tree["posterior"]["sigma"].values[0, :3] = 0.4
+    radon = annual(fit, DECISION)
+    assert radon.sd[:3] == pytest.approx(np.log(1.5))
+    assert np.isfinite(radon.expected()).all()
+
+
 def test_spaced_draws_are_of_every_chain(example_fit):
     """2 chains of 25 draws: 6 of them are at 0, 12 and 24 of each."""
     assert spaced(example_fit(), 6).tolist() == [0, 12, 24, 25, 37, 49]
