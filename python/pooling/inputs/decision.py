@@ -20,7 +20,10 @@ Kind = Literal["long-term", "screening"]
 Household = Literal["average", "two nonsmokers", "two smokers"]
 
 # What a study with this section has in addition, in the order in which they are written.
-TABLES = ("decision_settings", "book", "policies", "action_regions", "readings", "decisions")
+TABLES = (
+    *("decision_settings", "decision_sensitivity", "book", "policies"),
+    *("action_regions", "readings", "decisions"),
+)
 
 BOOK = "Gelman et al. (2013), Bayesian Data Analysis, section 9.4"
 FACTORS: dict[Floor, float] = {"basement": 0.5, "first floor": 0.8}

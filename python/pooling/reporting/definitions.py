@@ -31,6 +31,7 @@ TABLE_NOTES = {
     "action_regions": "levels of predicted radon from which to measure and to remedy at once",
     "readings": "expected losses after each result of a test in one county",
     "decision_settings": "the numbers that decisions rest on, and where each is from",
+    "decision_sensitivity": "shares of houses by action under other settings",
     "book": "numbers of Bayesian Data Analysis, section 9.4, and the same recomputed",
     "definitions": "definitions of tables, columns, diagnostic checks and scores",
 }

@@ -18,6 +18,7 @@ from pooling.reporting.decisions import (
     policies,
     readings,
     regions,
+    sensitivity,
     settings,
 )
 
@@ -198,6 +199,18 @@ def test_regions_contain_the_published_thresholds():
     for column, value in (("measure_from", 1.04), ("remedy_from", 6.31)):
         found = np.interp(4.0, table["action_level"], table[column])
         assert found == pytest.approx(value, rel=0.005)
+
+
+def test_sensitivity_begins_with_the_study_and_follows_the_factor(counties):
+    table = sensitivity(counties, DECISION, represented(counties)).set_index("change")
+    assert table.sum(axis=1).to_numpy() == pytest.approx(1)
+    own = policies(counties, DECISION, represented(counties)).query("chosen and policy == 'ours'")
+    assert table.iloc[0]["measure"] == pytest.approx(own["measured"].item())
+    # Less radon for the same survey: fewer houses are remedied at once, more left alone.
+    assert table.loc["twice the cost of a remedy", "nothing"] > table.loc["none", "nothing"]
+    order = ["factor times 1.5", "none", "factor divided by 1.5"]
+    assert table.loc[order, "nothing"].is_monotonic_increasing
+    assert table.loc[order, "remedy"].is_monotonic_decreasing
 
 
 def test_settings_say_what_is_the_study_and_what_is_published():
