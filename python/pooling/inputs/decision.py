@@ -51,8 +51,8 @@ SOURCES = {
     "spring, summer and autumn are as 1.6, 1.4, 1 and 1.4, and basements as 2.5 times upper "
     "floors. So the annual average is 0.84 of a winter measurement on the same floor, and 0.34 of "
     "one in a basement below the living area; houses with living area in the basement are between "
-    "the two. The adjustments of Price and Nero (1996), Environment International 22:S699-S714, "
-    "by type of house, would be better; set them here",
+    "the two. The adjustments of Price and Nero (1996), Environment International 22, by type of "
+    "house, would be better; set them here",
     "factor_spread": "assumption: half of the variance of the logarithm behind screening_spread is "
     "of houses, whose factors differ, and half of the few days of the test. It makes 0.33 to 0.75 "
     "one standard deviation of the factor of a basement",

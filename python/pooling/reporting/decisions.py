@@ -223,7 +223,8 @@ def settings(decision: Decision) -> pd.DataFrame:
         each = values[name] if isinstance(values[name], Mapping) else {"": values[name]}
         own = getattr(decision, name) != getattr(default, name)
         rows += [
-            {"name": f"{name}, {part}" if part else name, "value": value}
+            {"name": f"{name}, {part}" if part else name}
+            | {"value": value if isinstance(value, str) else f"{value:.6g}"}
             | {"unit": units.get(name, ""), "source": "the study" if own else source}
             for part, value in each.items()
         ]
