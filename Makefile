@@ -176,7 +176,7 @@ $(reports)/tables/published.csv: $(code)/reporting/published data/published.csv 
 # ---- Decisions: a fit and the costs in the study's section --> what to do in each county
 $(if $(decisions),$(decisions) &:,no_decisions:) $(code)/reporting/decisions $(plan)/decision.json \
   $(prepared).represented.csv $(reports)/tables/scores.csv $(gated)
-	$(run) $(plan)/decision.json $(prepared).represented.csv $(reports)/tables $(fits) -o $(@D)
+	$(run) $(plan)/decision.json $(prepared).represented.csv $(reports)/tables $(fits) -o $(decisions)
 
 listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
 shown    := $(pictures) $(headline) $(told) $(if $(MODEL),$(call figures_of,$(MODEL)))

@@ -1,12 +1,13 @@
 r"""Tables of decisions: what to do in each county, and what policies would cost and save.
 
-    python -m pooling.reporting.decisions DECISION.json REPRESENTED.csv TABLES FITS -o TABLES
+    python -m pooling.reporting.decisions DECISION.json REPRESENTED.csv TABLES FITS -o TABLE.csv...
 
 The model is the report's headline model or, if radon has no expectation under it, the next best.
 Nothing here is random: the same fits give the same bytes.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import arviz_stats
 import numpy as np
@@ -306,14 +307,17 @@ def make_tables(fit: Fit, decision: Decision, represented: pd.DataFrame) -> dict
 
 
 def main(arguments: list[str] | None) -> None:
-    """Write the tables of a study's decisions."""
-    names = ("decision", "represented", "tables", "fits")
-    given = cli.stage(__doc__, *names).parse_args(arguments)
+    """Write the tables of a study's decisions, each to the output of its name."""
+    parser = cli.parser(__doc__)
+    for name in ("decision", "represented", "tables", "fits"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("-o", "--output", type=Path, nargs="+", required=True)
+    given = parser.parse_args(arguments)
     decision = read_section(Decision, given.decision)
     fit = open_fit(given.fits / deciding_model(read_tables(given.tables)))
     made = make_tables(fit, decision, read_table(given.represented))
-    for name, table in made.items():
-        write_table(table, given.output / f"{name}.csv")
+    for path in given.output:
+        write_table(made[path.stem], path)
 
 
 if __name__ == "__main__":
