@@ -130,7 +130,7 @@ define figure
 $(call drawn,$1,$2) &: $(code)/figures/$1 \
   $(foreach file,diagnostics.json $(needs_$1),$(patsubst %,$(fits)/%/$(file),$3)) \
   $(tables_$1:%=$(reports)/tables/%.csv) $(plan)/figures.json $(reruns_$1) \
-  $(plan)/$(if $(filter $1,$(STORY_FIGURES)),story,model_names).json $(if $(filter $1,$(ungated)),,$(gated))
+  $(plan)/$(if $(filter $1,$(LIBRARY_FIGURES)),model_names,story).json $(if $(filter $1,$(ungated)),,$(gated))
 	$$(run) $(plan)/figures.json $(addprefix $(fits)/,$3) $(options_$1) \
 	  $(foreach name,$(tables_$1),--$(name) $(reports)/tables/$(name).csv) -o $(call drawn,$1,$2)
 endef

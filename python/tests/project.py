@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+TOP = ("Makefile", "requirements.lock", "pyproject.toml", "CITATION.cff", ".gitignore")
 STAGE = re.compile(r"^pooling\.(?:(?!figures)\w+\.)?")  # as in `pooling.fitting.fit`
 REAL = ("pooling.workflow.*", "pooling.build.*")
 STUB = """#!/bin/bash
@@ -62,13 +63,13 @@ done
 def copy_project(folder: Path) -> Path:
     """Copy what the workflow is made of, with its times, without anything generated."""
     parts = ("python/tests/tests.mk", "python/bench/bench.mk")
-    for name in ("Makefile", "requirements.lock", "pyproject.toml", ".gitignore", *parts):
+    for name in (*TOP, *parts):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
     generated = shutil.ignore_patterns("__pycache__", ".*")
     shutil.copytree(ROOT / "python" / "pooling", folder / "python" / "pooling", ignore=generated)
     shutil.copytree(ROOT / "data" / "studies", folder / "data" / "studies")
-    for pattern in ("data/*.csv", "stan/*.stan", "stan/functions/*", "reports/report.*"):
+    for pattern in ("data/*.csv", "stan/*.stan", "stan/functions/*", "reports/*.*"):
         for path in ROOT.glob(pattern):
             copy = folder / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -31,8 +31,11 @@ READ_LEFT_OUT = {
     for name in ("county_means", "coverage", "loo_pit", "model_comparison", "pareto_k")
 }
 LEFT_OUT = READ_LEFT_OUT - OF_ONE_MODEL
+READ_REPLICATIONS = {f"figures.{f.name}" for f in DECLARED if "replications.nc" in f.needs}
 # Tables say which model the figures of one model show.
 TABLES = {"results", "headline", "pages"}
+# The story's last model has all figures of one model, too.
+TOLD = NONCENTERED
 SHOWN = FIGURES | TABLES | {"published"}
 PREPARED = {"prepare", "highlights", "frequentist"}
 # What is made of a fit, and of its diagnostics.
@@ -45,11 +48,14 @@ def of(models, *stages):
 
 
 def refit(*models):
-    return of(models, "fit", *SCORED) | {"gate"} | SHOWN
+    return (
+        of(models, "fit", *SCORED) | {"gate"} | SHOWN | (OF_ONE_MODEL if TOLD in models else set())
+    )
 
 
-LEAVING_OUT = of(MODELS, "loo", "leave_out", "score") | LEFT_OUT | TABLES
+LEAVING_OUT = of(MODELS, "loo", "leave_out", "score") | READ_LEFT_OUT | TABLES
 SAMPLING = refit(*MODELS)
+CHECKING = of(MODELS, *CHECKED) | {"gate"} | SHOWN | OF_ONE_MODEL
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +145,7 @@ def test_edited_include_refits_what_includes_it(project):
         pytest.param(
             "[models]",
             '[scores]\nleave_out = ["loco"]\n\n[models]',
-            of(MODELS, "replicate", "loo", "leave_out", "score") | LEFT_OUT | TABLES,
+            of(MODELS, "replicate") | LEAVING_OUT | READ_REPLICATIONS,
             id="schemes",
         ),
         pytest.param(
@@ -151,13 +157,11 @@ def test_edited_include_refits_what_includes_it(project):
         pytest.param(
             "funnel = 27021",
             "funnel = 27035",
-            FIGURES | {"highlights", "headline", "pages"},
+            FIGURES | OF_ONE_MODEL | {"highlights", "headline", "pages"},
             id="figures",
         ),
         pytest.param('title = "Radon in', 'title = "Radon of', {"pages"}, id="title"),
-        pytest.param(
-            '"kept to show', '"shows', of(MODELS, *CHECKED) | {"gate"} | SHOWN, id="allowed"
-        ),
+        pytest.param('"kept to show', '"shows', CHECKING, id="allowed"),
     ],
 )
 def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
@@ -169,8 +173,8 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
     ("code", "function", "made"),
     [
         ("figures/funnel", "plot", {"figures.funnel", "pages"}),
-        ("figures/trace", "plot", {"headline", "pages"}),
-        ("figures/_drawing", "save", FIGURES | {"headline", "pages"}),
+        ("figures/trace", "plot", {"figures.trace", "headline", "pages"}),
+        ("figures/_drawing", "save", FIGURES | OF_ONE_MODEL | {"headline", "pages"}),
         ("reporting/pages", "main", {"pages"}),
         ("reporting/results", "main", TABLES),
         ("inputs/highlights", "main", {"highlights"}),
@@ -181,19 +185,19 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("fitting/sampling", "sample", SAMPLING),
         ("fitting/refits", "refit", LEAVING_OUT),
         ("fitting/refits", "hold_out", LEAVING_OUT),
-        ("scoring/loo", "main", of(MODELS, "loo", "score") | LEFT_OUT | TABLES),
+        ("scoring/loo", "main", of(MODELS, "loo", "score") | READ_LEFT_OUT | TABLES),
         (
             "scoring/leave_out",
             "main",
-            of(MODELS, "leave_out", "score") | LEFT_OUT | TABLES,
+            of(MODELS, "leave_out", "score") | READ_LEFT_OUT | TABLES,
         ),
         (
             "scoring/replicate",
             "main",
-            of(MODELS, "replicate", "score") | TABLES,
+            of(MODELS, "replicate", "score") | READ_REPLICATIONS | TABLES,
         ),
         ("scoring/score", "main", of(MODELS, "score") | TABLES),
-        ("checking/check", "main", of(MODELS, *CHECKED) | {"gate"} | SHOWN),
+        ("checking/check", "main", CHECKING),
         (
             "checking/other_priors",
             "main",
@@ -468,9 +472,8 @@ def test_failing_plan_is_the_only_message(project):
 
 def test_other_study_has_folders_of_its_own(project):
     stages = project.stages("all", "STUDY=post")
-    assert {s[0] for s in stages} == {*PREPARED, "fit", "gate", *SCORED} | SHOWN, (
-        "programs are shared"
-    )
+    made = {*PREPARED, "fit", "gate", *SCORED} | SHOWN | OF_ONE_MODEL
+    assert {s[0] for s in stages} == made, "programs are shared"
     words = {word for stage in stages for word in stage}
     assert not [word for word in words if "minnesota" in word]
     assert project.built("all", "STUDY=minnesota") == set()
@@ -587,7 +590,7 @@ def test_every_figure_is_a_target(project):
 
 def test_figures_of_one_model_are_drawn_for_the_headline_model_or_the_one_asked_for(project):
     folder = project.folder / "reports/minnesota/figures"
-    assert [path.parent for path in folder.glob("**/trace.svg")] == [folder]
+    assert {path.parent for path in folder.glob("**/trace.svg")} == {folder, folder / TOLD}
     shutil.rmtree(folder)
     assert project.built("trace-plot") == {"headline"}
     assert (folder / "trace.svg").is_file()
@@ -595,6 +598,24 @@ def test_figures_of_one_model_are_drawn_for_the_headline_model_or_the_one_asked_
     assert "data/fits/minnesota/pooled" in stage
     assert f"data/fits/minnesota/{NONCENTERED}" not in stage
     assert stage[-2:] == [f"reports/minnesota/figures/pooled/trace.{kind}" for kind in KINDS]
+
+
+def test_a_figure_that_was_asked_for_is_shown_and_follows_its_fit(project):
+    picture = "reports/minnesota/figures/pooled/trace.svg"
+    assert project.built("trace-plot", "MODEL=pooled") == {"figures.trace"}
+    (stage,) = project.stages("all")
+    assert stage[0] == "pages"
+    assert picture in stage
+    assert project.built("all") == set()
+    (project.folder / "data/fits/minnesota/pooled/diagnostics.json").unlink()
+    assert "figures.trace" in project.built("all")
+
+
+def test_the_page_of_every_model_is_made_again(project):
+    made = project.folder / "reports/minnesota/models"
+    assert {path.stem for path in made.glob("*.html")} == MODELS
+    (made / "pooled.html").unlink()
+    assert project.built("all") == {"pages"}
 
 
 def test_a_figure_of_the_model_asked_for_needs_no_other_fit(project):
@@ -708,7 +729,7 @@ def test_graph_draws_the_stages_that_the_page_needs(project):
     drawn = (project.folder / "reports/minnesota/graph.svg").read_text()
     for stage in ("inputs/prepare", "programs/compile", "fitting/fit", "reporting/pages"):
         assert f">{stage}<" in drawn
-    assert f">{len(FIGURES)} figures<" in drawn
+    assert f">{len(FIGURES | OF_ONE_MODEL)} figures<" in drawn
     assert "sbc" not in drawn
     assert project.built("all") == set()
 
