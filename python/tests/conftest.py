@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from pooling.fits.store import Fit
+from pooling.inputs.response import Response
 
 # A job in the background ignores interruptions, and so do its children, whom tests interrupt.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -134,6 +135,9 @@ def _replications(effects: dict[str, tuple], coords: dict, constants: dict) -> t
     return ("chain", "draw", "house"), mean + turns
 
 
+PCI = Response("log(x + 0.1)")
+
+
 def build_fit(
     model: str = "hierarchical_noncentered",
     *,
@@ -144,6 +148,7 @@ def build_fit(
     diverging: tuple[int, ...] = (),
     pointwise: bool = True,
     uranium: bool = False,
+    response: Response = PCI,
 ) -> Fit:
     """A fit of 2 chains x 25 draws with known posterior means, see the tables above.
 
@@ -168,6 +173,8 @@ def build_fit(
     uranium
         Whether the study uses uranium; models with `uranium` in their names
         always have effects of it.
+    response
+        Of the study.
     """
     coords, constants, observed = _data(counties, states)
     if uranium:
@@ -201,7 +208,7 @@ def build_fit(
     )
     tree = xr.DataTree.from_dict({f"/{name}": data for name, data in datasets.items()})
     names = " ".join(_parameters(model, counties))
-    tree.attrs.update(model=model, study=study, response="log(x + 0.1)", parameters=names)
+    tree.attrs.update(model=model, study=study, parameters=names, **response.settings())
     return Fit(tree, {"model": model, "study": study, "passed": converged})
 
 

@@ -22,7 +22,7 @@ from pydantic import (
 
 from pooling.build.errors import StudyError
 from pooling.inputs.priors import KINDS, Priors
-from pooling.inputs.response import Response
+from pooling.inputs.response import EPA_ACTION_LEVEL, Response, Transform, Unit
 from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.sections import Code, Fips, Flag, Line, Number, Once, Section, Whole
 
@@ -52,7 +52,11 @@ class Data(Section):
     states: Annotated[list[Line], Once] = Field(
         default=[], description="default: all states of the table"
     )
-    response: Response = "log(x + 0.1)"
+    response: Transform = "log(x + 0.1)"
+    unit: Unit = "pCi/L"
+    action_level: Annotated[Number, Field(gt=0, lt=1e9)] = Field(
+        default=EPA_ACTION_LEVEL, description="in `unit`; required unless that is pCi/L"
+    )
     floors: dict[Code, Literal["basement", "first floor"]] = {
         0: "basement",
         1: "first floor",
@@ -67,6 +71,10 @@ class Data(Section):
         path = folder / self.county_shapes
         return path if "county_shapes" in self.model_fields_set or path.is_file() else None
 
+    def measured(self) -> Response:
+        """How radon is measured and transformed."""
+        return Response.of(dict(self))
+
     @property
     def several_states(self) -> bool:
         """Whether programs may have a state level: not in a study of a single state."""
@@ -77,6 +85,15 @@ class Data(Section):
         both = sorted(set(self.floors) & set(self.drop_floors))
         if both:
             raise ValueError(f"floor {both[0]} is both in floors and in drop_floors")
+        return self
+
+    @model_validator(mode="after")
+    def _level_in_the_unit(self) -> "Data":
+        if self.unit != "pCi/L" and "action_level" not in self.model_fields_set:
+            raise ValueError(
+                f"action_level is missing; with unit {self.unit} give the reference level that "
+                "applies to you, such as 300 (European directive 2013/59) or 100 (WHO)"
+            )
         return self
 
 

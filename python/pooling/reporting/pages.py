@@ -34,7 +34,6 @@ from pooling.reporting.rendering import render
 from pooling.reporting.tables import read_tables, records
 
 BEST = ("rmse_in_sample", "elpd_loo", "elpd_loco")
-UNIT = "pCi/L"
 TITLES = {
     "index.html": "Radon",
     "counties.html": "Counties",
@@ -67,7 +66,7 @@ def context(
     return {
         "tables": {name: records(table) for name, table in tables.items()},
         "models": {row["model"]: row for row in records(models)},
-        "unit": UNIT,
+        "unit": survey["floors"]["all"]["unit"],
         "action": f"{survey['floors']['all']['action_level']:g}",
         "survey": survey,
         "failing": records(models[~models["converged"]]),
