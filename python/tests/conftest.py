@@ -1,11 +1,13 @@
-"""Small fixed fits, so that tests of tables and figures need no sampler."""
+"""Shared fixtures: small fixed fits, which need no sampler, and a project that was made."""
 
+import shutil
 import signal
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import xarray as xr
+from project import Project, copy_project, fake_cmdstan
 
 from pooling.fits.store import Fit
 
@@ -209,3 +211,20 @@ def build_fit(
 def example_fit() -> Callable[..., Fit]:
     """Factory of small fixed fits, `example_fit("per_county", converged=False)`: `build_fit`."""
     return build_fit
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A project with everything made, and what was made."""
+    cmdstan = fake_cmdstan(tmp_path_factory.mktemp("cmdstan"))
+    folder = copy_project(tmp_path_factory.mktemp("finished"))
+    project = Project(folder).with_stub(cmdstan)
+    return project, project.built("all"), cmdstan
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    """A copy of it, with its times, to be edited."""
+    original, _, cmdstan = finished
+    shutil.copytree(original.folder, tmp_path / "project", ignore=shutil.ignore_patterns(".stages"))
+    return Project(tmp_path / "project").with_stub(cmdstan)
