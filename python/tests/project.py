@@ -58,6 +58,16 @@ for file in "${{output[@]}}"; do
 done
 """
 
+# Of a CmdStan: builds nothing, but says what it was asked for and what it was handed down.
+CMDSTAN_MAKEFILE = """\
+CMDSTAN_VERSION := 2.27.0
+all: ; @false
+clean-all:
+\t@rm -f bin/stanc; echo "clean-all [$(MAKEFLAGS)] [$(STUDY)]" >> asked
+build:
+\t@echo "build" >> asked; touch bin/stanc
+"""
+
 
 def copy_project(folder: Path) -> Path:
     """Copy what the workflow is made of, with its times, without anything generated."""
