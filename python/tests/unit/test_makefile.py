@@ -187,6 +187,14 @@ def test_comment_in_code_reruns_nothing(project, code):
     assert project.built("all") == set()
 
 
+@pytest.mark.parametrize("name", ["Makefile", "python/pooling/figures/figures.mk"])
+def test_edited_rules_redraw_the_graph_alone(project, name):
+    with (project.folder / name).open("a") as file:
+        file.write("# a remark\n")
+    assert project.built("all") == {"pages"}, "which shows the graph"
+    assert project.built("all") == set()
+
+
 def test_figures_that_read_left_out_houses_are_those_that_wait_for_them():
     read = {
         f"figures.{path.stem}"
