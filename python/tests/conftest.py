@@ -1,7 +1,6 @@
 """Shared fixtures: small fixed fits, a project that was made, no CmdStan."""
 
 import shutil
-import signal
 import subprocess
 import sys
 import urllib.error
@@ -10,14 +9,12 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import xarray as xr
-from project import Project, copy_project, fake_cmdstan
+from project import Project, copy_project, fake_cmdstan, hear_interruptions
 
 from pooling.build import fetch
 from pooling.fits.store import Fit
 
-# A job in the background ignores interruptions, and so do its children, whom tests interrupt.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+hear_interruptions()
 
 CHAINS, DRAWS = 2, 25
 NAMES = ("AITKIN", "ANOKA", "CASS", "MAHNOMEN")

@@ -10,6 +10,7 @@ import ast
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -93,6 +94,12 @@ def fake_cmdstan(folder: Path, version: str = "2.30.1") -> Path:
         (folder / name).touch()
     (folder / "makefile").write_text(f"# CmdStan\nCMDSTAN_VERSION := {version}\n")
     return folder
+
+
+def hear_interruptions() -> None:
+    """Undo what a job in the background inherits: its children would ignore interruptions."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def without_make(variables: dict[str, str] | None = None) -> dict[str, str]:

@@ -22,6 +22,13 @@ from stress.small import Undisturbed, finish, refused, small_project, start, sta
 
 SEED = 20061  # of what is random here
 KILLS = 50
+# The last is what Ctrl-C does.
+TO_ALL = {
+    "SIGKILL to all": signal.SIGKILL,
+    "SIGTERM to all": signal.SIGTERM,
+    "SIGINT to all": signal.SIGINT,
+}
+TO_ONE = "SIGKILL to one"
 IN_NAMESPACE = ["unshare", "--user", "--map-root-user", "--mount", "bash", "-euc"]
 
 
@@ -30,10 +37,10 @@ def kills(undisturbed: Undisturbed, count: int) -> Callable[[Path], str]:
 
     def run(folder: Path) -> str:
         project, chance = small_project(folder / "project"), random.Random(SEED)
-        done = {"SIGKILL to all": 0, "SIGTERM to all": 0, "SIGKILL to one": 0}
+        done = dict.fromkeys([*TO_ALL, TO_ONE], 0)
         compared = 0
         while sum(done.values()) < count:
-            kind = chance.choices(list(done), weights=(2, 1, 2))[0]
+            kind = chance.choices(list(done), weights=(2, 1, 2, 2))[0]
             if killed(project, kind, chance):
                 done[kind] += 1
             else:
@@ -59,15 +66,18 @@ def killed(project: Path, kind: str, chance: random.Random) -> bool:
         assert run.returncode == 0, "make all failed by itself"
         return False
     below = psutil.Process(run.pid).children(recursive=True)
-    if kind == "SIGKILL to one" and below:
+    if kind == TO_ONE and below:
         victim = chance.choice(below)
         with suppress(psutil.NoSuchProcess):
             victim.kill()
         run.communicate(timeout=900)
         # A chain of the sampler is started again; make need not fail.
         return True
-    os.killpg(run.pid, signal.SIGTERM if kind == "SIGTERM to all" else signal.SIGKILL)
+    os.killpg(run.pid, TO_ALL.get(kind, signal.SIGKILL))
     run.communicate(timeout=60)
+    _, left = psutil.wait_procs(below, timeout=10)
+    running = [process for process in left if process.status() != psutil.STATUS_ZOMBIE]
+    assert not running, f"{kind}: still running: {running}"
     return True
 
 
