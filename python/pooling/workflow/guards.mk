@@ -84,7 +84,8 @@ endif
 
 $(plan)/plan.mk: FORCE | $(environment)
 	@MANIFEST=$(manifest) $(PYTHON) -m pooling.workflow.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) \
-	  --arrows "$(FROM) $(TO)" --sources $(sources) $(HOUSE_TABLE) $(COUNTY_TABLE) $(SHAPE_TABLE) -o $@
+	  --arrows "$(FROM) $(TO)" --sources $(sources) $(HOUSE_TABLE) $(COUNTY_TABLE) $(SHAPE_TABLE) \
+	  --rules $(filter Makefile $(package)/%,$(MAKEFILE_LIST)) -o $@
 
 # Sources that make compares by time.
 sources := $(wildcard data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/*.jinja reports/*.css reports/*.js)
