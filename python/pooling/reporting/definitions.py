@@ -10,12 +10,14 @@ from pooling.scoring.score import DEFINITIONS
 IMPLAUSIBLE = 1000.0  # pCi/L: 250 times the action level; no house of the survey reaches 300
 
 TABLE_NOTES = {
-    "models": "the models of the study, their pooling, and whether they converged",
+    "models": "the models, their pooling, whether they converged, which is the headline model",
     "estimates": "posterior summaries of every parameter of every model",
     "diagnostics": "convergence diagnostics, one row per model and group of draws",
     "scores": "in-sample and out-of-sample scores",
-    "comparison": "elpd_loo of each model minus that of the best converged one; stacking weights",
+    "comparison": "elpd of each model minus that of the best converged one; stacking weights",
     "counties": "typical radon of each county under each model, and predictions for a new house",
+    "unmeasured": "radon in a county without a measured house, under models whose counties differ "
+    "by independent normal intercepts and slopes only",
     "data_rules": "rules applied to the rows of the data, in order",
     "data_summary": "the houses of the study, by floor",
     "prior_predictive": "prior distribution of a typical house under each model",
