@@ -159,4 +159,5 @@ verify: $(checked) $(PROGRAMS:%=.build/programs/%.normalised) .build/toolchain.j
 	@$(PYTHON) -m pooling.checking.verify $(MODELS:%=$(fits)/%) --present stan .build/programs .build/toolchain.json \
 	  -o $(reports)/verify.csv
 
-include python/pooling/checking/calibration.mk python/tests/tests.mk python/bench/bench.mk
+include python/pooling/checking/calibration.mk python/pooling/checking/reference.mk
+include python/tests/tests.mk python/bench/bench.mk

@@ -45,6 +45,14 @@ def test_calibration_follows_what_it_is_made_of(calibrated):
     assert calibrated.built("sbc", SIMS="10") == {"figures.sbc"}
 
 
+def test_reference_draws_are_made_once_of_no_study(project):
+    drawn = [words[-1] for words in project.stages("reference") if words[0] == "reference"]
+    assert len(drawn) == len(set(drawn)) == 7
+    assert project.built("reference", STUDY="indiana") == set()
+    project.edit_code("checking/reference_table")
+    assert project.built("reference") == {"reference_table"}
+
+
 def test_one_model_is_calibrated_alone(project):
     assert project.built("pooled-sbc") == {"sbc pooled", "calibration"}
     assert project.built("pooled-sbc") == set()
