@@ -26,8 +26,10 @@ of_fits  += other_priors.csv
 checked  := $(foreach name,estimates.csv diagnostics.json,$(MODELS:%=$(fits)/%/$(name)))
 scored   := $(MODELS:%=$(fits)/%/scores.csv)
 sensitivity_files := $(foreach name,sensitivity.csv other_priors.csv,$(MODELS:%=$(fits)/%/$(name)))
-pages    := $(addprefix $(reports)/,$(addsuffix .html,index counties models methods $(MODELS:%=models/%)))
-tables   := $(addprefix $(reports)/tables/,scores.csv frequentist.csv published.csv)
+decisions := $(DECISION_TABLES:%=$(reports)/tables/%.csv)
+pages    := index counties models methods $(if $(decisions),decisions) $(MODELS:%=models/%)
+pages    := $(pages:%=$(reports)/%.html)
+tables   := $(addprefix $(reports)/tables/,scores.csv frequentist.csv published.csv) $(decisions)
 drawn     = $(foreach kind,svg png,$(reports)/figures/$2$(subst _,-,$1).$(kind))
 pictures := $(foreach name,$(STORY_FIGURES) $(LIBRARY_FIGURES),$(call drawn,$(name)))
 headline := $(foreach name,$(MODEL_FIGURES),$(call drawn,$(name)))
@@ -38,7 +40,7 @@ scheduler = $(SCHEDULER:%=--scheduler %)
 
 # After an error make would delete both files of a pair, even unchanged ones. These are always
 # complete, since stages write a draft and rename it.
-.PRECIOUS: $(data) $(pictures) $(headline) $(told) $(checked)
+.PRECIOUS: $(data) $(pictures) $(headline) $(told) $(checked) $(decisions)
 .PRECIOUS: $(foreach name,loo.csv sensitivity.csv,$(MODELS:%=$(fits)/%/$(name)))
 .PHONY: all report tables figures fits scores predict verify $(MODELS)
 
@@ -62,6 +64,10 @@ $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
 # ---- Data: tables and sections of the study --> Stan data
 $(data) &: $(code)/inputs/prepare $(plan)/data.json $(plan)/priors.json $(HOUSE_TABLE) $(COUNTY_TABLE)
 	$(run) $(inputs) --study $(STUDY) -o $(prepared).json --coords $(prepared).coords.json
+
+# Houses of each county and floor, counted by the survey's weights.
+$(prepared).represented.csv: $(code)/inputs/represented $(plan)/data.json $(HOUSE_TABLE) $(prepared).coords.json
+	$(run) $(inputs) -o $@
 
 # The counties to highlight are checked before models are fitted, which do not depend on them.
 $(plan)/highlights: $(code)/inputs/highlights $(plan)/figures.json $(prepared).coords.json
@@ -132,6 +138,11 @@ $(reports)/tables/frequentist.csv: $(code)/reporting/frequentist $(data) .build/
 $(reports)/tables/published.csv: $(code)/reporting/published data/published.csv $(data) \
   $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(plan)/model_names.json $(gated)
 	$(run) $(inputs) -o $@
+
+# ---- Decisions: a fit and the costs in the study's section --> what to do in each county
+$(if $(decisions),$(decisions) &:,no_decisions:) $(code)/reporting/decisions $(plan)/decision.json \
+  $(prepared).represented.csv $(reports)/tables/scores.csv $(gated)
+	$(run) $(plan)/decision.json $(prepared).represented.csv $(reports)/tables $(fits) -o $(@D)
 
 listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
 shown    := $(pictures) $(headline) $(told) $(if $(MODEL),$(call figures_of,$(MODEL)))

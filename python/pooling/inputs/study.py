@@ -21,10 +21,11 @@ from pydantic import (
 )
 
 from pooling.build.errors import StudyError
+from pooling.inputs.decision import Decision
 from pooling.inputs.priors import KINDS, Priors
 from pooling.inputs.response import EPA_ACTION_LEVEL, Response, Transform, Unit
 from pooling.inputs.schemes import SCHEMES
-from pooling.inputs.sections import Code, Fips, Flag, Line, Number, Once, Section, Whole
+from pooling.inputs.sections import Code, Fips, Flag, Line, Number, Once, Section, Whole, line_of
 
 Counties = Annotated[list[Fips], Once]
 
@@ -45,7 +46,9 @@ class Data(Section):
     county_shapes: Path = Field(
         default=Path("../county_shapes.csv"), description="outlines of counties, for maps"
     )
-    columns: dict[Literal["house_id", "state", "county_fips", "floor", "activity"], str] = {}
+    columns: dict[
+        Literal["house_id", "state", "county_fips", "floor", "activity", "weight"], str
+    ] = {}
     county_columns: dict[
         Literal["county_fips", "state", "county", "lon", "lat", "uranium"], str
     ] = {}
@@ -212,6 +215,9 @@ class Study(Section):
     models: Models = Models()
     story: Story = Story()
     figures: Figures = Figures()
+    decision: Decision | None = Field(
+        default=None, description="costs of tests and remedies; without it nothing is decided"
+    )
 
     @field_validator("other_priors")
     @classmethod
@@ -276,7 +282,7 @@ def read_study(path: Path) -> Study:
         raise StudyError(f"{path}: not TOML: brackets are nested too deeply; remove some") from None
     except ValueError as error:  # not TOML, not UTF-8, or a number with thousands of digits
         raise StudyError(f"{path}: not TOML: {error}{_without_quotes(text, error)}") from None
-    return _validated(Study, table, path)
+    return _validated(Study, table, path, text)
 
 
 def read_section(kind: type[S], path: Path) -> S:
@@ -284,7 +290,7 @@ def read_section(kind: type[S], path: Path) -> S:
     return _validated(kind, json.loads(Path(path).read_text(encoding="utf-8")), path)
 
 
-def _validated(kind: type[S], table: dict, path: Path) -> S:
+def _validated(kind: type[S], table: dict, path: Path, text: str = "") -> S:
     try:
         return kind.model_validate(table)
     except ValidationError as error:
@@ -298,7 +304,10 @@ def _validated(kind: type[S], table: dict, path: Path) -> S:
             message = f"unknown setting; remove it or correct its name; known settings: {names}"
         elif first["type"] == "missing":
             message = "setting is missing; add it"
-        raise StudyError(f"{path}: {setting}: {message}") from None
+        section, _, key = setting.partition(".")
+        line = line_of(text, section, key.partition(".")[0]) if section == "decision" else None
+        place = f"line {line}: " if line else ""
+        raise StudyError(f"{path}: {place}{setting}: {message}") from None
 
 
 def _section_at(kind: type[Section], place: tuple[int | str, ...]) -> type[Section]:

@@ -47,6 +47,11 @@ NAME = [
 ]
 
 
+WEIGHT = Check.in_range(
+    1e-6, 1e9, error="is not a weight; give the number of houses that this one stands for"
+)
+
+
 def _activity(unit: str) -> list[Check]:
     highest, lowest = HIGHEST_ACTIVITY * PER_PCI[unit], LOWEST_ACTIVITY * PER_PCI[unit]
     return [
@@ -70,6 +75,7 @@ def _houses(unit: str) -> DataFrameSchema:
             "county_fips": Column(float, [WHOLE, CODE]),
             "floor": Column(float, WHOLE),
             "activity": Column(float, _activity(unit)),
+            "weight": Column(float, WEIGHT, nullable=True),
         }
     )
 
@@ -149,7 +155,8 @@ def read_houses(path: Path, columns: Mapping[Any, str] | None = None, unit: str 
     -------
     Table
         house_id (integer or text, unique), state (text), county_fips, floor
-        (integers), activity (in `unit`, from 0).
+        (integers), activity (in `unit`, from 0); weight (number of houses that this one stands
+        for; optional, and NaN where it is missing).
 
     Raises
     ------

@@ -92,7 +92,7 @@ sources := $(wildcard data/*.csv stan/*.stan stan/functions/*.stanfunctions repo
 
 # Make warns about a missing plan, and stops at an unreadable one before rebuilding it; an empty
 # plan avoids both.
-planned := PROGRAMS MODELS STORY STORY_MODEL HOUSE_TABLE COUNTY_TABLE SHAPE_TABLE
+planned := PROGRAMS MODELS STORY STORY_MODEL HOUSE_TABLE COUNTY_TABLE SHAPE_TABLE DECISION_TABLES
 planned += STORY_FIGURES MODEL_FIGURES LIBRARY_FIGURES CALIBRATION_FIGURES
 $(foreach name,$(planned),$(eval $(name) :=))
 ifneq ($(filter-out help clean lint fsck repair why,$(goals)),)

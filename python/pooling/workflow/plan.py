@@ -20,6 +20,7 @@ from pooling.build.errors import ProgramError, StudyError
 from pooling.build.files import digest, write_if_changed
 from pooling.build.manifest import reconcile
 from pooling.figures import KINDS
+from pooling.inputs.decision import TABLES
 from pooling.inputs.priors import unread
 from pooling.inputs.study import Study, read_study
 from pooling.programs.contract import INPUTS, OPTIONAL, is_provided
@@ -156,6 +157,8 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
         _write_json(section / f"{name}.json", getattr(study, name).model_dump())
     _write_json(section / "other_priors.json", study.all_other_priors().model_dump())
     _write_json(section / "calibration.json", study.calibration_priors().model_dump())
+    if study.decision:
+        _write_json(section / "decision.json", study.decision.model_dump())
     about = {"study": path.stem} | study.model_dump(include={"title", "description"})
     _write_json(section / "about.json", about)
     _write_json(section / "model_names.json", models)
@@ -175,7 +178,12 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
         write_if_changed(recorded, toolchain(cmdstan))
     lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
     lines += [f"STORY := {' '.join(story)}", f"STORY_MODEL := {ends_of_story(story)[1]}"]
-    lines += figure_lines(figures)
+    decided = TABLES if study.decision else ()
+    # Without decisions there is nothing to draw of them.
+    lines += figure_lines(
+        {n: f for n, f in figures.items() if {*f["tables"]} & {*TABLES} <= {*decided}}
+    )
+    lines += [f"DECISION_TABLES := {' '.join(decided)}"]
     lines += [f"HOUSE_TABLE := {tables['houses']}", f"COUNTY_TABLE := {tables['counties']}"]
     lines += [f"SHAPE_TABLE := {tables['county_shapes']}"]
     # make builds this file before it examines any other.
