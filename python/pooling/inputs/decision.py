@@ -105,7 +105,7 @@ class Decision(Section):
         remedied = given.data.get("remedied_level", 0.0)
         if not others and (level or EPA_ACTION_LEVEL) <= remedied:
             raise ValueError(
-                f"{level or EPA_ACTION_LEVEL:g} pCi/L is not above remedied_level, {remedied:g}, so a "
+                f"{level or EPA_ACTION_LEVEL:g} pCi/L is not above remedied_level, {remedied:g}: a "
                 "remedy would cost something and change nothing; raise action_level"
             )
         return level if others else level or EPA_ACTION_LEVEL
