@@ -10,6 +10,7 @@ import ast
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -29,7 +30,7 @@ reading=
 for word in "${{@:3}}"; do
     case $word in
         --cache) reading=folder ;;
-        -o | --coords | --estimates | --coverage | --sensitivity) reading=yes ;;
+        -o | --coords | --estimates | --coverage | --sensitivity | --draws | --means) reading=yes ;;
         -*) reading= ;;
         *)
             if [[ $reading == folder ]]; then reading=
@@ -59,6 +60,16 @@ for file in "${{output[@]}}"; do
 done
 """
 
+# Of a CmdStan: builds nothing, but says what it was asked for and what it was handed down.
+CMDSTAN_MAKEFILE = """\
+CMDSTAN_VERSION := 2.27.0
+all: ; @false
+clean-all:
+\t@rm -f bin/stanc; echo "clean-all [$(MAKEFLAGS)] [$(STUDY)]" >> asked
+build:
+\t@echo "build" >> asked; touch bin/stanc
+"""
+
 
 def copy_project(folder: Path) -> Path:
     """Copy what the workflow is made of, with its times, without anything generated."""
@@ -84,6 +95,12 @@ def fake_cmdstan(folder: Path, version: str = "2.30.1") -> Path:
         (folder / name).touch()
     (folder / "makefile").write_text(f"# CmdStan\nCMDSTAN_VERSION := {version}\n")
     return folder
+
+
+def hear_interruptions() -> None:
+    """Undo what a job in the background inherits: its children would ignore interruptions."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def without_make(variables: dict[str, str] | None = None) -> dict[str, str]:

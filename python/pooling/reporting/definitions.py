@@ -4,10 +4,10 @@ import pandas as pd
 
 from pooling.checking.sensitivity import DIAGNOSES, SENSITIVE
 from pooling.fits.limits import MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
-from pooling.inputs.response import ACTION_LEVEL
+from pooling.inputs.response import Response
 from pooling.scoring.score import DEFINITIONS
 
-IMPLAUSIBLE = 1000.0  # pCi/L: 250 times the action level; no house of the survey reaches 300
+IMPLAUSIBLE = 1000.0  # pCi/L: 250 times the EPA's action level; no house of the survey reaches 300
 
 TABLE_NOTES = {
     "models": "the models, their pooling, whether they converged, which is the headline model",
@@ -28,13 +28,13 @@ TABLE_NOTES = {
     "priors": "the study's priors, on the scale of log pCi/L",
     "definitions": "definitions of tables, columns, diagnostic checks and scores",
 }
-COLUMN_DEFINITIONS = {
-    "typical": "posterior median of the activity (pCi/L) that half of the county's houses on this "
+COLUMN_DEFINITIONS = {  # with places for the study's unit and levels
+    "typical": "posterior median of the activity ({unit}) that half of the county's houses on this "
     "floor exceed",
     "typical_q5, typical_q95": "90% credible interval of typical",
-    "house_q5, house_q95": "90% predictive interval of a new house (pCi/L)",
-    "p_action": "posterior predictive probability that a new house is at or above the EPA's action "
-    f"level, {ACTION_LEVEL:g} pCi/L",
+    "house_q5, house_q95": "90% predictive interval of a new house ({unit})",
+    "p_action": "posterior predictive probability that a new house is at or above the action "
+    "level, {action_level}",
     "identified": "whether the county's own data identify the quantity, without the prior or the "
     "other counties",
     "prior, likelihood": "cumulative Jensen-Shannon distance by which the posterior moves per "
@@ -43,8 +43,7 @@ COLUMN_DEFINITIONS = {
     "weight": "stacking weight: share of the model in the mixture of converged models that best "
     "predicts left-out houses; models with similar predictions share one weight",
     "prior_q5, prior_q50, prior_q95": "quantiles of typical over prior draws and counties",
-    "share_implausible": f"share of these draws above {IMPLAUSIBLE:,.0f} pCi/L, "
-    f"{IMPLAUSIBLE / ACTION_LEVEL:g} times the action level",
+    "share_implausible": "share of these draws above {implausible}, {times} times the action level",
     "shift": "difference from the mean under the study's priors, in units of the posterior "
     "standard deviation under these",
 }
@@ -58,11 +57,18 @@ CHECK_DEFINITIONS = {
 }
 
 
-def definitions() -> pd.DataFrame:
+def definitions(response: Response) -> pd.DataFrame:
     """Return kind (table, column, check, score, diagnosis), name and definition of each term."""
+    implausible = response.from_pci(IMPLAUSIBLE)
+    words = {
+        "unit": response.unit_label,
+        "action_level": response.action_label,
+        "implausible": f"{implausible:,.0f} {response.unit_label}",
+        "times": f"{implausible / response.action_level:.3g}",
+    }
     kinds = {
         "table": TABLE_NOTES,
-        "column": COLUMN_DEFINITIONS,
+        "column": {name: text.format(**words) for name, text in COLUMN_DEFINITIONS.items()},
         "check": CHECK_DEFINITIONS,
         "score": DEFINITIONS,
         "diagnosis": DIAGNOSES,

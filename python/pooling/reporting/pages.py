@@ -21,7 +21,7 @@ from pooling.build.files import replacing
 from pooling.figures import declared_figures
 from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures, read_section
-from pooling.reporting import reference_facts, facts, score_facts
+from pooling.reporting import facts, reference_facts, score_facts
 from pooling.reporting.pictures import (
     Listing,
     Picture,
@@ -34,7 +34,6 @@ from pooling.reporting.rendering import render
 from pooling.reporting.tables import read_tables, records
 
 BEST = ("rmse_in_sample", "elpd_loo", "elpd_loco")
-UNIT = "pCi/L"
 TITLES = {
     "index.html": "Radon",
     "counties.html": "Counties",
@@ -67,7 +66,7 @@ def context(
     return {
         "tables": {name: records(table) for name, table in tables.items()},
         "models": {row["model"]: row for row in records(models)},
-        "unit": UNIT,
+        "unit": survey["floors"]["all"]["unit"],
         "action": f"{survey['floors']['all']['action_level']:g}",
         "survey": survey,
         "failing": records(models[~models["converged"]]),

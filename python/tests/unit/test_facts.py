@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from pooling.reporting import reference_facts, facts, score_facts
+from pooling.reporting import facts, reference_facts, score_facts
 
 # Name, houses, of them on the first floor.
 COUNTIES = {27001: ("AITKIN", 1, 0), 27003: ("ANOKA", 2, 1), 27005: ("BECKER", 4, 2)}
