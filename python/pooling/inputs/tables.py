@@ -155,8 +155,8 @@ def read_houses(path: Path, columns: Mapping[Any, str] | None = None, unit: str 
     -------
     Table
         house_id (integer or text, unique), state (text), county_fips, floor
-        (integers), activity (in `unit`, from 0); weight (number of houses that this one stands for;
-        optional, and NaN where it is missing).
+        (integers), activity (in `unit`, from 0); weight (number of houses that this one stands
+        for; optional, and NaN where it is missing).
 
     Raises
     ------

@@ -66,7 +66,7 @@ def _radon(
 
 
 def unmeasured(fits: Sequence[Fit]) -> pd.DataFrame:
-    """Radon in a county that nobody measured, in pCi/L, computed without random numbers.
+    """Radon in a county that nobody measured, in the study's unit, computed without random numbers.
 
     Of models whose counties differ only by independent normal intercepts and slopes, around means
     without a predictor: given a draw, the level of a new county is normal around
@@ -84,15 +84,14 @@ def unmeasured(fits: Sequence[Fit]) -> pd.DataFrame:
         own = {name: draws[:, None] for name, draws in fit.population().items()}
         if not NEW_COUNTY <= own.keys() <= NEW_COUNTY | {"sigma_beta"}:
             continue
-        response = fit.response
         for floor, name in enumerate(FLOORS):
             mean = own["mu_alpha"] + floor * own["mu_beta"]
             between = np.hypot(own["sigma_alpha"], floor * own.get("sigma_beta", 0.0))
             house = np.hypot(between, own["sigma"])
-            found = _radon(mean, house, response, NORMAL)
+            found = _radon(mean, house, fit.response, NORMAL)
             for column, share in (("typical", 0.5), ("typical_q5", 0.05), ("typical_q95", 0.95)):
                 level = predictive_quantile(mean, between, share)
-                found[column] = response.activity(level)
+                found[column] = fit.response.activity(level)
             rows.append({"model": fit.model, "floor": name} | {k: v[0] for k, v in found.items()})
     columns = ["model", "floor", "typical", "typical_q5", "typical_q95", "house_q5", "house_q95"]
     return pd.DataFrame(rows, columns=[*columns, "p_action"])

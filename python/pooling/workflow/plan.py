@@ -29,11 +29,10 @@ from pooling.programs.source import declared, normalised, twin
 from pooling.workflow.stamps import write_stamps
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
-GOALS = "all bench clean data diagnostics figures fits fsck graph help lint predict repair report"
-GOALS += " sbc scores setup stress tables test verify why"
+GOALS = "all bench clean data diagnostics figures fits fsck graph help lint predict reference"
+GOALS += " repair report sbc scores setup stress study tables test verify why"
 RESERVED = {*GOALS.split(), "FORCE"}
 RESERVED |= {"draft", "functions"}  # folders in stan/
-RULES = Path("Makefile")
 PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
 
 
@@ -229,6 +228,7 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument(
         "--sources", type=Path, nargs="*", default=[], help="files whose times make compares"
     )
+    parser.add_argument("--rules", type=Path, nargs="*", default=[], help="files with make's rules")
     given = parser.parse_args(arguments)
     if manifest := os.environ.get("MANIFEST"):
         for message in reconcile(Path(manifest), given.sources):
@@ -238,9 +238,10 @@ def main(arguments: list[str] | None) -> None:
         study = study.with_seed(given.seed)
         study = study.model_copy(update={"title": f"{study.title} (seed {study.sampler.seed})"})
     write_plan(study, given.study, given.arrows, given.programs, given.output)
-    if RULES.is_file():
+    if given.rules:
         # make looks at the time of its own rules before a copied one is put right.
-        write_if_changed(given.output.parents[1] / "rules", digest(RULES) + "\n")
+        lines = "".join(f"{digest(path)} {path}\n" for path in given.rules)
+        write_if_changed(given.output.parents[1] / "rules", lines)
 
 
 if __name__ == "__main__":
