@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
+from decided import represented, spread_out, with_draws
 
 from pooling.build.errors import StudyError
 from pooling.deciding.annual import annual, spaced
 from pooling.deciding.tree import Problem, Radon, limit_of, test_of
-from pooling.fits.store import Fit
 from pooling.inputs.decision import TABLES, Decision
 from pooling.reporting.decisions import (
     deciding_model,
@@ -23,38 +22,13 @@ from pooling.reporting.decisions import (
 )
 
 test_of.__test__ = False
-FLOORS = ("basement", "first floor")
 DECISION = Decision()
-
-
-def with_draws(fit, alpha, beta, sigma, response="log(x), 0 as 0.1"):
-    """The fit with other draws: alpha and beta (chain, draw, county), sigma a number."""
-    tree = fit.tree.copy()
-    dims = ("chain", "draw", "county")
-    values = {"alpha": (dims, alpha), "beta": (dims, beta)}
-    values["sigma"] = (dims[:2], np.full(alpha.shape[:2], sigma))
-    tree["posterior"] = xr.Dataset(values, {"county": fit.counties["county_fips"].to_numpy()})
-    tree.attrs |= {"response": response}
-    return Fit(tree, fit.diagnostics)
 
 
 @pytest.fixture
 def counties(example_fit):
     """Counties with log radon from very low to very high, and 4000 draws of their levels."""
-    rng = np.random.default_rng(3)
-    fit = example_fit(counties=12)
-    means = np.linspace(-1, 4, 12)
-    alpha = means + 0.15 * rng.standard_normal((4, 1000, 12))
-    beta = -0.6 + 0.2 * rng.standard_normal((4, 1000, 12))
-    return with_draws(fit, alpha, beta, 0.75)
-
-
-def represented(fit, weights=None):
-    codes = fit.counties["county_fips"].repeat(2).tolist()
-    number = np.arange(1.0, len(codes) + 1) if weights is None else weights
-    return pd.DataFrame(
-        {"county_fips": codes, "floor": FLOORS * (len(codes) // 2), "represented": number}
-    ).assign(houses=1, weighted=weights is None)
+    return spread_out(example_fit(counties=12))
 
 
 def test_annual_radon_of_a_county_by_hand(counties):
