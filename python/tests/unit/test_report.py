@@ -251,7 +251,7 @@ def test_a_model_has_its_program_its_equations_and_its_title(site):
     assert "<p>All as one: one line &amp; all.</p>" in page.source
     assert '<pre class="equations" tabindex="0">y ~ normal(a,\n           s)</pre>' in page.source
     assert "real f(real x)" in page.source
-    assert "With all as one every county has the same level" in site["index"].text
+    assert "With all as one, every county has the same level" in site["index"].text
 
 
 def test_a_model_without_a_comment_is_called_by_its_name(site):
