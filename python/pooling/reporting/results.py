@@ -22,6 +22,9 @@ from pooling.reporting.comparison import comparison
 from pooling.reporting.counties import county_levels, data_summary, prior_predictive
 from pooling.reporting.definitions import definitions
 from pooling.reporting.fits import Result, open_results
+from pooling.reporting.ranks import county_ranks
+from pooling.reporting.weights import pooling_weights
+from pooling.reporting.zones import county_zones
 
 
 def models(results: Sequence[Result]) -> pd.DataFrame:
@@ -90,6 +93,9 @@ def make_tables(results: Sequence[Result], coords: dict) -> dict[str, pd.DataFra
         "diagnostics": diagnostics(results),
         "comparison": comparison([r.fit for r in results]),
         "counties": pd.concat([county_levels(r.fit) for r in results], ignore_index=True),
+        "ranks": county_ranks(results),
+        "zones": county_zones([r.fit for r in results]),
+        "weights": pooling_weights(results),
         "prior_predictive": prior_predictive([r.fit for r in results]),
         "sensitivity": together(results, "sensitivity"),
         "other_priors": together(results, "other_priors"),
