@@ -26,27 +26,30 @@ of_fits  += other_priors.csv
 checked  := $(foreach name,estimates.csv diagnostics.json,$(MODELS:%=$(fits)/%/$(name)))
 scored   := $(MODELS:%=$(fits)/%/scores.csv)
 sensitivity_files := $(foreach name,sensitivity.csv other_priors.csv,$(MODELS:%=$(fits)/%/$(name)))
+pages    := $(addprefix $(reports)/,$(addsuffix .html,index counties models methods $(MODELS:%=models/%)))
 tables   := $(addprefix $(reports)/tables/,scores.csv frequentist.csv published.csv)
 drawn     = $(foreach kind,svg png,$(reports)/figures/$2$(subst _,-,$1).$(kind))
 pictures := $(foreach name,$(STORY_FIGURES) $(LIBRARY_FIGURES),$(call drawn,$(name)))
 headline := $(foreach name,$(MODEL_FIGURES),$(call drawn,$(name)))
+figures_of = $(foreach name,$(MODEL_FIGURES),$(call drawn,$(name),$1/))
+told     := $(if $(STORY_MODEL),$(call figures_of,$(STORY_MODEL)))
 program   = stan/% .build/programs/%.normalised
 scheduler = $(SCHEDULER:%=--scheduler %)
 
 # After an error make would delete both files of a pair, even unchanged ones. These are always
 # complete, since stages write a draft and rename it.
-.PRECIOUS: $(data) $(pictures) $(headline) $(checked)
+.PRECIOUS: $(data) $(pictures) $(headline) $(told) $(checked)
 .PRECIOUS: $(foreach name,loo.csv sensitivity.csv,$(MODELS:%=$(fits)/%/$(name)))
 .PHONY: all report tables figures fits scores predict verify $(MODELS)
 
 ## all: report, tables and figures of the study
 all: report
-## report: reports/<study>/index.html
-report: $(reports)/index.html
+## report: reports/<study>/index.html, and the pages that it leads to
+report: $(pages)
 ## tables: reports/<study>/tables/*.csv
 tables: $(tables)
 ## figures: reports/<study>/figures/*.svg and *.png
-figures: $(pictures) $(headline)
+figures: $(pictures) $(headline) $(told)
 ## <figure>-plot: one figure, such as shrinkage-plot; for one model, trace-plot MODEL=pooled
 ## fits: posterior and prior of every model, with diagnostics
 fits: $(checked) $(plan)/gate
@@ -111,7 +114,7 @@ $(fits)/%/scores.csv: $(code)/scoring/score $(addprefix $(fits)/%/,fit.nc loo.cs
 
 # ---- Figures: fits, and the files that a figure declares --> SVG and PNG
 # STORY figures show the main models, or FROM and TO in shrinkage; LIBRARY figures show all models.
-# MODEL figures show the headline model, or MODEL in a folder of that name.
+# MODEL figures show the headline model and, in folders of their names, the story's last model and MODEL.
 models_shrinkage  := $(if $(and $(FROM),$(TO)),$(FROM) $(TO),$(STORY) $(filter-out $(STORY),$(FROM) $(TO)))
 options_shrinkage := $(FROM:%=--from-model %) $(TO:%=--to-model %)
 reruns_shrinkage  := $(plan)/arrows
@@ -137,7 +140,11 @@ $(subst _,-,$1)-plot: $(call drawn,$1,$2)
 endef
 $(foreach name,$(STORY_FIGURES),$(eval $(call figure,$(name),,$(or $(models_$(name)),$(STORY)))))
 $(foreach name,$(LIBRARY_FIGURES),$(eval $(call figure,$(name),,$(MODELS))))
-$(if $(MODEL),$(foreach name,$(MODEL_FIGURES),$(eval $(call figure,$(name),$(MODEL)/,$(MODEL)))))
+# Figures that were drawn for other models are drawn again when their fits change.
+with_figures := $(filter $(MODELS),$(notdir $(patsubst %/,%,$(wildcard $(reports)/figures/*/))))
+with_figures := $(sort $(MODEL) $(STORY_MODEL) $(with_figures))
+$(foreach model,$(with_figures),$(foreach name,$(MODEL_FIGURES),\
+  $(eval $(call figure,$(name),$(model)/,$(model)))))
 $(foreach name,$(STORY_FIGURES) $(LIBRARY_FIGURES),$(eval $(call plot,$(name))))
 $(foreach name,$(MODEL_FIGURES),$(eval $(call plot,$(name),$(MODEL:%=%/))))
 
@@ -145,10 +152,11 @@ $(headline) &: $(code)/reporting/headline $(MODEL_FIGURES:%=$(code)/figures/%) $
   $(reports)/tables/scores.csv
 	$(run) $(plan)/figures.json $(reports)/tables $(fits) -o $(headline)
 
-# ---- Report: tables of all models, then the page
+# ---- Report: tables of all models, then the pages
 $(reports)/tables/scores.csv: $(code)/reporting/results $(prepared).coords.json .build/twins.json $(checked) \
-  $(scored) $(sensitivity_files) $(plan)/priors.json $(plan)/model_names.json $(gated)
-	$(run) $(prepared).coords.json .build/twins.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
+  $(scored) $(sensitivity_files) $(plan)/priors.json $(plan)/headline.json $(plan)/model_names.json $(gated)
+	$(run) $(prepared).coords.json .build/twins.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json \
+	  --headline $(plan)/headline.json -o $(@D)
 
 $(reports)/tables/frequentist.csv: $(code)/reporting/frequentist $(data) .build/twins.json .build/packages.json
 	$(run) $(inputs) -o $@
@@ -158,11 +166,15 @@ $(reports)/tables/published.csv: $(code)/reporting/published data/published.csv 
 	$(run) $(inputs) -o $@
 
 listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
-page     := reports/report.html.jinja reports/report.css $(plan)/about.json
-$(reports)/index.html: $(code)/reporting/pages $(page) $(tables) $(pictures) $(headline) $(listings) \
-  $(reports)/graph.svg $(plan)/figures.json .build/figures.json
-	$(run) $(page) $(reports)/tables --highlight $(plan)/figures.json --figures $(filter %.svg,$(pictures) $(headline)) \
-	  --programs $(listings) --graph $(reports)/graph.svg -o $@
+shown    := $(pictures) $(headline) $(told) $(if $(MODEL),$(call figures_of,$(MODEL)))
+shown    := $(sort $(shown) $(wildcard $(with_figures:%=$(reports)/figures/%/*)))
+about    := $(addprefix $(plan)/,about.json story.json figures.json)
+versions := .build/packages.json .build/toolchain.json
+$(pages) &: $(code)/reporting/pages $(wildcard reports/*.jinja reports/*.css) $(about) $(tables) $(shown) \
+  $(listings) $(reports)/graph.svg $(versions) CITATION.cff .build/figures.json
+	$(run) reports $(plan)/about.json $(reports)/tables --story $(plan)/story.json --highlight $(plan)/figures.json \
+	  --figures $(filter %.svg,$(shown)) --programs $(listings) --graph $(reports)/graph.svg --versions $(versions) \
+	  --citation CITATION.cff -o $(pages)
 
 # ---- Uses of the fits
 # The prerequisites depend on the model that predicts; invalid HOUSES or MODEL need none to be reported.

@@ -40,7 +40,7 @@ from pooling.inputs.response import ACTION_LEVEL, activity
 from pooling.inputs.study import Figures
 
 KIND = "story"
-CHAPTER = "estimates"
+CHAPTER = "map"
 ORDER = 1
 
 INCHES_WIDE = 10

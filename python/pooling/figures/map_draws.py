@@ -29,7 +29,7 @@ from pooling.inputs.response import activity
 from pooling.inputs.study import Figures
 
 KIND = "story"
-CHAPTER = "estimates"
+CHAPTER = "map"
 ORDER = 2
 
 INCHES_WIDE = 10

@@ -32,7 +32,7 @@ from pooling.inputs.response import activity
 from pooling.inputs.study import Figures
 
 KIND = "model"
-CHAPTER = "checks"
+CHAPTER = "priors"
 ORDER = 1
 NEEDS = ("replications.nc",)
 

@@ -152,10 +152,13 @@ class Models(Section):
 
 
 class Story(Section):
-    """The few models that the main figures compare."""
+    """The few models that the main figures compare, and the one that answers."""
 
     models: Annotated[list[str], Once] = Field(
         default=[], description="default: one model each of complete, no and partial pooling"
+    )
+    headline: str = Field(
+        default="", description="model whose estimates answer; default: chosen by its scores"
     )
 
 

@@ -3,7 +3,7 @@
     python -m pooling.reporting.charts SCRIPT.js CHART.json... -o explorer.js --vega vega.js
 
 Vega comes with the package vl-convert-python, so the report needs nothing from outside. A chart
-is a Vega specification, `explorer.<name>.json`, whose data the page's script fills in.
+is a Vega specification, `explorer.<name>.vg.json`, whose data the page's script fills in.
 """
 
 import json
@@ -26,7 +26,7 @@ def read_chart(path: Path) -> tuple[str, dict]:
         The file is not JSON.
     """
     try:
-        return path.name.split(".")[-2], json.loads(path.read_text(encoding="utf-8"))
+        return path.name.split(".")[-3], json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise DataError(f"{path}: not a Vega specification: {error}; correct it") from None
 

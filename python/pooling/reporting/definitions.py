@@ -11,12 +11,14 @@ from pooling.reporting.zones import ZONES
 from pooling.scoring.score import DEFINITIONS
 
 TABLE_NOTES = {
-    "models": "the models of the study, their pooling, and whether they converged",
+    "models": "the models, their pooling, whether they converged, which is the headline model",
     "estimates": "posterior summaries of every parameter of every model",
     "diagnostics": "convergence diagnostics, one row per model and group of draws",
     "scores": "in-sample and out-of-sample scores",
-    "comparison": "elpd_loo of each model minus that of the best converged one; stacking weights",
+    "comparison": "elpd of each model minus that of the best converged one; stacking weights",
     "counties": "typical radon of each county under each model, and predictions for a new house",
+    "unmeasured": "radon in a county without a measured house, under models whose counties differ "
+    "by independent normal intercepts and slopes only",
     "ranks": "rank of each county by its typical radon, 1 the highest, under each model",
     "zones": "average radon of each county and probabilities of the EPA's zones, under each model",
     "weights": "how much of each county's estimate comes from its own houses, under each model",

@@ -87,11 +87,11 @@ $(plan)/plan.mk: FORCE | $(environment)
 	  --arrows "$(FROM) $(TO)" --sources $(sources) $(HOUSE_TABLE) $(COUNTY_TABLE) $(SHAPE_TABLE) -o $@
 
 # Sources that make compares by time.
-sources := $(wildcard data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/report.*)
+sources := $(wildcard data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/*.jinja reports/*.css reports/*.js)
 
 # Make warns about a missing plan, and stops at an unreadable one before rebuilding it; an empty
 # plan avoids both.
-planned := PROGRAMS MODELS STORY HOUSE_TABLE COUNTY_TABLE SHAPE_TABLE
+planned := PROGRAMS MODELS STORY STORY_MODEL HOUSE_TABLE COUNTY_TABLE SHAPE_TABLE
 planned += STORY_FIGURES MODEL_FIGURES LIBRARY_FIGURES CALIBRATION_FIGURES
 $(foreach name,$(planned),$(eval $(name) :=))
 ifneq ($(filter-out help clean lint fsck repair why,$(goals)),)

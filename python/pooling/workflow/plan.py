@@ -23,7 +23,7 @@ from pooling.figures import KINDS
 from pooling.inputs.priors import unread
 from pooling.inputs.study import Study, read_study
 from pooling.programs.contract import INPUTS, OPTIONAL, is_provided
-from pooling.programs.order import story_models
+from pooling.programs.order import ends_of_story, story_models
 from pooling.programs.source import declared, normalised, twin
 from pooling.workflow.stamps import write_stamps
 
@@ -141,6 +141,11 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
         story = story_models(models, study.story.models)
     except ValueError as error:
         raise StudyError(f"{path}: story.models: {error}") from None
+    if study.story.headline not in ("", *models):
+        raise StudyError(
+            f"{path}: story.headline: {study.story.headline} is not a model of the study; "
+            f"choose from: {', '.join(models)}"
+        )
     _refuse_arrows(arrows.split(), study, path.stem, available)
     tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
     outlines = study.data.outlines(path.parent)
@@ -156,6 +161,7 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     _write_json(section / "about.json", about)
     _write_json(section / "model_names.json", models)
     _write_json(section / "story.json", story)
+    _write_json(section / "headline.json", study.story.headline)
     write_if_changed(section / "arrows", arrows.strip() + "\n")
     for program, text in available.items():
         write_if_changed(build / "programs" / f"{program}.normalised", text + "\n")
@@ -169,7 +175,7 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     elif recorded.is_file():
         write_if_changed(recorded, toolchain(cmdstan))
     lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
-    lines += [f"STORY := {' '.join(story)}"]
+    lines += [f"STORY := {' '.join(story)}", f"STORY_MODEL := {ends_of_story(story)[1]}"]
     lines += figure_lines(figures)
     lines += [f"HOUSE_TABLE := {tables['houses']}", f"COUNTY_TABLE := {tables['counties']}"]
     lines += [f"SHAPE_TABLE := {tables['county_shapes']}"]

@@ -73,24 +73,10 @@ def test_labels_name_the_state_where_there_are_several():
     assert labels == ["AITKIN, MN", "ANOKA, MN", "BECKER, MN", "CASS, MN", "CLAY, ND"]
 
 
-@pytest.mark.parametrize(
-    ("elpd", "failed", "model"),
-    [
-        (FOUR, (), "hierarchical_centered"),
-        (FOUR, ("hierarchical_centered",), "foo"),
-        (FOUR, ("hierarchical_centered", "foo"), "per_county"),
-        (FOUR, ("hierarchical_centered", "foo", "per_county"), "pooled"),
-        ({"pooled": -1.0, "foo": -2.0}, ("pooled", "foo"), "foo"),
-    ],
-)
-def test_the_headline_model_converged_and_pools_partially_if_one_does(elpd, failed, model):
-    assert facts.headline_model(tables(elpd, failed)) == model
-
-
-def test_without_scores_the_first_that_pools_partially_answers():
+def test_the_headline_model_is_the_one_that_the_table_marks():
     data = tables(FOUR)
-    data["scores"] = data["scores"].query("score == 'rmse_in_sample'")
-    assert facts.headline_model(data) == "hierarchical_centered"
+    data["models"]["headline"] = data["models"]["model"] == "per_county"
+    assert facts.headline_model(data) == "per_county"
 
 
 def test_the_best_model_has_the_least_error_or_the_greatest_elpd():
