@@ -19,6 +19,8 @@ const place = new Map(counties.fips.map((fips, i) => [fips, i])); // in the mode
 const labels = new Map([...data.shapes.map((s) => [s.fips, s.label]),
   ...counties.fips.map((fips, i) => [fips, counties.label[i]])]);
 const state = { first: null, second: null, floor: 0, model: models[0], unit: "pCi/L", level: data.level };
+const root = document.getElementById("explorer");
+const titles = JSON.parse(root.dataset.titles);
 const $ = (id) => document.getElementById(`explorer-${id}`);
 
 // ---- Numbers as the tables print them: see python/pooling/reporting/rendering.py
@@ -391,7 +393,7 @@ function start() {
   const maps = [...new Set(data.shapes.map((shape) => shape.map))];
   state.map = maps[0];
   options($("floor"), floors.map((name, k) => [k, name]));
-  options($("model"), models.map((model, k) => [k, inSentence(model.title) + (model.converged ? "" : " (not converged)")]));
+  options($("model"), models.map((model, k) => [k, inSentence(titles[model.model]) + (model.converged ? "" : " (not converged)")]));
   options($("unit"), Object.keys(UNITS).map((unit) => [unit, unit]));
   options($("state"), maps.sort().map((name) => [name, name]));
   $("state").parentElement.hidden = maps.length < 2;
@@ -425,6 +427,5 @@ function fewest() {
   return count.indexOf(Math.max(...count));
 }
 
-const root = document.getElementById("explorer");
-if (root) start();
+start();
 })();

@@ -25,8 +25,8 @@ from pooling.fits.store import Fit, open_fit, read_table
 from pooling.inputs.response import activity
 from pooling.reporting.counties import FLOORS
 from pooling.reporting.facts import headline_model
-from pooling.reporting.pages import read_tables
 from pooling.reporting.packing import HOUSES, LEVELS, STEP, equally_likely, evenly, packed
+from pooling.reporting.tables import read_tables
 
 NAME = "radonExplorer"  # the one global variable of the page
 # Columns of each table that the page shows, by floor or by kind of average.
@@ -51,14 +51,13 @@ def model_numbers(tables: Mapping[str, pd.DataFrame], model: str, codes: Sequenc
     Returns
     -------
     dict
-        model, title, structure, converged, reason (why it may fail); and for each table a list
+        model, structure, converged; and for each table a list
         with one dictionary per floor, or per kind of average, of columns with one value per
         county, in the order of `codes`.
     """
     about = tables["models"].set_index("model").loc[model]
     found: dict = {
         "model": model,
-        "title": about.get("title", model),
         "structure": about["structure"],
         "converged": bool(about["converged"]),
     }

@@ -87,7 +87,7 @@ $(plan)/plan.mk: FORCE | $(environment)
 	  --arrows "$(FROM) $(TO)" --sources $(sources) $(HOUSE_TABLE) $(COUNTY_TABLE) $(SHAPE_TABLE) -o $@
 
 # Sources that make compares by time.
-sources := $(wildcard data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/*.jinja reports/*.css reports/*.js)
+sources := $(wildcard data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/*.jinja reports/*.css reports/*.js*)
 
 # Make warns about a missing plan, and stops at an unreadable one before rebuilding it; an empty
 # plan avoids both.
