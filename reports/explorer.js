@@ -36,7 +36,7 @@ function fixed(value, digits) {
 }
 
 function radon(value) {
-  if (value === null || value === undefined) return "–";
+  if (value === null) return "–";
   const shown = value * UNITS[state.unit];
   if (shown > 9999) return "> 9,999";
   return fixed(shown, shown < 99.95 ? 1 : 0);
@@ -173,9 +173,10 @@ function zoneTable(i) {
   const zones = [`above ${high}`, `${low} to ${high}`, `below ${low}`];
   add(head, "Average", state.unit, "col");
   zones.forEach((range, k) => add(head, `Zone ${k + 1}`, range, "col"));
+  const body = table.createTBody();
   ["Arithmetic mean", "Geometric mean"].forEach((name, kind) => {
     const [middle, ...shares] = ["mean_q50", "zone_1", "zone_2", "zone_3"].map((column) => of("zones", column, i, kind));
-    const row = table.insertRow();
+    const row = body.insertRow();
     add(row, name, middle === null ? "infinite: the tails are too heavy" : radon(middle), "row");
     shares.forEach((p) => add(row, percent(p)));
   });
@@ -195,7 +196,10 @@ function fonts() {
 async function show(element, chart, { width, height, signals, data: sets }) {
   if (!views.has(element)) {
     const options = { mode: "vega", renderer: "svg", actions: false, defaultStyle: false, config: fonts() };
-    views.set(element, vegaEmbed(element, charts[chart], options).then((made) => made.view));
+    // The element says in words what the chart shows.
+    const hidden = element.appendChild(document.createElement("div"));
+    hidden.ariaHidden = "true";
+    views.set(element, vegaEmbed(hidden, charts[chart], options).then((made) => made.view));
   }
   const made = (await views.get(element)).width(width);
   if (height) made.height(height);
@@ -210,8 +214,9 @@ function drawCounty(element, i) {
   const ticks = width < NARROW ? [0.1, 1, 4, 10, 100] : [0.1, 0.2, 0.5, 1, 2, 4, 10, 20, 50, 100];
   const highest = Math.max(20, data.highest * 1.1);
   const becquerels = width < NARROW ? [5, 20, 100, 300, 1000] : [5, 10, 20, 50, 100, 300, 1000, 2000];
-  const newHouses = ofCounty("houses", i);
-  const each = newHouses.length / SHOWN_HOUSES; // the middle one of so many stands for them
+  const carried = ofCounty("houses", i), each = carried.length / SHOWN_HOUSES;
+  // The middle of each fiftieth, so that as many are at or above a level as the text says.
+  const fifty = Array.from({ length: SHOWN_HOUSES }, (_, k) => Math.sqrt(carried[k * each + each / 2 - 1] * carried[k * each + each / 2]));
   const value = (table, column) => {
     const found = of(table, column, i);
     return found === null ? null : found * factor;
@@ -231,7 +236,7 @@ function drawCounty(element, i) {
         high: value("counties", "typical_q95"), own: value("weights", "own"),
         houseLow: value("counties", "house_q5"), houseHigh: value("counties", "house_q95"),
       }],
-      houses: scaled(newHouses.filter((_, k) => k % each === Math.floor(each / 2))).map((x) => ({ x })),
+      houses: scaled(fifty).map((x) => ({ x })),
     },
   });
 }
@@ -316,8 +321,9 @@ function newCard(which) {
 
 function update() {
   const chosen = [state.first, state.second].filter((fips) => fips !== null);
+  const warning = state.model.converged ? "" : "This model did not converge: do not use its numbers. ";
   $("summary").textContent = chosen.length
-    ? chosen.map(sentence).join(" ") + comparison()
+    ? warning + chosen.map(sentence).join(" ") + comparison()
     : "Type the name of a county, or click on the map.";
   if ($("more") && state.first !== null) {
     $("more").hidden = false;
@@ -389,18 +395,20 @@ function options(select, entries) {
   select?.replaceChildren(...entries.map(([value, text]) => new Option(text, value)));
 }
 
-function start() {
-  const maps = [...new Set(data.shapes.map((shape) => shape.map))];
+function fill() {
+  const maps = [...new Set(data.shapes.map((shape) => shape.map))].sort();
   state.map = maps[0];
   options($("floor"), floors.map((name, k) => [k, name]));
   options($("model"), models.map((model, k) => [k, inSentence(titles[model.model]) + (model.converged ? "" : " (not converged)")]));
   options($("unit"), Object.keys(UNITS).map((unit) => [unit, unit]));
-  options($("state"), maps.sort().map((name) => [name, name]));
+  options($("state"), maps.map((name) => [name, name]));
   $("state").parentElement.hidden = maps.length < 2;
   options($("counties"), [...labels.values()].sort().map((name) => [name, ""]));
-  root.querySelector(".explorer-map").hidden = !data.shapes.length;
+  root.querySelector(".explorer-map").hidden = !maps.length;
   root.hidden = false;
+}
 
+function listen() {
   const on = (id, kind, act) => $(id)?.addEventListener(kind, (event) => { act(event.target.value); });
   for (const which of ["first", "second"]) on(which, "change", () => typed(which));
   on("floor", "change", (value) => { state.floor = +value; update(); });
@@ -410,22 +418,25 @@ function start() {
   on("reset", "click", () => { state.level = data.level; update(); });
   on("shade", "change", drawMap);
   on("state", "change", (value) => { state.map = value; drawMap(); });
-  window.addEventListener("hashchange", () => follow() && root.scrollIntoView());
-  let width = window.innerWidth;
-  window.addEventListener("resize", () => { if (width !== window.innerWidth) update(); width = window.innerWidth; });
-  if (follow()) root.scrollIntoView();
-  else if ($("cards")) pick("first", counties.fips[fewest()]);
-  else update();
   views.get($("map"))?.then((made) => made.addEventListener("click", (_, item) => {
     if (item?.datum?.fips) pick($("click")?.value ?? "first", item.datum.fips);
   }));
+  let width = window.innerWidth; // a phone's height changes as one scrolls
+  window.addEventListener("resize", () => { if (width !== window.innerWidth) update(); width = window.innerWidth; });
+  window.addEventListener("hashchange", () => follow() && root.scrollIntoView());
 }
 
-// The county that an unasked page shows: with the most houses.
-function fewest() {
+// Without a link to a county the page shows the one with the most houses.
+function mostMeasured() {
   const count = counties.fips.map((_, i) => measured(i, 0) + measured(i, 1));
-  return count.indexOf(Math.max(...count));
+  return counties.fips[count.indexOf(Math.max(...count))];
 }
 
-start();
+fill();
+if (follow()) {
+  // Until it has loaded the page, a browser keeps scrolling to the county's row in the table.
+  window.addEventListener("load", () => setTimeout(() => root.scrollIntoView()));
+} else if ($("cards")) pick("first", mostMeasured());
+else update();
+listen();
 })();

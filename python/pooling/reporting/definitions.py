@@ -40,15 +40,13 @@ COLUMN_DEFINITIONS = {
     "p_action": "posterior predictive probability that a new house is at or above the EPA's action "
     f"level, {ACTION_LEVEL:g} pCi/L",
     "rank, rank_q5, rank_q95": "posterior median and 90% interval of the county's rank among "
-    "`ranked` counties; without pooling, only counties whose own data identify the level are ranked",
+    "`ranked` counties; without pooling, counties whose own data do not identify it have none",
     "p_highest": f"posterior probability that the county is among the highest {HIGHEST}",
     "average": "arithmetic or geometric mean over new houses of the county, of which "
     "`first_floor_share` are on the first floor, as in the survey of its state; with Student-t "
     "errors there is no arithmetic mean",
-    "zone_1, zone_2, zone_3": "probability that this average is above {:g}, from {:g} to {:g}, or "
-    "below {:g} pCi/L: the EPA's zones of the average screening measurement".format(
-        ZONES[0], ZONES[1], ZONES[0], ZONES[1]
-    ),
+    "zone_1, zone_2, zone_3": f"probability that this average is above {ZONES[0]:g}, between, or "
+    f"below {ZONES[1]:g} pCi/L: the EPA's zones of the average screening measurement",
     "own": "geometric mean of the county's measured houses on this floor, its estimate by least "
     "squares (pCi/L)",
     "weight_floor, weight_other_floor, weight_counties": "weight of the county's houses on this "

@@ -10,10 +10,10 @@ scripts. `data.js` has the numbers of the study's tables, which are computed fro
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from pooling.build import cli
@@ -27,16 +27,21 @@ from pooling.reporting.counties import FLOORS
 from pooling.reporting.facts import headline_model
 from pooling.reporting.packing import HOUSES, LEVELS, STEP, equally_likely, evenly, packed
 from pooling.reporting.tables import read_tables
+from pooling.reporting.weights import WEIGHTS
+from pooling.reporting.zones import AVERAGES
 
 NAME = "radonExplorer"  # the one global variable of the page
-# Columns of each table that the page shows, by floor or by kind of average.
+# What the page shows of each table: the column by which its rows differ for one county, its
+# values, and the columns with numbers.
 SHOWN = {
-    "counties": ("floor", ["typical", "typical_q5", "typical_q95", "house_q5", "house_q95"]),
-    "ranks": ("floor", ["rank", "rank_q5", "rank_q95", "p_highest", "ranked"]),
-    "weights": ("floor", ["own", "weight_floor", "weight_other_floor", "weight_counties"]),
-    "zones": ("average", ["mean_q5", "mean_q50", "mean_q95", "zone_1", "zone_2", "zone_3"]),
+    "counties": (
+        *("floor", FLOORS),
+        ("typical", "typical_q5", "typical_q95", "house_q5", "house_q95", "p_action", "identified"),
+    ),
+    "ranks": ("floor", FLOORS, ("rank", "rank_q5", "rank_q95", "p_highest", "ranked")),
+    "weights": ("floor", FLOORS, ("own", *WEIGHTS)),
+    "zones": ("average", AVERAGES, ("mean_q50", "zone_1", "zone_2", "zone_3")),
 }
-SHOWN["counties"][1].extend(["p_action", "identified"])
 
 
 def chosen_models(tables: Mapping[str, pd.DataFrame], story: Sequence[str]) -> list[str]:
@@ -51,9 +56,8 @@ def model_numbers(tables: Mapping[str, pd.DataFrame], model: str, codes: Sequenc
     Returns
     -------
     dict
-        model, structure, converged; and for each table a list
-        with one dictionary per floor, or per kind of average, of columns with one value per
-        county, in the order of `codes`.
+        model, structure, converged; and for each table a list with one dictionary per floor, or
+        per kind of average, of columns with one value per county, in the order of `codes`.
     """
     about = tables["models"].set_index("model").loc[model]
     found: dict = {
@@ -61,24 +65,25 @@ def model_numbers(tables: Mapping[str, pd.DataFrame], model: str, codes: Sequenc
         "structure": about["structure"],
         "converged": bool(about["converged"]),
     }
-    for name, (key, columns) in SHOWN.items():
-        rows = tables[name].query("model == @model")
+    for name, (key, kinds, columns) in SHOWN.items():
+        rows = tables[name].query("model == @model").set_index([key, "county_fips"])
         found[name] = [
-            {column: plain(part[column]) for column in columns}
-            for _, own in rows.groupby(key, sort=False)
-            for part in (own.set_index("county_fips").reindex(codes),)
+            {column: plain(rows.loc[kind].reindex(codes)[column]) for column in columns}
+            for kind in kinds
         ]
     return found
 
 
 def plain(values: pd.Series) -> list:
-    """Numbers without a fraction as integers, missing ones as None: shorter in JSON."""
+    """Numbers for JSON: None if missing, the largest one if infinite, short if they are whole."""
     return [_plain(value) for value in values.tolist()]
 
 
 def _plain(value: float) -> float | int | None:
-    if value is None or (isinstance(value, float) and not math.isfinite(value)):
+    if math.isnan(value):
         return None
+    if math.isinf(value):
+        return sys.float_info.max
     return int(value) if float(value).is_integer() else value
 
 
@@ -144,9 +149,7 @@ def shapes_of(fit: Fit, study: str) -> list[dict]:
     return found
 
 
-def explorer_data(
-    tables: Mapping[str, pd.DataFrame], fits: Sequence[Fit], study: str
-) -> dict:
+def explorer_data(tables: Mapping[str, pd.DataFrame], fits: Sequence[Fit], study: str) -> dict:
     """Everything in `data.js`."""
     counties = counties_of(fits[0])
     return {
