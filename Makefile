@@ -26,9 +26,11 @@ of_fits  += other_priors.csv
 checked  := $(foreach name,estimates.csv diagnostics.json,$(MODELS:%=$(fits)/%/$(name)))
 scored   := $(MODELS:%=$(fits)/%/scores.csv)
 sensitivity_files := $(foreach name,sensitivity.csv other_priors.csv,$(MODELS:%=$(fits)/%/$(name)))
-explorer := $(addprefix $(reports)/explorer/,data.js draws.js explorer.js vega.js)
-pages    := $(addprefix $(reports)/,$(addsuffix .html,index counties models methods $(MODELS:%=models/%)))
-tables   := $(addprefix $(reports)/tables/,scores.csv frequentist.csv published.csv)
+explorer  := $(addprefix $(reports)/explorer/,data.js draws.js explorer.js vega.js)
+decisions := $(DECISION_TABLES:%=$(reports)/tables/%.csv)
+pages    := index counties models methods $(if $(decisions),decisions) $(MODELS:%=models/%)
+pages    := $(pages:%=$(reports)/%.html)
+tables   := $(addprefix $(reports)/tables/,scores.csv frequentist.csv published.csv) $(decisions)
 drawn     = $(foreach kind,svg png,$(reports)/figures/$2$(subst _,-,$1).$(kind))
 pictures := $(foreach name,$(STORY_FIGURES) $(LIBRARY_FIGURES),$(call drawn,$(name)))
 headline := $(foreach name,$(MODEL_FIGURES),$(call drawn,$(name)))
@@ -39,7 +41,7 @@ scheduler = $(SCHEDULER:%=--scheduler %)
 
 # After an error make would delete both files of a pair, even unchanged ones. These are always
 # complete, since stages write a draft and rename it.
-.PRECIOUS: $(explorer) $(data) $(pictures) $(headline) $(told) $(checked)
+.PRECIOUS: $(explorer) $(data) $(pictures) $(headline) $(told) $(checked) $(decisions)
 .PRECIOUS: $(foreach name,loo.csv sensitivity.csv,$(MODELS:%=$(fits)/%/$(name)))
 .PHONY: all report tables figures fits scores predict verify $(MODELS)
 
@@ -63,6 +65,10 @@ $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
 # ---- Data: tables and sections of the study --> Stan data
 $(data) &: $(code)/inputs/prepare $(plan)/data.json $(plan)/priors.json $(HOUSE_TABLE) $(COUNTY_TABLE)
 	$(run) $(inputs) --study $(STUDY) -o $(prepared).json --coords $(prepared).coords.json
+
+# Houses of each county and floor, counted by the survey's weights.
+$(prepared).represented.csv: $(code)/inputs/represented $(plan)/data.json $(HOUSE_TABLE) $(prepared).coords.json
+	$(run) $(inputs) -o $@
 
 # The counties to highlight are checked before models are fitted, which do not depend on them.
 $(plan)/highlights: $(code)/inputs/highlights $(plan)/figures.json $(prepared).coords.json
@@ -114,40 +120,8 @@ $(fits)/%/scores.csv: $(code)/scoring/score $(addprefix $(fits)/%/,fit.nc loo.cs
 	$(run) $(inputs) -o $@
 
 # ---- Figures: fits, and the files that a figure declares --> SVG and PNG
-# STORY figures show the main models, or FROM and TO in shrinkage; LIBRARY figures show all models.
-# MODEL figures show the headline model and, in folders of their names, the story's last model and MODEL.
-models_shrinkage  := $(if $(and $(FROM),$(TO)),$(FROM) $(TO),$(STORY) $(filter-out $(STORY),$(FROM) $(TO)))
-options_shrinkage := $(FROM:%=--from-model %) $(TO:%=--to-model %)
-reruns_shrinkage  := $(plan)/arrows
-reruns_map        := $(plan)/data.json $(COUNTY_TABLE) $(SHAPE_TABLE)
-reruns_map_draws  := $(reruns_map)
-options_map       := --study data/studies/$(STUDY).toml
-options_map_draws := $(options_map)
-# Figures of models chosen on the command line do not need the others to pass.
-ungated := $(if $(and $(FROM),$(TO)),shrinkage) $(if $(MODEL),$(MODEL_FIGURES))
-
-# figure,folder,models
-define figure
-$(call drawn,$1,$2) &: $(code)/figures/$1 \
-  $(foreach file,diagnostics.json $(needs_$1),$(patsubst %,$(fits)/%/$(file),$3)) \
-  $(tables_$1:%=$(reports)/tables/%.csv) $(plan)/figures.json $(reruns_$1) \
-  $(plan)/$(if $(filter $1,$(STORY_FIGURES)),story,model_names).json $(if $(filter $1,$(ungated)),,$(gated))
-	$$(run) $(plan)/figures.json $(addprefix $(fits)/,$3) $(options_$1) \
-	  $(foreach name,$(tables_$1),--$(name) $(reports)/tables/$(name).csv) -o $(call drawn,$1,$2)
-endef
-define plot
-.PHONY: $(subst _,-,$1)-plot
-$(subst _,-,$1)-plot: $(call drawn,$1,$2)
-endef
-$(foreach name,$(STORY_FIGURES),$(eval $(call figure,$(name),,$(or $(models_$(name)),$(STORY)))))
-$(foreach name,$(LIBRARY_FIGURES),$(eval $(call figure,$(name),,$(MODELS))))
-# Figures that were drawn for other models are drawn again when their fits change.
-with_figures := $(filter $(MODELS),$(notdir $(patsubst %/,%,$(wildcard $(reports)/figures/*/))))
-with_figures := $(sort $(MODEL) $(STORY_MODEL) $(with_figures))
-$(foreach model,$(with_figures),$(foreach name,$(MODEL_FIGURES),\
-  $(eval $(call figure,$(name),$(model)/,$(model)))))
-$(foreach name,$(STORY_FIGURES) $(LIBRARY_FIGURES),$(eval $(call plot,$(name))))
-$(foreach name,$(MODEL_FIGURES),$(eval $(call plot,$(name),$(MODEL:%=%/))))
+# <figure>.svg <figure>.png: $(code)/figures/<figure>, the fits and the files that it needs, $(plan)/figures.json
+include python/pooling/figures/figures.mk
 
 $(headline) &: $(code)/reporting/headline $(MODEL_FIGURES:%=$(code)/figures/%) $(plan)/figures.json \
   $(reports)/tables/scores.csv
@@ -165,6 +139,11 @@ $(reports)/tables/frequentist.csv: $(code)/reporting/frequentist $(data) .build/
 $(reports)/tables/published.csv: $(code)/reporting/published data/published.csv $(data) \
   $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(plan)/model_names.json $(gated)
 	$(run) $(inputs) -o $@
+
+# ---- Decisions: a fit and the costs in the study's section --> what to do in each county
+$(if $(decisions),$(decisions) &:,no_decisions:) $(code)/reporting/decisions $(plan)/decision.json \
+  $(prepared).represented.csv $(reports)/tables/scores.csv $(gated)
+	$(run) $(plan)/decision.json $(prepared).represented.csv $(reports)/tables $(fits) -o $(@D)
 
 listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
 shown    := $(pictures) $(headline) $(told) $(if $(MODEL),$(call figures_of,$(MODEL)))
@@ -202,4 +181,5 @@ verify: $(checked) $(PROGRAMS:%=.build/programs/%.normalised) .build/toolchain.j
 	@$(PYTHON) -m pooling.checking.verify $(MODELS:%=$(fits)/%) --present stan .build/programs .build/toolchain.json \
 	  -o $(reports)/verify.csv
 
-include python/pooling/checking/calibration.mk python/tests/tests.mk python/bench/bench.mk
+include python/pooling/checking/calibration.mk python/pooling/checking/reference.mk
+include python/tests/tests.mk python/bench/bench.mk

@@ -1,16 +1,22 @@
 // The county explorer. It shows numbers of the study's tables and, for reference levels other than
-// the study's, shares of the new houses in draws.js; it estimates nothing. Activities are in pCi/L
-// until they are shown.
+// the study's, shares of the new houses in draws.js; it estimates nothing. Activities are in the
+// study's unit until they are shown.
 "use strict";
 
 (() => {
 const { data, charts, draws } = window.radonExplorer;
 const { counties, models, floors } = data;
-const BECQUEREL = 37; // Bq/m3 in one pCi/L
-const UNITS = { "pCi/L": 1, "Bq/m³": BECQUEREL };
+const PER_PCI = { "pCi/L": 1, "Bq/m³": 37 };
+const STUDY = PER_PCI[data.unit];
 const SHADES = ["#ffffd4", "#fee391", "#fec44f", "#fe9929", "#ec7014", "#cc4c02", "#8c2d04"];
-const CUTS = { typical: [1, 2, 3, 4, 6, 8], share: [0.1, 0.25, 0.5, 0.75, 0.9] };
-const ZONES = [4, 2];
+const CUTS = { typical: [1, 2, 3, 4, 6, 8].map((cut) => cut * STUDY), share: [0.1, 0.25, 0.5, 0.75, 0.9] };
+const ZONES = [4 * STUDY, 2 * STUDY];
+const SLIDER = { "pCi/L": { min: 0.5, max: 20, step: 0.1 }, "Bq/m³": { min: 20, max: 740, step: 1 } };
+// Ticks of a chart, and of a narrow one.
+const TICKS = {
+  "pCi/L": [[0.1, 0.2, 0.5, 1, 2, 4, 10, 20, 50, 100], [0.1, 1, 4, 10, 100]],
+  "Bq/m³": [[5, 10, 20, 50, 100, 300, 1000, 3000], [5, 20, 100, 300, 1000, 3000]],
+};
 const WHERE = ["in the basement", "on the first floor"];
 const SHOWN_HOUSES = 50; // dots of new houses in a chart
 const NARROW = 420; // pixels of width below which an axis has fewer ticks
@@ -18,10 +24,12 @@ const NARROW = 420; // pixels of width below which an axis has fewer ticks
 const place = new Map(counties.fips.map((fips, i) => [fips, i])); // in the models' columns
 const labels = new Map([...data.shapes.map((s) => [s.fips, s.label]),
   ...counties.fips.map((fips, i) => [fips, counties.label[i]])]);
-const state = { first: null, second: null, floor: 0, model: models[0], unit: "pCi/L", level: data.level };
+const state = { first: null, second: null, floor: 0, model: models[0], unit: data.unit, level: data.level };
 const root = document.getElementById("explorer");
 const titles = JSON.parse(root.dataset.titles);
 const $ = (id) => document.getElementById(`explorer-${id}`);
+
+const factor = () => PER_PCI[state.unit] / STUDY; // from the study's unit to the shown one
 
 // ---- Numbers as the tables print them: see python/pooling/reporting/rendering.py
 
@@ -37,7 +45,7 @@ function fixed(value, digits) {
 
 function radon(value) {
   if (value === null) return "–";
-  const shown = value * UNITS[state.unit];
+  const shown = value * factor();
   if (shown > 9999) return "> 9,999";
   return fixed(shown, shown < 99.95 ? 1 : 0);
 }
@@ -50,7 +58,7 @@ function percent(share) {
 }
 
 const interval = (low, high) => `${radon(low)} to ${radon(high)}`;
-const level = (value = state.level) => `${+(value * UNITS[state.unit]).toFixed(1)}`;
+const level = (value = state.level) => `${+(value * factor()).toFixed(1)}`;
 const houses = (count) => (count === 1 ? "1 house" : `${count || "no"} houses`);
 const inSentence = (title) => (/^.[A-Z]/.test(title) ? title : title[0].toLowerCase() + title.slice(1));
 
@@ -209,24 +217,22 @@ async function show(element, chart, { width, height, signals, data: sets }) {
 }
 
 function drawCounty(element, i) {
-  const factor = UNITS[state.unit], width = element.clientWidth - 16;
-  const scaled = (values) => Array.from(values, (value) => value * factor);
-  const ticks = width < NARROW ? [0.1, 1, 4, 10, 100] : [0.1, 0.2, 0.5, 1, 2, 4, 10, 20, 50, 100];
-  const highest = Math.max(20, data.highest * 1.1);
-  const becquerels = width < NARROW ? [5, 20, 100, 300, 1000] : [5, 10, 20, 50, 100, 300, 1000, 2000];
+  const times = factor(), width = element.clientWidth - 16;
+  const scaled = (values) => Array.from(values, (value) => value * times);
+  const highest = Math.max(20 * STUDY, data.highest * 1.1) * times;
   const carried = ofCounty("houses", i), each = carried.length / SHOWN_HOUSES;
   // The middle of each fiftieth, so that as many are at or above a level as the text says.
   const fifty = Array.from({ length: SHOWN_HOUSES }, (_, k) => Math.sqrt(carried[k * each + each / 2 - 1] * carried[k * each + each / 2]));
   const value = (table, column) => {
     const found = of(table, column, i);
-    return found === null ? null : found * factor;
+    return found === null ? null : found * times;
   };
   return show(element, "county", {
     width,
     signals: {
-      lowest: 0.1 * factor, highest: highest * factor, level: state.level * factor,
+      lowest: 0.1 * STUDY * times, highest, level: state.level * times,
       levelText: `${level()} ${state.unit}`, unit: state.unit,
-      ticks: (factor === 1 ? ticks : becquerels).filter((tick) => tick <= highest * factor),
+      ticks: TICKS[state.unit][+(width < NARROW)].filter((tick) => tick <= highest),
     },
     data: {
       measured: floors.flatMap((_, floor) => scaled(counties.houses[floor][i])
@@ -341,9 +347,9 @@ function update() {
 }
 
 function updateSlider() {
-  const factor = UNITS[state.unit], range = $("level");
-  Object.assign(range, factor === 1 ? { min: 0.5, max: 20, step: 0.1 } : { min: 20, max: 740, step: 1 });
-  range.value = state.level * factor;
+  const range = $("level");
+  Object.assign(range, SLIDER[state.unit]);
+  range.value = state.level * factor();
   range.setAttribute("aria-valuetext", `${level()} ${state.unit}`);
   $("level-text").textContent = `${level()} ${state.unit}`;
   $("reset").textContent = `Back to ${level(data.level)}`;
@@ -400,7 +406,7 @@ function fill() {
   state.map = maps[0];
   options($("floor"), floors.map((name, k) => [k, name]));
   options($("model"), models.map((model, k) => [k, inSentence(titles[model.model]) + (model.converged ? "" : " (not converged)")]));
-  options($("unit"), Object.keys(UNITS).map((unit) => [unit, unit]));
+  options($("unit"), Object.keys(PER_PCI).map((unit) => [unit, unit]));
   options($("state"), maps.map((name) => [name, name]));
   $("state").parentElement.hidden = maps.length < 2;
   options($("counties"), [...labels.values()].sort().map((name) => [name, ""]));
@@ -414,7 +420,7 @@ function listen() {
   on("floor", "change", (value) => { state.floor = +value; update(); });
   on("model", "change", (value) => { state.model = models[value]; update(); });
   on("unit", "change", (value) => { state.unit = value; update(); });
-  on("level", "input", (value) => { state.level = value / UNITS[state.unit]; update(); });
+  on("level", "input", (value) => { state.level = value / factor(); update(); });
   on("reset", "click", () => { state.level = data.level; update(); });
   on("shade", "change", drawMap);
   on("state", "change", (value) => { state.map = value; drawMap(); });

@@ -52,7 +52,7 @@ def prepare(study: Path | str) -> tuple[dict, dict]:
     path = Path(study)
     settings = read_study(path)
     data = settings.data
-    houses = read_houses(path.parent / data.houses, data.columns)
+    houses = read_houses(path.parent / data.houses, data.columns, data.unit)
     counties = read_counties(path.parent / data.counties, data.county_columns)
     return prepared.prepare(path.stem, data, settings.priors, houses, counties)
 

@@ -97,7 +97,7 @@ def write_coords(folder: Path, **options) -> Path:
     fit = build_fit(**options)
     content = {
         "study": fit.study,
-        "response": fit.tree.attrs["response"],
+        **fit.response.settings(),
         "house_id": fit.houses["house"].tolist(),
         "county_fips": fit.counties["county_fips"].tolist(),
         "rules": [{"rule": "houses kept", "rows": len(fit.houses), "reason": "floor 0 basement"}],

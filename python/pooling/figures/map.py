@@ -36,7 +36,6 @@ from pooling.figures._map import (
 from pooling.figures._panels import caption
 from pooling.fits.new_house import above_action_level, errors_of, house_sd
 from pooling.fits.store import Fit
-from pooling.inputs.response import ACTION_LEVEL, activity
 from pooling.inputs.study import Figures
 
 KIND = "story"
@@ -45,7 +44,10 @@ ORDER = 1
 
 INCHES_WIDE = 10
 FAINTEST = 0.1  # opacity where nothing is known of a probability
-LEVELS = (0.25, 0.5, 1, 2, 3, 4, 6, 10, 20, 40)
+LEVELS = {
+    "pCi/L": (0.25, 0.5, 1, 2, 3, 4, 6, 10, 20, 40),
+    "Bq/m³": (10, 20, 50, 100, 200, 300, 500, 1000),
+}
 SHARES = (0.05, 0.2, 0.4, 0.6, 0.8, 0.95)
 BAR = guide_colorbar(nbin=30, display="rectangles")
 
@@ -56,10 +58,10 @@ def frame(fits: Sequence[Fit], figures: Figures, study: str = "") -> pd.DataFram
     Returns
     -------
     DataFrame
-        As `_map.on_map` gives it, with study, model, label; level (posterior median of a
-        typical basement, pCi/L); p_action (probability that a new basement measurement is
-        at or above the action level), p_width (width of the central 90% of the posterior
-        of that probability).
+        As `_map.on_map` gives it, with study, model, label, unit, action (the action
+        level with its unit); level (posterior median of a typical basement, in `unit`);
+        p_action (probability that a new basement measurement is at or above the action
+        level), p_width (width of the central 90% of the posterior of that probability).
 
     Raises
     ------
@@ -67,19 +69,21 @@ def frame(fits: Sequence[Fit], figures: Figures, study: str = "") -> pd.DataFram
         No county has an outline or a centroid.
     """
     fit = of_story(fits)
-    response = fit.tree.attrs["response"]
+    response = fit.response
     mean = fit.effects()["alpha"].values
     chance = above_action_level(mean, house_sd(fit), response, errors_of(fit))
     low, high = np.quantile(chance, [0.05, 0.95], axis=0)
     values = pd.DataFrame(
         {
             "county_fips": fit.counties["county_fips"],
-            "level": activity(np.median(mean, axis=0), response),
+            "level": response.activity(np.median(mean, axis=0)),
             "p_action": chance.mean(axis=0),
             "p_width": high - low,
         }
     )
-    return on_map(values, fit, study).assign(study=fit.study, model=fit.model, label=fit.label)
+    about = {"study": fit.study, "model": fit.model, "label": fit.label}
+    units = {"unit": response.unit_label, "action": response.action_label}
+    return on_map(values, fit, study).assign(**about, **units)
 
 
 def plot(frame: pd.DataFrame) -> Compose:
@@ -101,10 +105,11 @@ def plot(frame: pd.DataFrame) -> Compose:
 
 
 def _level(frame: pd.DataFrame) -> list:
+    unit = frame["unit"].iloc[0]
     return [
         *county_layers(frame, fill="level"),
-        scale_fill_cmap("YlOrBr", trans="log10", breaks=LEVELS, guide=BAR),
-        labs(title="Radon in a typical basement", fill="pCi/L"),
+        scale_fill_cmap("YlOrBr", trans="log10", breaks=LEVELS[unit], guide=BAR),
+        labs(title="Radon in a typical basement", fill=unit),
     ]
 
 
@@ -113,7 +118,7 @@ def _chance(frame: pd.DataFrame) -> list:
         *county_layers(frame, fill="p_action", alpha="p_width"),
         scale_fill_cmap("viridis", breaks=SHARES, labels=percent_format(), guide=BAR),
         scale_alpha_continuous(range=(1, FAINTEST), limits=(0, 1), guide=None),
-        labs(title=f"New basement ≥ {ACTION_LEVEL:g} pCi/L", fill="probability"),
+        labs(title=f"New basement ≥ {frame['action'].iloc[0]}", fill="probability"),
     ]
 
 
@@ -130,9 +135,9 @@ def _captions(frame: pd.DataFrame) -> tuple[str, str, str]:
     row, widths = known.iloc[0], known["p_width"]
     narrow, wide = (f"{100 * share:.0f}" for share in (widths.min(), widths.max()))
     return (
-        f"""Study {row.study}, model {row.label}. Posterior median (pCi/L) of the level that half of
-        the county's basements exceed. Single houses vary more. The figure map-draws shows its
-        uncertainty.""",
+        f"""Study {row.study}, model {row.label}. Posterior median ({row.unit}) of the level that
+        half of the county's basements exceed. Single houses vary more. The figure map-draws shows
+        its uncertainty.""",
         f"""Same model. Posterior predictive probability that a new basement measurement in the
         county is at or above the action level. Fainter: wider 90% posterior interval of that
         probability, from {narrow} to {wide} percentage points.""",

@@ -25,7 +25,6 @@ from pooling.figures._map import (
 )
 from pooling.figures._panels import caption, spread_out
 from pooling.fits.store import Fit
-from pooling.inputs.response import activity
 from pooling.inputs.study import Figures
 
 KIND = "story"
@@ -36,7 +35,7 @@ INCHES_WIDE = 10
 DRAWS, DRAWS_OF_STATES = 5, 4
 ROW = 1.2  # inches of a state's row
 MEDIAN = "posterior median"
-LEVELS = (0.25, 0.5, 1, 2, 4, 8, 16, 32)
+LEVELS = {"pCi/L": (0.25, 0.5, 1, 2, 4, 8, 16, 32), "Bq/m³": (10, 30, 100, 300, 1000)}
 
 
 def frame(fits: Sequence[Fit], figures: Figures, study: str = "") -> pd.DataFrame:
@@ -45,9 +44,9 @@ def frame(fits: Sequence[Fit], figures: Figures, study: str = "") -> pd.DataFram
     Returns
     -------
     DataFrame
-        As `_map.on_map` gives it, with study, model, label; panel ("posterior median",
+        As `_map.on_map` gives it, with study, unit, model, label; panel ("posterior median",
         "draw 1", ... by the draw's number; missing for counties without a house and for
-        borders, which are in every panel), level (of a typical basement, pCi/L).
+        borders, which are in every panel), level (of a typical basement, in `unit`).
 
     Raises
     ------
@@ -64,26 +63,28 @@ def frame(fits: Sequence[Fit], figures: Figures, study: str = "") -> pd.DataFram
         {
             "county_fips": np.tile(codes, len(rows)),
             "panel": pd.Categorical(np.repeat([*rows], len(codes)), [*rows], ordered=True),
-            "level": activity(np.concatenate([*rows.values()]), fit.tree.attrs["response"]),
+            "level": fit.response.activity(np.concatenate([*rows.values()])),
         }
     )
-    return on_map(values, fit, study).assign(study=fit.study, model=fit.model, label=fit.label)
+    about = {"study": fit.study, "unit": fit.response.unit_label}
+    return on_map(values, fit, study).assign(**about, model=fit.model, label=fit.label)
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
     """A column per map and a row per state; the maps of one state in two rows."""
+    unit = frame["unit"].iloc[0]
     return (
         ggplot()
         + county_layers(frame, panel="panel", fill="level")
         + scale_fill_cmap(
             "YlOrBr",
             trans="log10",
-            breaks=LEVELS,
+            breaks=LEVELS[unit],
             guide=guide_colorbar(nbin=30, display="rectangles"),
         )
         + labs(
             title="Radon in a typical basement: posterior median and single draws",
-            fill="pCi/L",
+            fill=unit,
             caption=_about(frame),
         )
         + theme(figure_size=(INCHES_WIDE, _height(frame) + 1.9))
@@ -102,8 +103,8 @@ def _height(frame: pd.DataFrame) -> float:
 def _about(frame: pd.DataFrame) -> str:
     row = frame.iloc[0]
     return caption(
-        f"""Study {row["study"]}, model {row["label"]}. Colour: radon (pCi/L) that half of the
-        county's basements exceed. Each posterior draw is as plausible as any other; the map of
+        f"""Study {row["study"]}, model {row["label"]}. Colour: radon ({row["unit"]}) that half of
+        the county's basements exceed. Each posterior draw is as plausible as any other; the map of
         medians is smoother than any of them.{about_map(frame)}""",
         INCHES_WIDE,
     )

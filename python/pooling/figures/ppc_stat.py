@@ -33,7 +33,6 @@ from pooling.figures._drawing import draw
 from pooling.figures._panels import MARKERS_X, by_model, caption, side, strip
 from pooling.figures._theme import DATA, model_colours, theme_pooling
 from pooling.fits.store import Fit
-from pooling.inputs.response import ACTION_LEVEL, log_activity
 from pooling.inputs.study import Figures
 
 KIND = "model"
@@ -53,8 +52,7 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 def statistics(fit: Fit) -> dict[str, Statistic]:
     """Summaries by name, each from data sets (replication, house) to (replication,)."""
     county = fit.houses["county_fips"]
-    # Less than the rounding of a logarithm, so that a house of exactly 4 pCi/L counts.
-    level = log_activity(ACTION_LEVEL, fit.tree.attrs["response"]) - 1e-9
+    response = fit.response
 
     def between_counties(y: np.ndarray) -> np.ndarray:
         means = pd.DataFrame(y.T).groupby(county.to_numpy()).mean()
@@ -66,7 +64,9 @@ def statistics(fit: Fit) -> dict[str, Statistic]:
         "sd of county means, log pCi/L": between_counties,
         "smallest, log pCi/L": lambda y: y.min(axis=1),
         "largest, log pCi/L": lambda y: y.max(axis=1),
-        f"share at or above {ACTION_LEVEL:g} pCi/L": lambda y: (y >= level).mean(axis=1),
+        f"share at or above {response.action_label}": lambda y: response.reaches_action_level(
+            y
+        ).mean(axis=1),
     }
 
 

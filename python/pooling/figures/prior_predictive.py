@@ -1,7 +1,7 @@
 """Prior predictive distribution: radon under the priors, before any house is observed.
 
-One curve per floor: the activity of houses drawn from the prior predictive distribution, in
-pCi/L on a logarithmic axis; each point is the share of the houses in a quarter decade. The
+One curve per floor: the activity of houses drawn from the prior predictive distribution, on
+a logarithmic axis; each point is the share of the houses in a quarter decade. The
 grey band is the range of the observed houses. Percentages in the corners are houses outside
 the axis: a prior with most of its houses there carries next to no information about radon.
 """
@@ -28,7 +28,6 @@ from pooling.figures._drawing import draw
 from pooling.figures._panels import by_model, caption, percent, spread_out, strip
 from pooling.figures._theme import FAINT, FLOORS, theme_pooling
 from pooling.fits.store import Fit
-from pooling.inputs.response import activity
 from pooling.inputs.study import Figures
 
 KIND = "model"
@@ -50,14 +49,15 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row per model, floor and quarter of a decade. Columns: study; model;
-        label; floor; activity (pCi/L, middle of the bin); share, below, above
+        One row per model, floor and quarter of a decade. Columns: study; unit;
+        model; label; floor; activity (in `unit`, middle of the bin); share, below, above
         (of the floor's houses: in the bin, below all bins, above them);
-        observed_low, observed_high (pCi/L); divergences (of sampling the prior).
+        observed_low, observed_high (in `unit`); divergences (of sampling the prior).
     """
-    observed = activity(fits[0].houses["log_radon"], fits[0].tree.attrs["response"])
+    observed = fits[0].response.activity(fits[0].houses["log_radon"])
     drawn = {fit.model: _drawn(fit) for fit in fits}
-    edges = _edges(observed, [values for floors in drawn.values() for values in floors.values()])
+    limits = fits[0].response.from_pci(10.0 ** np.array(WIDEST))
+    edges = _edges(observed, [v for floors in drawn.values() for v in floors.values()], limits)
     rows = pd.concat([_shares(fit, drawn[fit.model], edges) for fit in fits], ignore_index=True)
     return rows.assign(
         label=by_model(rows["label"], fits),
@@ -67,22 +67,20 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
 
 
 def _drawn(fit: Fit) -> dict[str, np.ndarray]:
-    """Activities (pCi/L) of evenly spaced houses of each floor that has houses."""
+    """Activities (study's unit) of evenly spaced houses of each floor that has houses."""
     floor = fit.houses["floor"].to_numpy()
     replicated = fit.replications("prior_predictive", max(1000, NUMBERS // len(floor)))
     return {
-        name: activity(
-            replicated[:, spread_out(np.flatnonzero(floor == code), HOUSES)],
-            fit.tree.attrs["response"],
+        name: fit.response.activity(
+            replicated[:, spread_out(np.flatnonzero(floor == code), HOUSES)]
         ).ravel()
         for code, name in enumerate(FLOORS)
         if (floor == code).any()
     }
 
 
-def _edges(observed: np.ndarray, drawn: Sequence[np.ndarray]) -> np.ndarray:
+def _edges(observed: np.ndarray, drawn: Sequence[np.ndarray], widest: np.ndarray) -> np.ndarray:
     """Bins over whole decades that cover most drawn houses, within limits, and all observed."""
-    widest = 10.0 ** np.array(WIDEST)
     # Clipped first: quantiles cannot be interpolated between infinite activities.
     ends = np.array([np.quantile(np.clip(values, *widest), [0.005, 0.995]) for values in drawn])
     largest = max(observed.max(), widest[0])
@@ -92,7 +90,8 @@ def _edges(observed: np.ndarray, drawn: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _shares(fit: Fit, drawn: dict[str, np.ndarray], edges: np.ndarray) -> pd.DataFrame:
-    fixed = {"study": fit.study, "model": fit.model, "label": fit.label}
+    about = {"study": fit.study, "unit": fit.response.unit_label}
+    fixed = about | {"model": fit.model, "label": fit.label}
     divergences = int(fit.tree["sample_stats_prior"]["diverging"].sum())
     parts = [
         pd.DataFrame(
@@ -127,7 +126,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + scale_y_continuous(labels=lambda breaks: [f"{b:.3g}" for b in breaks])
         + scale_color_manual(FLOORS)
         + labs(
-            x="radon (pCi/L, log axis)",
+            x=f"radon ({frame['unit'].iloc[0]}, log axis)",
             y="share of houses per quarter decade",
             title="Prior predictive distribution of radon",
             caption=_about(frame),

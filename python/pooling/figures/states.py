@@ -33,7 +33,6 @@ from pooling.figures._drawing import draw
 from pooling.figures._panels import by_model, caption, strip
 from pooling.figures._theme import MUTED, model_colours, theme_pooling
 from pooling.fits.store import Fit
-from pooling.inputs.response import activity
 from pooling.inputs.study import Figures
 
 KIND = "library"
@@ -43,11 +42,22 @@ ORDER = 5
 PANELS = {
     "level": "intercept (basement), log pCi/L",
     "floor": "slope (floor effect), log pCi/L",
-    "typical": "typical basement, pCi/L",
+    "typical": "typical basement, {unit}",
 }
 PARAMETERS = {"level": "alpha", "floor": "beta", "typical": "alpha"}
 QUANTILES = {"q5": 0.05, "q25": 0.25, "q75": 0.75, "q95": 0.95}
-COLUMNS = ["study", "model", "label", "effect", "kind", "name", "state", "counties", "houses"]
+COLUMNS = [
+    "study",
+    "unit",
+    "model",
+    "label",
+    "effect",
+    "kind",
+    "name",
+    "state",
+    "counties",
+    "houses",
+]
 BELOW, JITTER = 0.34, 0.1  # of a row: position of the counties, and jitter around it
 INCHES_WIDE = 10
 
@@ -59,11 +69,11 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     -------
     DataFrame
         One row per model, effect and state or county, and one for all states.
-        Columns: study; model; label; effect ("level", "floor", "typical"); kind
+        Columns: study; unit; model; label; effect ("level", "floor", "typical"); kind
         ("state", "county", "all"); name; state; counties, houses (in it; 0 for
         all); row (place of the state in the order of the first model's intercepts,
         from 0; missing for all); mean, q5, q25, q75, q95 (of the posterior; the
-        quantiles are missing for counties and all; log pCi/L, and pCi/L of a
+        quantiles are missing for counties and all; log pCi/L, and `unit` of a
         basement measurement that half of the others exceed).
 
     Raises
@@ -110,7 +120,13 @@ def _effect(fit: Fit, effect: str) -> pd.DataFrame:
     whole = pd.DataFrame([{"kind": "all", "name": "all states", "mean": mean}])
     rows = pd.concat([own, below, whole], ignore_index=True)
     rows[["counties", "houses"]] = rows[["counties", "houses"]].fillna(0).astype(int)
-    about = {"study": fit.study, "model": fit.model, "label": fit.label, "effect": effect}
+    about = {
+        "study": fit.study,
+        "unit": fit.response.unit_label,
+        "model": fit.model,
+        "label": fit.label,
+        "effect": effect,
+    }
     return rows.assign(**about)[[*COLUMNS, "mean", *QUANTILES]]
 
 
@@ -118,12 +134,12 @@ def _unit(fit: Fit, effect: str) -> Callable[[np.ndarray], np.ndarray]:
     """From log pCi/L to the unit of the panel."""
     if effect != "typical":
         return np.asarray
-    return lambda level: activity(level, fit.tree.attrs["response"])
+    return fit.response.activity
 
 
 def plot(frame: pd.DataFrame) -> ggplot:
     """One column per effect, a row of panels a model."""
-    rows = frame.assign(panel=frame["effect"].cat.rename_categories(PANELS))
+    rows = frame.assign(panel=frame["effect"].cat.rename_categories(_panels(frame)))
     states, whole = rows[rows["kind"] == "state"], rows[rows["kind"] == "all"]
     counties = rows[rows["kind"] == "county"]
     shift = np.random.default_rng(1).uniform(-JITTER, JITTER, len(counties))
@@ -153,6 +169,11 @@ def plot(frame: pd.DataFrame) -> ggplot:
             panel_grid_major_y=element_blank(),
         )
     )
+
+
+def _panels(frame: pd.DataFrame) -> dict[str, str]:
+    unit = frame["unit"].iloc[0]
+    return {effect: title.format(unit=unit) for effect, title in PANELS.items()}
 
 
 def _said(row: Any) -> str:

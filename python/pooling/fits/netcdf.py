@@ -68,8 +68,9 @@ class Groups:
 
     def __init__(self, path: Path, *more: Path):
         files = [_opened(file) for file in (path, *filter(Path.is_file, more))]
-        # Attributes with an underscore belong to the file format.
-        self.attrs = {k: v for k, v in files[0].attrs.items() if not k.startswith("_")}
+        # Attributes with an underscore belong to the file format, which has arrays for numbers.
+        attrs = {k: v for k, v in files[0].attrs.items() if not k.startswith("_")}
+        self.attrs = {k: v.item() if isinstance(v, np.ndarray) else v for k, v in attrs.items()}
         self._groups = {name: file[name] for file in files for name in file}
         self.children = tuple(self._groups)
         self._open = cache(self._dataset)

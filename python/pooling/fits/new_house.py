@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
 from pooling.fits.store import Fit
-from pooling.inputs.response import ACTION_LEVEL, log_activity
+from pooling.inputs.response import Response
 
 
 class Errors(NamedTuple):
@@ -37,7 +37,7 @@ def house_sd(fit: Fit) -> np.ndarray:
 
 
 def above_action_level(
-    mean: np.ndarray, sd: np.ndarray, response: str, errors: Errors
+    mean: np.ndarray, sd: np.ndarray, response: Response, errors: Errors
 ) -> np.ndarray:
     """Probability that a new house is at or above the action level, given each draw.
 
@@ -46,7 +46,7 @@ def above_action_level(
     mean, sd
         (sample, county) or, for `sd`, (sample, 1), log pCi/L.
     response
-        The study's, as for `log_activity`.
+        The study's.
     errors
         Residual distribution, from `errors_of`.
 
@@ -55,4 +55,4 @@ def above_action_level(
     ndarray
         (sample, county); the mean over samples is the posterior predictive probability.
     """
-    return errors.cdf((mean - log_activity(ACTION_LEVEL, response)) / sd)
+    return errors.cdf((mean - response.log_action_level) / sd)

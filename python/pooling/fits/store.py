@@ -23,6 +23,7 @@ from pooling.build.files import replacing
 from pooling.fits.convergence import refuse_failed
 from pooling.fits.identified import identified
 from pooling.fits.netcdf import Groups, write_netcdf
+from pooling.inputs.response import Response
 from pooling.inputs.schemes import SCHEMES
 
 BY_HOUSE = ("county", "floor_measure", "log_radon")  # Stan data with one value per house
@@ -89,6 +90,11 @@ class Fit:
     def study(self) -> str:
         """Stem of the study file."""
         return self.tree.attrs["study"]
+
+    @property
+    def response(self) -> Response:
+        """Transform, unit and action level of the study."""
+        return Response.of(self.tree.attrs)
 
     @property
     def parameters(self) -> list[str]:

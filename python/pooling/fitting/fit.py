@@ -27,6 +27,7 @@ from pooling.build.files import replacing
 from pooling.fits.store import BY_HOUSE, write_fit
 from pooling.fitting.chains import Chains, read_chains
 from pooling.fitting.sampling import sample
+from pooling.inputs.response import Response
 from pooling.inputs.study import Sampler
 from pooling.programs.source import declared
 
@@ -135,7 +136,7 @@ def fit(executable: Path, contents: dict[str, bytes], output: Path) -> None:
     tree.attrs.update(
         model=executable.name,
         study=coords["study"],
-        response=coords["response"],
+        **Response.of(coords).settings(),
         parameters=" ".join(declared(contents["normalised"].decode(), "parameters")),
     )
     about = json.dumps(record(contents, data), indent=1) + "\n"

@@ -15,7 +15,7 @@ from pooling.build import cli
 from pooling.build.errors import StudyError
 from pooling.build.files import replacing
 from pooling.inputs.priors import Priors
-from pooling.inputs.response import ZERO, log_activity
+from pooling.inputs.response import ZERO, Response
 from pooling.inputs.study import Data, read_section, study_file
 from pooling.inputs.tables import Table, read_counties, read_houses
 
@@ -133,14 +133,15 @@ def select_counties(
     return counties[measured].reset_index(drop=True)
 
 
-def log_radon(activity: np.ndarray, response: str, rules: Rules) -> np.ndarray:
+def log_radon(activity: np.ndarray, response: Response, rules: Rules) -> np.ndarray:
     """Response of each house, log pCi/L; records the rule for activities of 0."""
     zeros = int((activity == 0).sum())
-    if response == "log(x + 0.1)":
-        rules.record("zero activities kept", zeros, f"{ZERO} pCi/L is added to every activity")
+    added = f"{response.from_pci(ZERO):g} {response.unit_label}"
+    if response.transform == "log(x + 0.1)":
+        rules.record("zero activities kept", zeros, f"{added} is added to every activity")
     else:
-        rules.record("zero activities replaced", zeros, f"activity 0 counts as {ZERO} pCi/L")
-    return log_activity(activity, response)
+        rules.record("zero activities replaced", zeros, f"activity 0 counts as {added}")
+    return response.log_radon(activity)
 
 
 def count_houses(houses: pd.DataFrame, counties: pd.DataFrame, data: Data) -> pd.DataFrame:
@@ -174,7 +175,7 @@ def stan_data(
         "J": len(counties),
         "county": (np.searchsorted(counties["county_fips"], houses["county_fips"]) + 1).tolist(),
         "floor_measure": first.astype(float).tolist(),
-        "log_radon": log_radon(houses["activity"].to_numpy(), data.response, rules).tolist(),
+        "log_radon": log_radon(houses["activity"].to_numpy(), data.measured(), rules).tolist(),
         "first_floor_share": share.tolist(),
         **_uranium(counties, data),
         **_states(counties, data),
@@ -223,14 +224,14 @@ def coordinates(
     Returns
     -------
     dict
-        study, response; over houses, in the table's order: house_id,
+        study, response, unit, action_level; over houses, in the table's order: house_id,
         house_county (FIPS); over counties, in FIPS order: county_fips, county
         (name), state, houses, first_floor_houses; rules.
     """
     number = count_houses(houses, counties, data)
     return {
         "study": study,
-        "response": data.response,
+        **data.measured().settings(),
         "house_id": houses["house_id"].tolist(),
         "house_county": houses["county_fips"].tolist(),
         "county_fips": counties["county_fips"].tolist(),
@@ -276,7 +277,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--study", help="name of the study")
     given = parser.parse_args(arguments)
     data, priors = read_section(Data, given.data), read_section(Priors, given.priors)
-    houses = read_houses(given.houses, data.columns)
+    houses = read_houses(given.houses, data.columns, data.unit)
     counties = read_counties(given.counties, data.county_columns)
     study = given.study or given.output.stem
     try:

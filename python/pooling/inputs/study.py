@@ -21,10 +21,11 @@ from pydantic import (
 )
 
 from pooling.build.errors import StudyError
+from pooling.inputs.decision import Decision
 from pooling.inputs.priors import KINDS, Priors
-from pooling.inputs.response import Response
+from pooling.inputs.response import EPA_ACTION_LEVEL, Response, Transform, Unit
 from pooling.inputs.schemes import SCHEMES
-from pooling.inputs.sections import Code, Fips, Flag, Line, Number, Once, Section, Whole
+from pooling.inputs.sections import Code, Fips, Flag, Line, Number, Once, Section, Whole, line_of
 
 Counties = Annotated[list[Fips], Once]
 
@@ -45,14 +46,20 @@ class Data(Section):
     county_shapes: Path = Field(
         default=Path("../county_shapes.csv"), description="outlines of counties, for maps"
     )
-    columns: dict[Literal["house_id", "state", "county_fips", "floor", "activity"], str] = {}
+    columns: dict[
+        Literal["house_id", "state", "county_fips", "floor", "activity", "weight"], str
+    ] = {}
     county_columns: dict[
         Literal["county_fips", "state", "county", "lon", "lat", "uranium"], str
     ] = {}
     states: Annotated[list[Line], Once] = Field(
         default=[], description="default: all states of the table"
     )
-    response: Response = "log(x + 0.1)"
+    response: Transform = "log(x + 0.1)"
+    unit: Unit = "pCi/L"
+    action_level: Annotated[Number, Field(gt=0, lt=1e9)] = Field(
+        default=EPA_ACTION_LEVEL, description="in `unit`; required unless that is pCi/L"
+    )
     floors: dict[Code, Literal["basement", "first floor"]] = {
         0: "basement",
         1: "first floor",
@@ -67,6 +74,10 @@ class Data(Section):
         path = folder / self.county_shapes
         return path if "county_shapes" in self.model_fields_set or path.is_file() else None
 
+    def measured(self) -> Response:
+        """How radon is measured and transformed."""
+        return Response.of(dict(self))
+
     @property
     def several_states(self) -> bool:
         """Whether programs may have a state level: not in a study of a single state."""
@@ -77,6 +88,15 @@ class Data(Section):
         both = sorted(set(self.floors) & set(self.drop_floors))
         if both:
             raise ValueError(f"floor {both[0]} is both in floors and in drop_floors")
+        return self
+
+    @model_validator(mode="after")
+    def _level_in_the_unit(self) -> "Data":
+        if self.unit != "pCi/L" and "action_level" not in self.model_fields_set:
+            raise ValueError(
+                f"action_level is missing; with unit {self.unit} give the reference level that "
+                "applies to you, such as 300 (European directive 2013/59) or 100 (WHO)"
+            )
         return self
 
 
@@ -195,6 +215,9 @@ class Study(Section):
     models: Models = Models()
     story: Story = Story()
     figures: Figures = Figures()
+    decision: Decision | None = Field(
+        default=None, description="costs of tests and remedies; without it nothing is decided"
+    )
 
     @field_validator("other_priors")
     @classmethod
@@ -259,7 +282,7 @@ def read_study(path: Path) -> Study:
         raise StudyError(f"{path}: not TOML: brackets are nested too deeply; remove some") from None
     except ValueError as error:  # not TOML, not UTF-8, or a number with thousands of digits
         raise StudyError(f"{path}: not TOML: {error}{_without_quotes(text, error)}") from None
-    return _validated(Study, table, path)
+    return _validated(Study, table, path, text)
 
 
 def read_section(kind: type[S], path: Path) -> S:
@@ -267,7 +290,7 @@ def read_section(kind: type[S], path: Path) -> S:
     return _validated(kind, json.loads(Path(path).read_text(encoding="utf-8")), path)
 
 
-def _validated(kind: type[S], table: dict, path: Path) -> S:
+def _validated(kind: type[S], table: dict, path: Path, text: str = "") -> S:
     try:
         return kind.model_validate(table)
     except ValidationError as error:
@@ -281,7 +304,10 @@ def _validated(kind: type[S], table: dict, path: Path) -> S:
             message = f"unknown setting; remove it or correct its name; known settings: {names}"
         elif first["type"] == "missing":
             message = "setting is missing; add it"
-        raise StudyError(f"{path}: {setting}: {message}") from None
+        section, _, key = setting.partition(".")
+        line = line_of(text, section, key.partition(".")[0]) if section == "decision" else None
+        place = f"line {line}: " if line else ""
+        raise StudyError(f"{path}: {place}{setting}: {message}") from None
 
 
 def _section_at(kind: type[Section], place: tuple[int | str, ...]) -> type[Section]:

@@ -18,6 +18,7 @@ from pandera.errors import SchemaError
 from pandera.pandas import Check, Column, DataFrameSchema
 
 from pooling.build.errors import DataError
+from pooling.inputs.response import PER_PCI
 
 HIGHEST_ACTIVITY = 100_000.0  # pCi/L; the highest ever measured in a house is near 3,500
 LOWEST_ACTIVITY = 1e-6  # pCi/L; a smaller activity other than 0 is a typing error
@@ -45,27 +46,50 @@ NAME = [
     ),
 ]
 
-ACTIVITY = [
-    Check(lambda x: x >= 0, error="is negative; correct it or remove the house"),
-    Check(
-        lambda x: x <= HIGHEST_ACTIVITY,
-        error=f"is above {HIGHEST_ACTIVITY:,.0f} pCi/L; correct it (the unit is pCi/L)",
-    ),
-    Check(
-        lambda x: (x == 0) | (x >= LOWEST_ACTIVITY),
-        error=f"is below {LOWEST_ACTIVITY:g} pCi/L, but not 0; correct it",
-    ),
-]
 
-HOUSES = DataFrameSchema(
-    {
-        "house_id": Column(None, [*NAME, ONCE]),
-        "state": Column(None, NAME),
-        "county_fips": Column(float, [WHOLE, CODE]),
-        "floor": Column(float, WHOLE),
-        "activity": Column(float, ACTIVITY),
-    }
+WEIGHT = Check.in_range(
+    1e-6, 1e9, error="is not a weight; give the number of houses that this one stands for"
 )
+
+
+def _activity(unit: str) -> list[Check]:
+    highest, lowest = HIGHEST_ACTIVITY * PER_PCI[unit], LOWEST_ACTIVITY * PER_PCI[unit]
+    return [
+        Check(lambda x: x >= 0, error="is negative; correct it or remove the house"),
+        Check(
+            lambda x: x <= highest,
+            error=f"is above {highest:,.0f} {unit}; correct it (the unit is {unit})",
+        ),
+        Check(
+            lambda x: (x == 0) | (x >= lowest),
+            error=f"is below {lowest:g} {unit}, but not 0; correct it",
+        ),
+    ]
+
+
+def _houses(unit: str) -> DataFrameSchema:
+    return DataFrameSchema(
+        {
+            "house_id": Column(None, [*NAME, ONCE]),
+            "state": Column(None, NAME),
+            "county_fips": Column(float, [WHOLE, CODE]),
+            "floor": Column(float, WHOLE),
+            "activity": Column(float, _activity(unit)),
+            "weight": Column(float, WEIGHT, nullable=True),
+        }
+    )
+
+
+def _houses_to_predict(unit: str) -> DataFrameSchema:
+    # Names as text: users need not know our codes.
+    return DataFrameSchema(
+        {
+            "county": Column(None, NAME),
+            "floor": Column(None, NAME),
+            "activity": Column(float, _activity(unit), nullable=True),
+        }
+    )
+
 
 LONGITUDE = Check.in_range(-180, 180, error="is not a longitude; give degrees, east positive")
 LATITUDE = Check.in_range(-90, 90, error="is not a latitude; give degrees, north positive")
@@ -80,15 +104,6 @@ COUNTIES = DataFrameSchema(
         "lon": Column(float, LONGITUDE, nullable=True),
         "lat": Column(float, LATITUDE, nullable=True),
         "uranium": Column(float, URANIUM, nullable=True),
-    }
-)
-
-# Names as text: users need not know our codes.
-HOUSES_TO_PREDICT = DataFrameSchema(
-    {
-        "county": Column(None, NAME),
-        "floor": Column(None, NAME),
-        "activity": Column(float, ACTIVITY, nullable=True),
     }
 )
 
@@ -124,7 +139,7 @@ class Table:
         return DataError(f"{place}: column {self.columns[column]}: {shown} {problem}")
 
 
-def read_houses(path: Path, columns: Mapping[Any, str] | None = None) -> Table:
+def read_houses(path: Path, columns: Mapping[Any, str] | None = None, unit: str = "pCi/L") -> Table:
     """Read the table of houses.
 
     Parameters
@@ -133,19 +148,22 @@ def read_houses(path: Path, columns: Mapping[Any, str] | None = None) -> Table:
         CSV file, UTF-8, with a header.
     columns
         The file's column names by ours, where they differ: the study's `data.columns`.
+    unit
+        Of the activities, as `data.unit` of the study.
 
     Returns
     -------
     Table
         house_id (integer or text, unique), state (text), county_fips, floor
-        (integers), activity (pCi/L, from 0).
+        (integers), activity (in `unit`, from 0); weight (number of houses that this one stands
+        for; optional, and NaN where it is missing).
 
     Raises
     ------
     DataError
         The first fault, with file, line, column and remedy.
     """
-    return _read(Path(path), HOUSES, columns or {}, "data.columns")[0]
+    return _read(Path(path), _houses(unit), columns or {}, "data.columns")[0]
 
 
 def read_counties(path: Path, columns: Mapping[Any, str] | None = None) -> Table:
@@ -160,18 +178,22 @@ def read_counties(path: Path, columns: Mapping[Any, str] | None = None) -> Table
     return _read(Path(path), COUNTIES, columns or {}, "data.county_columns")[0]
 
 
-def read_houses_to_predict(source: Path | str | pd.DataFrame) -> tuple[Table, pd.DataFrame]:
+def read_houses_to_predict(
+    source: Path | str | pd.DataFrame, unit: str = "pCi/L"
+) -> tuple[Table, pd.DataFrame]:
     """Read a table of houses to predict.
 
     Parameters
     ----------
     source
         CSV file with our column names, as for `read_houses`, or a data frame.
+    unit
+        Of the activities.
 
     Returns
     -------
     Table
-        county, floor (text, or integers if all are), activity (pCi/L, from 0; optional, NaN
+        county, floor (text, or integers if all are), activity (in `unit`, from 0; optional, NaN
         where blank).
     DataFrame
         The other columns, unchanged from a frame, as text from a file.
@@ -181,20 +203,21 @@ def read_houses_to_predict(source: Path | str | pd.DataFrame) -> tuple[Table, pd
     DataError
         The first fault, with line (or 0-based row of the frame) and column.
     """
+    schema = _houses_to_predict(unit)
     if not isinstance(source, pd.DataFrame):
-        return _read(Path(source), HOUSES_TO_PREDICT, {}, None)
+        return _read(Path(source), schema, {}, None)
     frame = source.reset_index(drop=True)
-    columns = {name: name for name in HOUSES_TO_PREDICT.columns}
-    for name, column in HOUSES_TO_PREDICT.columns.items():
+    columns = {name: name for name in schema.columns}
+    for name, column in schema.columns.items():
         count = list(frame.columns).count(name)
         if count > 1 or (count == 0 and not column.nullable):
             raise DataError(f"the frame of houses has {count} columns {name}; give it exactly one")
     if frame.empty:
         raise DataError("the frame of houses has no rows; add rows to it")
     rows = frame.reindex(columns=list(columns))
-    text = _text_columns(HOUSES_TO_PREDICT)
+    text = _text_columns(schema)
     as_text = rows[text].astype(object).map(lambda value: value if pd.isna(value) else str(value))
-    table = _checked(Table(None, columns, rows.assign(**as_text)), HOUSES_TO_PREDICT)
+    table = _checked(Table(None, columns, rows.assign(**as_text)), schema)
     return table, frame.drop(columns=list(columns), errors="ignore")
 
 

@@ -1,4 +1,4 @@
-"""Radon by county and floor in pCi/L, from the posterior and the prior; the survey by floor."""
+"""Radon by county and floor, from the posterior and the prior; the survey by floor."""
 
 from collections.abc import Sequence
 
@@ -9,16 +9,16 @@ from scipy.optimize.elementwise import find_root
 from pooling.fits.identified import FIRST_FLOOR, identified, shared_effects
 from pooling.fits.new_house import NORMAL, Errors, above_action_level, errors_of, house_sd
 from pooling.fits.store import Fit
-from pooling.inputs.response import ACTION_LEVEL, activity, log_activity
+from pooling.inputs.response import Response
 
 INTERVAL = (0.05, 0.95)
-IMPLAUSIBLE = 1000.0  # pCi/L: 250 times the action level; no house of the survey reaches 300
+IMPLAUSIBLE = 1000.0  # pCi/L: 250 times the EPA's action level; no house of the survey reaches 300
 FLOORS = ("basement", "first floor")
 NEW_COUNTY = {"mu_alpha", "mu_beta", "sigma_alpha", "sigma"}  # what a new county is drawn with
 
 
 def county_levels(fit: Fit) -> pd.DataFrame:
-    """Radon of each county under one model, in pCi/L, computed without random numbers.
+    """Radon of each county under one model, in the study's unit, computed without random numbers.
 
     Returns
     -------
@@ -31,7 +31,6 @@ def county_levels(fit: Fit) -> pd.DataFrame:
         parameter, by any house on it.
     """
     effects, sd = fit.effects(), house_sd(fit)
-    response = fit.tree.attrs["response"]
     table = fit.counties.assign(model=fit.model, converged=fit.converged)
     houses = table["basement_houses"], table["first_floor_houses"]
     shared = shared_effects(fit.tree["posterior"].to_dataset())
@@ -39,7 +38,7 @@ def county_levels(fit: Fit) -> pd.DataFrame:
     for floor, level in enumerate(("alpha", FIRST_FLOOR)):
         mean = (effects["alpha"] + floor * effects["beta"]).values
         levels = {"floor": FLOORS[floor], "identified": identified(level, *houses, shared)}
-        parts.append(table.assign(**levels, **_radon(mean, sd, response, errors_of(fit))))
+        parts.append(table.assign(**levels, **_radon(mean, sd, fit.response, errors_of(fit))))
     columns = ["model", "converged", "county_fips", "county", "state", "houses"]
     columns += ["first_floor_houses", "floor", "identified", "typical", "typical_q5", "typical_q95"]
     columns += ["house_q5", "house_q95", "p_action"]
@@ -47,23 +46,23 @@ def county_levels(fit: Fit) -> pd.DataFrame:
 
 
 def _radon(
-    mean: np.ndarray, sd: np.ndarray, response: str, errors: Errors
+    mean: np.ndarray, sd: np.ndarray, response: Response, errors: Errors
 ) -> dict[str, np.ndarray]:
     """Typical radon, intervals and probability by county, from (sample, county) log pCi/L."""
     low, middle, high = np.quantile(mean, (INTERVAL[0], 0.5, INTERVAL[1]), axis=0)
     low_house, high_house = (predictive_quantile(mean, sd, q, errors) for q in INTERVAL)
     return {
-        "typical": activity(middle, response),
-        "typical_q5": activity(low, response),
-        "typical_q95": activity(high, response),
-        "house_q5": activity(low_house, response),
-        "house_q95": activity(high_house, response),
+        "typical": response.activity(middle),
+        "typical_q5": response.activity(low),
+        "typical_q95": response.activity(high),
+        "house_q5": response.activity(low_house),
+        "house_q95": response.activity(high_house),
         "p_action": above_action_level(mean, sd, response, errors).mean(axis=0),
     }
 
 
 def unmeasured(fits: Sequence[Fit]) -> pd.DataFrame:
-    """Radon in a county that nobody measured, in pCi/L, computed without random numbers.
+    """Radon in a county that nobody measured, in the study's unit, computed without random numbers.
 
     Of models whose counties differ only by independent normal intercepts and slopes, around means
     without a predictor: given a draw, the level of a new county is normal around
@@ -81,15 +80,14 @@ def unmeasured(fits: Sequence[Fit]) -> pd.DataFrame:
         own = {name: draws[:, None] for name, draws in fit.population().items()}
         if not NEW_COUNTY <= own.keys() <= NEW_COUNTY | {"sigma_beta"}:
             continue
-        response = fit.tree.attrs["response"]
         for floor, name in enumerate(FLOORS):
             mean = own["mu_alpha"] + floor * own["mu_beta"]
             between = np.hypot(own["sigma_alpha"], floor * own.get("sigma_beta", 0.0))
             house = np.hypot(between, own["sigma"])
-            found = _radon(mean, house, response, NORMAL)
+            found = _radon(mean, house, fit.response, NORMAL)
             for column, share in (("typical", 0.5), ("typical_q5", 0.05), ("typical_q95", 0.95)):
                 level = predictive_quantile(mean, between, share)
-                found[column] = activity(level, response)
+                found[column] = fit.response.activity(level)
             rows.append({"model": fit.model, "floor": name} | {k: v[0] for k, v in found.items()})
     columns = ["model", "floor", "typical", "typical_q5", "typical_q95", "house_q5", "house_q95"]
     return pd.DataFrame(rows, columns=[*columns, "p_action"])
@@ -127,23 +125,24 @@ def predictive_quantile(
 
 
 def prior_predictive(fits: Sequence[Fit]) -> pd.DataFrame:
-    """Prior distribution of a typical house under each model, in pCi/L, without random numbers.
+    """Prior distribution of a typical house under each model, without random numbers.
 
     Returns
     -------
     DataFrame
-        model, floor, prior_q5, prior_q50, prior_q95 (pCi/L; infinite above the
-        largest float), share_implausible, implausible (pCi/L), over draws of
+        model, floor, prior_q5, prior_q50, prior_q95 (study's unit; infinite above the
+        largest float), share_implausible, implausible (study's unit), over draws of
         the prior and counties. One row per model and floor.
     """
     rows = []
     for fit in fits:
         effects = fit.effects("prior")
-        response = fit.tree.attrs["response"]
+        response = fit.response
+        implausible = response.from_pci(IMPLAUSIBLE)
         for floor, name in enumerate(FLOORS):
             mean = (effects["alpha"] + floor * effects["beta"]).values
             # Quantiles on the log scale, since draws from the tutorial's priors overflow exp().
-            low, middle, high = activity(np.quantile(mean, (0.05, 0.5, 0.95)), response)
+            low, middle, high = response.activity(np.quantile(mean, (0.05, 0.5, 0.95)))
             rows.append(
                 {
                     "model": fit.model,
@@ -151,8 +150,8 @@ def prior_predictive(fits: Sequence[Fit]) -> pd.DataFrame:
                     "prior_q5": low,
                     "prior_q50": middle,
                     "prior_q95": high,
-                    "share_implausible": (mean > log_activity(IMPLAUSIBLE, response)).mean(),
-                    "implausible": IMPLAUSIBLE,
+                    "share_implausible": (mean > response.log_radon(implausible)).mean(),
+                    "implausible": implausible,
                 }
             )
     return pd.DataFrame(rows)
@@ -165,12 +164,10 @@ def data_summary(fit: Fit) -> pd.DataFrame:
     -------
     DataFrame
         floor, houses, counties (with such houses), mean, sd (log pCi/L),
-        median (pCi/L), share_action (of houses at or above `action_level`),
-        action_level (pCi/L), response.
+        median (in `unit`), share_action (of houses at or above `action_level`),
+        action_level (in `unit`), unit, response (its transform).
     """
-    response = fit.tree.attrs["response"]
-    # Without a margin for rounding, the logarithm of the level may exceed that of a 4.0.
-    level = log_activity(ACTION_LEVEL, response) - 1e-9
+    response = fit.response
     rows = []
     for floor, name in ((None, "all"), *enumerate(FLOORS)):
         houses = fit.houses if floor is None else fit.houses.query("floor == @floor")
@@ -182,10 +179,11 @@ def data_summary(fit: Fit) -> pd.DataFrame:
                 "counties": houses["county_fips"].nunique(),
                 "mean": y.mean(),
                 "sd": y.std(ddof=1),
-                "median": float(activity(y.median(), response)),
-                "share_action": (y >= level).mean(),
-                "action_level": ACTION_LEVEL,
-                "response": response,
+                "median": float(response.activity(y.median())),
+                "share_action": response.reaches_action_level(y).mean(),
+                "action_level": response.action_level,
+                "unit": response.unit_label,
+                "response": response.transform,
             }
         )
     return pd.DataFrame(rows)

@@ -4,7 +4,7 @@ import pandas as pd
 
 from pooling.checking.sensitivity import DIAGNOSES, SENSITIVE
 from pooling.fits.limits import MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
-from pooling.inputs.response import ACTION_LEVEL
+from pooling.inputs.response import Response
 from pooling.reporting.counties import IMPLAUSIBLE
 from pooling.reporting.ranks import HIGHEST
 from pooling.reporting.zones import ZONES
@@ -32,23 +32,23 @@ TABLE_NOTES = {
     "priors": "the study's priors, on the scale of log pCi/L",
     "definitions": "definitions of tables, columns, diagnostic checks and scores",
 }
-COLUMN_DEFINITIONS = {
-    "typical": "posterior median of the activity (pCi/L) that half of the county's houses on this "
+COLUMN_DEFINITIONS = {  # with places for the study's unit and levels
+    "typical": "posterior median of the activity ({unit}) that half of the county's houses on this "
     "floor exceed",
     "typical_q5, typical_q95": "90% credible interval of typical",
-    "house_q5, house_q95": "90% predictive interval of a new house (pCi/L)",
-    "p_action": "posterior predictive probability that a new house is at or above the EPA's action "
-    f"level, {ACTION_LEVEL:g} pCi/L",
+    "house_q5, house_q95": "90% predictive interval of a new house ({unit})",
+    "p_action": "posterior predictive probability that a new house is at or above the action "
+    "level, {action_level}",
     "rank, rank_q5, rank_q95": "posterior median and 90% interval of the county's rank among "
     "`ranked` counties; without pooling, counties whose own data do not identify it have none",
     "p_highest": f"posterior probability that the county is among the highest {HIGHEST}",
     "average": "arithmetic or geometric mean over new houses of the county, of which "
     "`first_floor_share` are on the first floor, as in the survey of its state; with Student-t "
     "errors there is no arithmetic mean",
-    "zone_1, zone_2, zone_3": f"probability that this average is above {ZONES[0]:g}, between, or "
-    f"below {ZONES[1]:g} pCi/L: the EPA's zones of the average screening measurement",
+    "zone_1, zone_2, zone_3": "probability that this average is above {zones[0]}, between, or "
+    "below {zones[1]}: the EPA's zones of the average screening measurement",
     "own": "geometric mean of the county's measured houses on this floor, its estimate by least "
-    "squares (pCi/L)",
+    "squares ({unit})",
     "weight_floor, weight_other_floor, weight_counties": "weight of the county's houses on this "
     "floor, of its other houses and of the other counties in the estimate, posterior means; only "
     "where errors and county effects are normal",
@@ -60,8 +60,7 @@ COLUMN_DEFINITIONS = {
     "weight": "stacking weight: share of the model in the mixture of converged models that best "
     "predicts left-out houses; models with similar predictions share one weight",
     "prior_q5, prior_q50, prior_q95": "quantiles of typical over prior draws and counties",
-    "share_implausible": f"share of these draws above {IMPLAUSIBLE:,.0f} pCi/L, "
-    f"{IMPLAUSIBLE / ACTION_LEVEL:g} times the action level",
+    "share_implausible": "share of these draws above {implausible}, {times} times the action level",
     "shift": "difference from the mean under the study's priors, in units of the posterior "
     "standard deviation under these",
 }
@@ -75,11 +74,19 @@ CHECK_DEFINITIONS = {
 }
 
 
-def definitions() -> pd.DataFrame:
+def definitions(response: Response) -> pd.DataFrame:
     """Return kind (table, column, check, score, diagnosis), name and definition of each term."""
+    implausible = response.from_pci(IMPLAUSIBLE)
+    words = {
+        "unit": response.unit_label,
+        "action_level": response.action_label,
+        "implausible": f"{implausible:,.0f} {response.unit_label}",
+        "zones": [f"{response.from_pci(zone):g} {response.unit_label}" for zone in ZONES],
+        "times": f"{implausible / response.action_level:.3g}",
+    }
     kinds = {
         "table": TABLE_NOTES,
-        "column": COLUMN_DEFINITIONS,
+        "column": {name: text.format(**words) for name, text in COLUMN_DEFINITIONS.items()},
         "check": CHECK_DEFINITIONS,
         "score": DEFINITIONS,
         "diagnosis": DIAGNOSES,

@@ -22,7 +22,6 @@ from pooling.build.files import replacing
 from pooling.figures._map import is_apart, on_map
 from pooling.fits.new_house import errors_of, house_sd
 from pooling.fits.store import Fit, open_fit, read_table
-from pooling.inputs.response import activity
 from pooling.reporting.counties import FLOORS
 from pooling.reporting.facts import headline_model
 from pooling.reporting.packing import HOUSES, LEVELS, STEP, equally_likely, evenly, packed
@@ -89,7 +88,7 @@ def _plain(value: float) -> float | int | None:
 
 def draws_of(fit: Fit) -> dict:
     """Levels and new houses of each floor, as `pooling.reporting.packing` packs them."""
-    effects, sd, response = fit.effects(), house_sd(fit), fit.tree.attrs["response"]
+    effects, sd, response = fit.effects(), house_sd(fit), fit.response
     kept = evenly(len(sd), LEVELS)
     found: dict = {"number": {"levels": len(kept), "houses": HOUSES}, "levels": [], "houses": []}
     for floor in range(len(FLOORS)):
@@ -105,7 +104,7 @@ def counties_of(fit: Fit) -> dict:
     table = fit.counties
     houses = fit.houses
     # Three digits: the survey records one decimal.
-    houses["activity"] = activity(houses["log_radon"], fit.tree.attrs["response"]).round(2)
+    houses["activity"] = fit.response.activity(houses["log_radon"]).round(2)
     by_cell = houses.groupby(["floor", "county_fips"])["activity"].apply(plain)
     return {
         "fips": table["county_fips"].tolist(),
@@ -153,7 +152,8 @@ def explorer_data(tables: Mapping[str, pd.DataFrame], fits: Sequence[Fit], study
     """Everything in `data.js`."""
     counties = counties_of(fits[0])
     return {
-        "level": float(tables["data_summary"]["action_level"].iloc[0]),
+        "level": fits[0].response.action_level,
+        "unit": fits[0].response.unit_label,
         "floors": FLOORS,
         "highest": _highest(fits[0]),
         "counties": counties,
@@ -163,8 +163,8 @@ def explorer_data(tables: Mapping[str, pd.DataFrame], fits: Sequence[Fit], study
 
 
 def _highest(fit: Fit) -> float:
-    """The highest activity of a measured house (pCi/L), to which the charts reach."""
-    return float(activity(fit.houses["log_radon"].max(), fit.tree.attrs["response"]).round(1))
+    """The highest activity of a measured house (study's unit), to which the charts reach."""
+    return float(fit.response.activity(fit.houses["log_radon"].max()).round(1))
 
 
 def script(name: str, value: object) -> str:

@@ -80,7 +80,7 @@ def county_effects(tables: Tables, model: str) -> pd.DataFrame:
     )
 
 
-def shrinkage(tables: Tables, source: str | None, target: str) -> dict | None:
+def shrinkage(tables: Tables, source: str, target: str) -> dict | None:
     """How far partial pooling moves the counties from their estimates without pooling.
 
     Parameters
@@ -95,10 +95,10 @@ def shrinkage(tables: Tables, source: str | None, target: str) -> dict | None:
         identifies: counties, and the standard deviation across them `alone` and
         `pooled` (log pCi/L); moves: for the counties with at most `few` houses
         and with at least `many` (quartiles of the houses per county), how far
-        alpha moves in absolute mean. None without a source, or where fewer than
+        alpha moves in absolute mean. None without both, or where fewer than
         four counties identify their intercept.
     """
-    if source is None or source == target:
+    if not source or not target or source == target:
         return None
     alone, pooled = county_effects(tables, source), county_effects(tables, target)
     facts: dict = {"source": source, "target": target}
@@ -202,16 +202,14 @@ def population(tables: Tables, most: int = 30) -> tuple[pd.DataFrame, int]:
 def story(tables: Tables, models: Sequence[str]) -> dict[str, str]:
     """The models of the study's story by what they stand for: complete, none, partial.
 
-    The first of each structure; a structure that the story does not have is missing.
+    The first of each structure, "" where the story has none.
     """
     structures = tables["models"].set_index("model")["structure"]
     roles = {"complete": "complete pooling", "none": "no pooling", "partial": "partial pooling"}
-    found = {}
-    for role, structure in roles.items():
-        own = [model for model in models if structures.get(model) == structure]
-        if own:
-            found[role] = own[0]
-    return found
+    return {
+        role: next((model for model in models if structures.get(model) == structure), "")
+        for role, structure in roles.items()
+    }
 
 
 def extremes(tables: Tables, model: str) -> dict[str, dict]:

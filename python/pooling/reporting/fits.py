@@ -10,6 +10,7 @@ from pooling.build.errors import DataError
 from pooling.fits.convergence import GROUPS
 from pooling.fits.identified import shared_effects
 from pooling.fits.store import Fit, open_fit, read_table
+from pooling.inputs.response import Response
 
 STRUCTURES = ("complete pooling", "no pooling", "partial pooling", "other")
 
@@ -86,12 +87,12 @@ def _belongs(result: Result, coords: dict) -> None:
     same = (
         fit.counties["county_fips"].tolist() == coords["county_fips"]
         and houses == coords["house_id"]
-        and fit.tree.attrs["response"] == coords["response"]
+        and fit.response == Response.of(coords)
     )
     if not same:
         raise DataError(
-            f"{path}: houses, counties or response of study {fit.study} have changed since this "
-            "fit; run make again"
+            f"{path}: houses, counties, response or action level of study {fit.study} have "
+            "changed since this fit; run make again"
         )
     if not set(GROUPS) <= set(fit.diagnostics):
         raise DataError(

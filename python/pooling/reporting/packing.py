@@ -14,12 +14,12 @@ from scipy.special import ndtr, ndtri
 
 from pooling.fits.identified import is_shared
 from pooling.fits.new_house import NORMAL, Errors
-from pooling.inputs.response import activity
+from pooling.inputs.response import Response
 
 LEVELS = 200  # posterior draws of each county's level on each floor
 HOUSES = 200  # equally likely new houses of each county on each floor
 STEP = 0.0005  # log pCi/L; three digits of an activity
-LOWEST, HIGHEST = 0.01, 1e6  # pCi/L; beyond, pages print < 0.1 and > 9,999
+LOWEST, HIGHEST = 0.01, 1e6  # in either unit; beyond, pages print 0.0 and > 9,999
 GRID = ndtr(np.linspace(-4, 4, 33))  # probabilities between which quantiles are interpolated
 
 
@@ -61,14 +61,15 @@ def _score(probability: np.ndarray) -> np.ndarray:
     return ndtri(np.clip(probability, 1e-12, 1 - 1e-12))
 
 
-def packed(log_radon: np.ndarray, response: str) -> str:
+def packed(log_radon: np.ndarray, response: Response) -> str:
     """Activities of these responses, (number, county), as text.
 
-    Each is the logarithm of pCi/L in steps of `STEP`, a 16-bit integer, low byte first; counties
-    follow each other. Where all counties have the same numbers only one is there.
+    Each is the logarithm of the activity in the study's unit, in steps of `STEP`, as a 16-bit
+    integer, low byte first; counties follow each other. Where all counties have the same numbers
+    only one is there.
     """
     if is_shared(log_radon):
         log_radon = log_radon[:, :1]
-    level = np.log(np.clip(activity(log_radon, response), LOWEST, HIGHEST))
+    level = np.log(np.clip(response.activity(log_radon), LOWEST, HIGHEST))
     steps = np.round(level / STEP).astype("<i2")
     return base64.b64encode(np.ascontiguousarray(steps.T).tobytes()).decode()

@@ -21,7 +21,7 @@ from pooling.build.files import replacing
 from pooling.figures import declared_figures
 from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures, read_section
-from pooling.reporting import comparison_facts, facts, score_facts
+from pooling.reporting import facts, reference_facts, score_facts
 from pooling.reporting.pictures import (
     Listing,
     Picture,
@@ -34,7 +34,6 @@ from pooling.reporting.rendering import render
 from pooling.reporting.tables import read_tables, records
 
 BEST = ("rmse_in_sample", "elpd_loo", "elpd_loco")
-UNIT = "pCi/L"
 TITLES = {
     "index.html": "Radon",
     "counties.html": "Counties",
@@ -59,7 +58,7 @@ def context(
     models, scores = tables["models"], score_facts.score_rows(tables)
     sound = models.loc[models["converged"], "model"].tolist()
     shown, hidden = facts.population(tables)
-    source, target = roles.get("none"), roles.get("partial")
+    source, target = roles["none"], roles["partial"]
     highlighted = facts.highlighted(tables, highlight)
     of_example = facts.county_rows(tables, target or headline).set_index("county_fips")
     example = highlighted[0]["county_fips"]
@@ -67,12 +66,12 @@ def context(
     return {
         "tables": {name: records(table) for name, table in tables.items()},
         "models": {row["model"]: row for row in records(models)},
-        "unit": UNIT,
+        "unit": survey["floors"]["all"]["unit"],
         "action": f"{survey['floors']['all']['action_level']:g}",
         "survey": survey,
         "failing": records(models[~models["converged"]]),
         "story": roles,
-        "levels": {model: facts.extremes(tables, model) for model in roles.values()},
+        "levels": {model: facts.extremes(tables, model) for model in roles.values() if model},
         "shared": {
             model: {name: rows.get(name) for name in ("sigma", "sigma_alpha", "sigma_beta")}
             for model, rows in facts.shared(tables).items()
@@ -82,12 +81,12 @@ def context(
         "population": records(shown),
         "population_hidden": hidden,
         "highlighted": highlighted,
-        "shrinkage": facts.shrinkage(tables, source, target) if target else None,
+        "shrinkage": facts.shrinkage(tables, source, target),
         "answer": facts.answer(tables, headline),
-        "frequentist": comparison_facts.frequentist(tables),
-        "published": comparison_facts.published(tables),
-        "other_priors": comparison_facts.other_priors(tables),
-        "sensitivity": comparison_facts.sensitivity(tables),
+        "frequentist": reference_facts.frequentist(tables),
+        "published": reference_facts.published(tables),
+        "other_priors": reference_facts.other_priors(tables),
+        "sensitivity": reference_facts.sensitivity(tables),
         "scores": scores,
         "best": {name: score_facts.best(scores, name, sound) for name in BEST},
     } | of_scores(tables, scores)
@@ -234,8 +233,10 @@ def main(arguments: list[str] | None) -> None:
     for path in given.figures:
         owner = path.parent.name if path.parent.name in values["models"] else ""
         drawn.setdefault(owner, []).append(read_picture(path, folder))
-    drawn[values["answer"]["model"]] = together = drawn.get("", [])
-    values |= placed(together, drawn.get(values["story"].get("partial", ""), []))
+    headline, last = values["answer"]["model"], values["story"]["partial"]
+    together = drawn.pop("", [])
+    values |= placed(together, drawn.get(last, together if last == headline else []))
+    drawn[headline] = together
     for output in given.output:
         own: dict[str, Any] = {"page": output.name, "root": ""}
         template = given.templates / f"{output.name}.jinja"

@@ -3,11 +3,11 @@ r"""Predict the radon of the houses in a table of the user's, from a fit.
     python -m pooling.reporting.predict stan FITS DATA.json SECTION.json SAMPLER.json MODELS.json \
         --houses HOUSES.csv [--model M] --tables TABLES -o PREDICTIONS.csv
 
-The table has the columns `county` and `floor`, optionally `activity` (pCi/L) for houses that were
-measured, and any others, which are copied to the output. A house in a county without measured
-houses is predicted from the county's predictors and the population. A house in a county that is
-not in the study is predicted as in a county without houses whose predictors are the means over
-the study's counties; with several states, as an equal mixture of such a county in each state.
+The table has the columns `county` and `floor`, optionally `activity` (in the study's unit) for
+houses that were measured, and any others, which are copied to the output. A house in a county
+without measured houses is predicted from the county's predictors and the population. A house in
+a county that is not in the study is predicted as in a county without houses whose predictors are
+the means over the study's counties; with several states, as an equal mixture over them.
 """
 
 import json
@@ -32,7 +32,7 @@ from pooling.fitting.generate import (
     predict,
     to_predict,
 )
-from pooling.inputs.response import ACTION_LEVEL, activity, log_activity
+from pooling.inputs.response import Response
 from pooling.inputs.study import Data, Sampler, read_section
 from pooling.inputs.tables import Table, read_houses_to_predict
 from pooling.reporting.counties import FLOORS
@@ -63,12 +63,12 @@ def predict_houses(
     ----------
     houses
         CSV file or frame: `county` (name of one of the study's counties in capitals or not,
-        "NAME, ST" where several share a name, or FIPS code), `floor` (code of the study, or
-        "basement" or "first floor"), optionally `activity` (pCi/L, blank where unknown).
+        "NAME, ST" where several share a name, or FIPS code), `floor` (the study's code, "basement"
+        or "first floor"), optionally `activity` (study's unit, or blank).
     fit, executable, data
         A fit that passed its diagnostics, its compiled program and its Stan data.
     floors
-        Meaning of the study's floor codes: `data.floors` of the study.
+        The study's floor codes.
     settings
         The study's sampler settings. Predictions use the seed; the others are needed if the
         program samples county effects and a house is in a county that is not in the study.
@@ -79,10 +79,10 @@ def predict_houses(
         One row per house, in the same order: the other columns of `houses`; county (as in the
         report, or as in the table), floor (in words), activity (if there is any),
         county_known ("measured", "not measured" or "not in the study"); level_q5, level_q50,
-        level_q95 (pCi/L; the county's geometric mean level on that floor: median and 90%
-        interval); house_q5, house_q50, house_q95 (pCi/L; a new house there); p_action
-        (probability that it is at or above 4 pCi/L); for measured houses log_score (log predictive
-        density of log radon) and pit (probability of radon up to the measured value).
+        level_q95 (study's unit; the county's geometric mean level on that floor: median and 90%
+        interval); house_q5, house_q50, house_q95 (a new house there); p_action (probability that
+        it is at or above the action level); for measured houses log_score (log predictive density
+        of log radon) and pit (probability of radon up to the measured value).
 
     Raises
     ------
@@ -98,7 +98,7 @@ def predict_houses(
             f"MODEL={fit.model}: its fit to study {fit.study} did not pass the diagnostics, "
             "so it cannot be used for predictions; name another model"
         )
-    table, others = read_houses_to_predict(houses)
+    table, others = read_houses_to_predict(houses, fit.response.unit)
     _refuse_own_names(table, others)
     rows = table.rows.assign(floor=floor_words(table, floors))
     position = county_positions(table, fit.counties)
@@ -109,20 +109,19 @@ def predict_houses(
     rows["county_known"] = np.append(measured, OUTSIDE)[position]
     rows["county"] = np.where(known, np.append(labels, "")[position], rows["county"].astype(str))
     floor = (rows["floor"] == "first floor").to_numpy(float)
-    response = fit.tree.attrs["response"]
-    y = rows["activity"].map(lambda level: log_activity(level, response)).to_numpy(float)
+    y = rows["activity"].map(fit.response.log_radon).to_numpy(float)
     parts = []
     for own in _blocks(np.flatnonzero(known), BLOCK):
         asked = to_predict(position[own] + 1, floor[own], np.nan_to_num(y[own]))
         drawn = inside(fit, executable, data, asked, settings.seed)
-        parts.append(_summary(*drawn, y[own], response).set_index(own))
+        parts.append(_summary(*drawn, y[own], fit.response).set_index(own))
     if not known.all():
         extended = with_unknown_counties(data)
         parameters = extended_draws(fit, executable, extended, settings)
         for own in _blocks(np.flatnonzero(~known), BLOCK // extended.get("S", 1)):
             asked = to_predict(position[own], floor[own], np.nan_to_num(y[own]))
             drawn = outside(fit, executable, extended, parameters, asked, settings.seed)
-            parts.append(_summary(*drawn, y[own], response).set_index(own))
+            parts.append(_summary(*drawn, y[own], fit.response).set_index(own))
     found = pd.concat([rows, pd.concat(parts).sort_index()], axis=1)[COLUMNS]
     if found["activity"].isna().all():
         found = found.drop(columns=["activity", "log_score", "pit"])
@@ -304,21 +303,21 @@ def extended_draws(
 
 
 def _summary(
-    level: np.ndarray, draws: Mapping[str, np.ndarray], y: np.ndarray, response: str
+    level: np.ndarray, draws: Mapping[str, np.ndarray], y: np.ndarray, response: Response
 ) -> pd.DataFrame:
     """Columns of predictions from draws (sample, house), one row per house; NaN where `y` is."""
     table = {}
     for width, values in (("level", level), ("house", draws["y_rep"])):
         for name, q in zip(QUANTILES, np.quantile(values, [*QUANTILES.values()], 0), strict=True):
-            table[f"{width}_{name}"] = activity(q, response)
-    table["p_action"] = (draws["y_rep"] >= log_activity(ACTION_LEVEL, response)).mean(axis=0)
+            table[f"{width}_{name}"] = response.activity(q)
+    table["p_action"] = (draws["y_rep"] >= response.log_action_level).mean(axis=0)
     score = logsumexp(draws["log_lik"], axis=0) - np.log(len(level))
     pit = (draws["y_rep"] <= y).mean(axis=0)
     table["log_score"], table["pit"] = (np.where(np.isnan(y), np.nan, v) for v in (score, pit))
     return pd.DataFrame(table)
 
 
-def overview(predictions: pd.DataFrame, model: str) -> str:
+def overview(predictions: pd.DataFrame, fit: Fit) -> str:
     """The first rows for the terminal, and a summary of all."""
     first = predictions.head(SHOWN)
     ids = predictions.columns[: predictions.columns.get_loc("county")]
@@ -327,8 +326,12 @@ def overview(predictions: pd.DataFrame, model: str) -> str:
         middle, low, high = (first[f"{width}_{q}"] for q in ("q50", "q5", "q95"))
         cells = zip(middle, low, high, strict=True)
         shown[title] = [f"{m:.3g} ({a:.3g} to {b:.3g})" for m, a, b in cells]
-    shown[f"{ACTION_LEVEL:g} or more"] = [f"{p:.0%}" for p in first["p_action"]]
-    lines = [f"radon in pCi/L by {model}: median (5% to 95%)", "", shown.to_string(index=False)]
+    shown[f"{fit.response.action_level:g} or more"] = [f"{p:.0%}" for p in first["p_action"]]
+    lines = [
+        f"radon in {fit.response.unit_label} by {fit.model}: median (5% to 95%)",
+        "",
+        shown.to_string(index=False),
+    ]
     if len(predictions) > SHOWN:
         lines.append(f"... and {len(predictions) - SHOWN} more")
     unknown = predictions.loc[predictions["county_known"] == OUTSIDE, "county"].unique()
@@ -365,8 +368,7 @@ def chosen_model(model: str, models: list[str], study: str, tables: Path) -> str
 
 def main(arguments: list[str] | None) -> None:
     """Predict the houses of one table and print the first of them."""
-    names = ("programs", "fits", "data", "section", "sampler", "models")
-    parser = cli.stage(__doc__, *names)
+    parser = cli.stage(__doc__, "programs", "fits", "data", "section", "sampler", "models")
     parser.add_argument("--houses", required=True, help="table of houses to predict")
     parser.add_argument("--model", default="", help="default: the report's headline model")
     parser.add_argument("--tables", type=Path, required=True, help="folder of the report's tables")
@@ -379,9 +381,10 @@ def main(arguments: list[str] | None) -> None:
         )
     models = json.loads(args.models.read_text(encoding="utf-8"))
     model = chosen_model(args.model, models, args.fits.name, args.tables)
+    fit = open_fit(args.fits / model)
     predictions = predict_houses(
         Path(args.houses).expanduser(),
-        open_fit(args.fits / model),
+        fit,
         (args.programs / model).resolve(),
         json.loads(args.data.read_text(encoding="utf-8")),
         read_section(Data, args.section).floors,
@@ -389,7 +392,7 @@ def main(arguments: list[str] | None) -> None:
     )
     # Not in the manifest, because users edit this file.
     write_table(predictions, args.output, recorded=False)
-    print(f"{overview(predictions, model)}\n\n{args.output}")
+    print(f"{overview(predictions, fit)}\n\n{args.output}")
 
 
 if __name__ == "__main__":

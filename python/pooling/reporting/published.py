@@ -22,7 +22,7 @@ import pandas as pd
 from pooling.build import cli
 from pooling.build.errors import DataError
 from pooling.fits.store import read_table, write_table
-from pooling.inputs.response import ACTION_LEVEL, activity
+from pooling.inputs.response import Response
 
 MCSE_MULTIPLE = 4
 # Numerical error of an optimizer or of a sum of rounded terms.
@@ -147,8 +147,7 @@ def data_values(data: dict, coords: dict) -> dict[tuple[str, int | None], float]
         As `pooling.inputs.prepare` writes them.
     """
     y, first = np.array(data["log_radon"]), np.array(data["floor_measure"]) == 1
-    # Without a margin for rounding, a 4.0 may be below the level after the log transform.
-    high = activity(y, coords["response"]) >= ACTION_LEVEL - 1e-9
+    high = Response.of(coords).reaches_action_level(y)
     houses = np.array([count for count in coords["houses"] if count > 0])
     zeros = [r["rows"] for r in coords["rules"] if r["rule"].startswith("zero activities")]
     found: dict[str, float] = {

@@ -127,7 +127,7 @@ def make_tables(results: Sequence[Result], coords: dict, wanted: str) -> dict[st
         "other_priors": together(results, "other_priors"),
         "data_rules": pd.DataFrame(coords["rules"], columns=["rule", "rows", "reason"]),
         "data_summary": data_summary(results[0].fit),
-        "definitions": definitions(),
+        "definitions": definitions(results[0].fit.response),
         "scores": together(results, "scores"),
     }
 

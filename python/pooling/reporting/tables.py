@@ -6,6 +6,7 @@ import pandas as pd
 
 from pooling.build.errors import DataError
 from pooling.fits.store import read_table
+from pooling.inputs.decision import TABLES as DECISIONS
 
 REQUIRED = (
     *("models", "estimates", "diagnostics", "scores", "comparison"),
@@ -13,7 +14,7 @@ REQUIRED = (
 )
 OPTIONAL = (
     *("priors", "prior_predictive", "sensitivity", "other_priors", "frequentist", "published"),
-    "unmeasured",
+    *("unmeasured", *DECISIONS),
 )
 
 

@@ -13,7 +13,6 @@ import pandas as pd
 
 from pooling.fits.new_house import NORMAL, errors_of, house_sd
 from pooling.fits.store import Fit
-from pooling.inputs.response import activity
 from pooling.reporting.counties import FLOORS
 from pooling.reporting.fits import Result
 
@@ -28,9 +27,9 @@ def pooling_weights(results: Sequence[Result]) -> pd.DataFrame:
     -------
     DataFrame
         model, county_fips, county, state, floor, floor_houses (of the county on this floor),
-        own (their geometric mean, pCi/L; missing if there are none), weight_floor (of these
-        houses), weight_other_floor (of the county's others), weight_counties (of the other
-        counties). One row per model, county and floor. Weights are missing unless the model
+        own (their geometric mean, in the study's unit; missing if there are none), weight_floor
+        (of these houses), weight_other_floor (of the county's others), weight_counties (of the
+        other counties). One row per model, county and floor. Weights are missing unless the model
         has normal errors and normal county effects, as its REML twin shows.
     """
     parts = []
@@ -44,7 +43,7 @@ def pooling_weights(results: Sequence[Result]) -> pd.DataFrame:
             mean = houses.mean().reindex(codes).to_numpy(float)
             own = {
                 "floor_houses": houses.size().reindex(codes, fill_value=0).to_numpy(),
-                "own": activity(mean, fit.tree.attrs["response"]),
+                "own": fit.response.activity(mean),
             }
             shares = dict(zip(WEIGHTS, weights[floor], strict=True))
             about = fit.counties[KEYS].assign(model=fit.model, floor=name)

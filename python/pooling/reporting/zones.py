@@ -16,7 +16,7 @@ from scipy.special import ndtr
 
 from pooling.fits.new_house import NORMAL, errors_of, house_sd
 from pooling.fits.store import Fit
-from pooling.inputs.response import ZERO, activity
+from pooling.inputs.response import ZERO, Response
 from pooling.reporting.counties import INTERVAL
 
 ZONES = (4.0, 2.0)  # pCi/L: zone 1 above the first, zone 3 below the second
@@ -30,7 +30,7 @@ def county_zones(fits: Sequence[Fit]) -> pd.DataFrame:
     -------
     DataFrame
         model, county_fips, county, state, average (arithmetic or geometric),
-        first_floor_share (of the new houses), mean_q5, mean_q50, mean_q95 (pCi/L), zone_1,
+        first_floor_share (of the new houses), mean_q5, mean_q50, mean_q95 (study's unit), zone_1,
         zone_2, zone_3 (probabilities). One row per model, county and average.
     """
     parts = []
@@ -39,7 +39,7 @@ def county_zones(fits: Sequence[Fit]) -> pd.DataFrame:
         share = state_shares(fit.counties)
         for name, draws in zip(AVERAGES, averages(fit, share), strict=True):
             about = table.assign(average=name, first_floor_share=share)
-            parts.append(about.assign(**_summary(draws)))
+            parts.append(about.assign(**_summary(draws, fit.response)))
     columns = ["model", "county_fips", "county", "state", "average", "first_floor_share"]
     columns += ["mean_q5", "mean_q50", "mean_q95", "zone_1", "zone_2", "zone_3"]
     return pd.concat(parts, ignore_index=True)[columns]
@@ -62,34 +62,34 @@ def averages(fit: Fit, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns
     -------
     tuple of ndarray
-        (sample, county), pCi/L; the first is NaN unless errors are normal.
+        (sample, county), in the study's unit; the first is NaN unless errors are normal.
     """
-    effects, sd, response = fit.effects(), house_sd(fit), fit.tree.attrs["response"]
+    effects, sd, response = fit.effects(), house_sd(fit), fit.response
     alpha, beta = effects["alpha"].values, effects["beta"].values
-    geometric = activity(alpha + share * beta, response)
+    geometric = response.activity(alpha + share * beta)
     if errors_of(fit) is not NORMAL:
         return np.full(alpha.shape, np.nan), geometric
     basement, first = (mean_activity(alpha + f * beta, sd, response) for f in (0, 1))
     return (1 - share) * basement + share * first, geometric
 
 
-def mean_activity(mean: np.ndarray, sd: np.ndarray, response: str) -> np.ndarray:
-    """Arithmetic mean activity (pCi/L) of houses whose log radon is normal; infinite if too large.
+def mean_activity(mean: np.ndarray, sd: np.ndarray, response: Response) -> np.ndarray:
+    """Arithmetic mean activity (study's unit) of houses whose log radon is normal.
 
     Where 0.1 pCi/L is added before the logarithm, an activity is exp(y) - 0.1, but at least 0;
     its mean is that of a call option with strike 0.1 (Black 1976).
     """
     with np.errstate(over="ignore"):
         whole = np.exp(mean + sd**2 / 2)
-    if response != "log(x + 0.1)":
-        return whole
+    if response.transform != "log(x + 0.1)":
+        return response.from_pci(whole)
     above = (mean - np.log(ZERO)) / sd
-    return whole * ndtr(above + sd) - ZERO * ndtr(above)
+    return response.from_pci(whole * ndtr(above + sd) - ZERO * ndtr(above))
 
 
-def _summary(draws: np.ndarray) -> dict[str, np.ndarray]:
+def _summary(draws: np.ndarray, response: Response) -> dict[str, np.ndarray]:
     """Quantiles and zone probabilities of draws (sample, county); NaN where there are none."""
-    high, low = ZONES
+    high, low = (response.from_pci(zone) for zone in ZONES)
     zones = (draws > high, (draws >= low) & (draws <= high), draws < low)
     known = ~np.isnan(draws).any(axis=0)
     quantiles = np.quantile(draws, (INTERVAL[0], 0.5, INTERVAL[1]), axis=0)

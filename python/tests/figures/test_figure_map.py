@@ -6,6 +6,7 @@ from pooling.figures import map_draws
 from pooling.figures._drawing import save
 from pooling.figures._map import about_map, albers, county_layers, of_story
 from pooling.figures.map import frame, plot
+from pooling.inputs.response import Response
 from pooling.inputs.study import Figures
 from pooling.reporting.results import county_levels
 
@@ -74,6 +75,27 @@ def test_a_county_that_nobody_measured_is_there_without_a_number(example_fit, st
     assert rows.index.tolist() == [27001, 27003, 27005, 27007, 27009]
     assert rows["houses"].tolist() == [4, 3, 2, 1, 0]
     assert rows.loc[27009, ["level", "p_action"]].isna().all()
+
+
+def test_becquerels_on_the_map(example_fit, study):
+    """1 pCi/L is 37 Bq/m3, and 148 Bq/m3 are 4 pCi/L."""
+    fits = [
+        example_fit(response=response)
+        for response in (Response("log(x + 0.1)"), Response("log(x + 0.1)", "Bq/m3", 148))
+    ]
+    pci, becquerels = (by_county(frame([fit], Figures(), study())) for fit in fits)
+    assert becquerels["level"].to_numpy() == pytest.approx(
+        37 * pci["level"].to_numpy(), nan_ok=True
+    )
+    assert becquerels["p_action"].to_numpy() == pytest.approx(
+        pci["p_action"].to_numpy(), nan_ok=True
+    )
+    assert set(becquerels["unit"]) == {"Bq/m³"}
+    drawn = map_draws.frame(fits[1:], Figures(), study())
+    assert set(drawn["unit"]) == {"Bq/m³"}
+    assert drawn["level"].max() > 37
+    assert map_draws.plot(drawn).draw() is not None
+    assert plot(frame(fits[1:], Figures(), study())).draw() is not None
 
 
 @pytest.mark.parametrize("figure", [frame, map_draws.frame])

@@ -3,11 +3,10 @@ import pytest
 
 from pooling.figures._drawing import save
 from pooling.figures.prior_predictive import frame, plot, remarks
-from pooling.inputs.response import activity, log_activity
 from pooling.inputs.study import Figures
 
 COLUMNS = [
-    *("study", "model", "label", "floor", "activity", "share", "below", "above"),
+    *("study", "unit", "model", "label", "floor", "activity", "share", "below", "above"),
     *("divergences", "observed_low", "observed_high"),
 ]
 
@@ -19,17 +18,6 @@ def with_prior(fit, basement, first_floor):
     values[:] = np.log(np.where(floor == 1, first_floor, basement) + 0.1)
     fit.tree["prior_predictive"]["y_rep"] = values
     return fit
-
-
-@pytest.mark.parametrize("response", ["log(x + 0.1)", "log(x), 0 as 0.1"])
-def test_activity_undoes_the_response(response):
-    logs = [log_activity(pci, response) for pci in (0.5, 4.0, 300.0)]
-    assert activity(np.array(logs), response) == pytest.approx([0.5, 4.0, 300.0])
-
-
-def test_activity_never_is_negative_and_may_be_infinite():
-    assert activity(np.array([-50.0, 5000.0]), "log(x + 0.1)").tolist() == [0.0, np.inf]
-    assert log_activity(0, "log(x), 0 as 0.1") == log_activity(0, "log(x + 0.1)")
 
 
 def test_shares_by_floor_and_beyond_the_axis(example_fit):

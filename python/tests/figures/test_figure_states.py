@@ -8,7 +8,7 @@ from pooling.figures.states import frame, plot
 from pooling.inputs.study import Figures
 
 COLUMNS = [
-    *("study", "model", "label", "effect", "kind", "name", "state", "counties", "houses"),
+    *("study", "unit", "model", "label", "effect", "kind", "name", "state", "counties", "houses"),
     *("mean", "q5", "q25", "q75", "q95", "row"),
 ]
 LEVELS = {"MN": 1.5, "ND": 1.9}

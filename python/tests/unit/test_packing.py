@@ -7,9 +7,10 @@ import pytest
 from scipy.stats import norm, t
 
 from pooling.fits.new_house import NORMAL, Errors
+from pooling.inputs.response import Response
 from pooling.reporting.packing import STEP, equally_likely, evenly, packed
 
-RESPONSE = "log(x), 0 as 0.1"
+RESPONSE = Response("log(x), 0 as 0.1")
 NU = np.full((400, 1), 4.0)
 STUDENT = Errors(lambda z: t.cdf(z, NU), lambda p: t.ppf(p, NU))
 

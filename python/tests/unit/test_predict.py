@@ -320,7 +320,7 @@ def test_a_fit_that_failed_predicts_nothing(asking):
 def test_the_terminal_shows_the_first_rows_and_names_what_is_shown(asking):
     houses = pd.DataFrame({"id": range(12), "county": ["ANOKA"] * 11 + ["Ada"], "floor": 0})
     found = asking(houses.assign(activity=[0.9] + [np.nan] * 11))
-    text = overview(found, "pooled")
+    text = overview(found, build_fit("pooled"))
     assert re.search(r"id +county +floor +county is +level of the county +new house there", text)
     assert len(re.findall("ANOKA +basement +measured +0.9 .0.9 to 0.9. +0.9", text)) == 10
     assert "... and 2 more" in text

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pooling.build.errors import DataError, StudyError
 from pooling.inputs.prepare import Rules, log_radon, main, prepare
 from pooling.inputs.priors import Normal, Priors, Spread
+from pooling.inputs.response import Response
 from pooling.inputs.study import Data
 from pooling.inputs.tables import read_counties, read_houses
 
@@ -60,8 +61,9 @@ def prepared(tmp_path):
             houses = houses.replace(old, new)
         (tmp_path / "houses.csv").write_text(houses, encoding="utf-8")
         (tmp_path / "counties.csv").write_text(counties, encoding="utf-8")
-        tables = read_houses(tmp_path / "houses.csv"), read_counties(tmp_path / "counties.csv")
-        return prepare("trial", Data(**settings), PRIORS, *tables)
+        data = Data(**settings)
+        table = read_houses(tmp_path / "houses.csv", unit=data.unit)
+        return prepare("trial", data, PRIORS, table, read_counties(tmp_path / "counties.csv"))
 
     return run
 
@@ -129,6 +131,8 @@ def test_three_states_by_hand(prepared):
     assert names == {
         "study": "trial",
         "response": "log(x + 0.1)",
+        "unit": "pCi/L",
+        "action_level": 4.0,
         "house_id": ["b", "a", "c", "d"],
         "house_county": [27003, 27001, 27003, 55003],
         "county_fips": [27001, 27003, 55003],
@@ -248,12 +252,29 @@ def test_no_house_left(prepared):
 @given(st.floats(0, 1e5))
 def test_transforms_are_the_logarithms_they_are_called(activity):
     x = np.array([activity])
-    assert log_radon(x, "log(x + 0.1)", Rules()) == pytest.approx(
+    assert log_radon(x, Response("log(x + 0.1)"), Rules()) == pytest.approx(
         math.log(activity + 0.1), rel=1e-14, abs=1e-15
     )
-    assert log_radon(x, "log(x), 0 as 0.1", Rules()) == pytest.approx(
+    assert log_radon(x, Response("log(x), 0 as 0.1"), Rules()) == pytest.approx(
         math.log(activity or 0.1), rel=1e-14, abs=1e-15
     )
+
+
+def test_becquerels_give_the_same_data_as_picocuries(prepared):
+    """1 pCi/L is 37 Bq/m3."""
+    settings = {"states": ["MN"], "drop_floors": [9]}
+    values, names = prepared(**settings)
+    swaps = []
+    for line in HOUSES.splitlines()[1:]:
+        start, _, pci = line.rpartition(",")
+        swaps.append((f"{line}\n", f"{start},{37 * float(pci):.1f}\n"))
+    others, renamed = prepared(*swaps, **settings, unit="Bq/m3", action_level=300)
+    assert others.pop("log_radon") == pytest.approx(values.pop("log_radon"))
+    assert others == values
+    assert (renamed["unit"], renamed["action_level"]) == ("Bq/m3", 300)
+    zeros = next(entry for entry in renamed["rules"] if entry["rule"] == "zero activities kept")
+    assert (zeros["rows"], zeros["reason"]) == (1, "3.7 Bq/m³ is added to every activity")
+    assert rule(names, "zero activities kept") == 1
 
 
 # Published: Elbers and Wiecki's table, Gelman and Hill's data, counts of srrs2.dat.

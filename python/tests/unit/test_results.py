@@ -16,7 +16,7 @@ from pooling.fits import new_house
 from pooling.fits.store import Fit
 from pooling.inputs.priors import Priors
 from pooling.reporting import comparison, counties, results
-from pooling.reporting.definitions import TABLE_NOTES
+from pooling.reporting.definitions import TABLE_NOTES, definitions
 from pooling.reporting.fits import Result, open_results
 
 Z95 = 1.6448536269514722  # 95% quantile of the standard normal
@@ -93,6 +93,25 @@ def test_a_county_at_the_action_level_reaches_it_every_other_time():
     first = county(table, "AITKIN", "first floor")
     assert first["p_action"] == pytest.approx(0.022750131948179)
     assert first["typical"] == pytest.approx(POINT / math.e - 0.1)
+
+
+def test_radon_is_in_the_unit_of_the_study_and_so_is_the_action_level():
+    """1 pCi/L is 37 Bq/m3: 148 Bq/m3 are 4 pCi/L, and 3.7 Bq/m3 are added to each activity."""
+    fit = steady(math.log(POINT), -1.0, 0.5)
+    fit.tree.attrs.update(unit="Bq/m3", action_level=300.0)
+    basement = county(counties.county_levels(fit), "AITKIN", "basement")
+    assert basement["typical"] == pytest.approx(148)
+    # The upper tail of the normal beyond log(303.7 / 151.7) / 0.5 = 1.388271 standard deviations.
+    assert basement["p_action"] == pytest.approx(0.0825273, abs=1e-6)
+    summary = counties.data_summary(fit).set_index("floor")
+    assert summary.loc["all", ["action_level", "unit"]].tolist() == [300, "Bq/m³"]
+    # log(303.7 / 37) is 2.105: of the ten houses only that of 2.1 comes near.
+    assert summary["share_action"].tolist() == [0, 0, 0]
+    texts = definitions(fit.response).set_index("name")["definition"]
+    assert "at or above the action level, 300 Bq/m³" in texts["p_action"]
+    assert texts["share_implausible"] == (
+        "share of these draws above 37,000 Bq/m³, 123 times the action level"
+    )
 
 
 def test_the_other_response_has_no_offset():
@@ -378,7 +397,9 @@ def test_a_fit_to_other_data_is_refused(tmp_path, key):
     path = write_results(tmp_path, "pooled")
     coords = json.loads(write_coords(tmp_path).read_text())
     coords[key] = coords[key][:-1]
-    with pytest.raises(DataError, match=r"houses, counties or response of study .* have changed"):
+    with pytest.raises(
+        DataError, match=r"houses, counties, response or action level of study .* have changed"
+    ):
         open_results([path], coords, TWINS)
 
 

@@ -54,6 +54,18 @@ def study(tmp_path):
     return read
 
 
+def test_the_unit_has_its_own_action_level(study):
+    assert study().data.measured().action_label == "4 pCi/L"
+    found = study("[data]", '[data]\nunit = "Bq/m3"\naction_level = 300')
+    assert found.data.measured().action_label == "300 Bq/m³"
+    with pytest.raises(StudyError, match=r"data: .*action_level is missing; with unit Bq/m3 give"):
+        study("[data]", '[data]\nunit = "Bq/m3"')
+    with pytest.raises(StudyError, match=r"data\.unit: Input should be 'pCi/L' or 'Bq/m3'"):
+        study("[data]", '[data]\nunit = "Bq"\naction_level = 300')
+    with pytest.raises(StudyError, match=r"data\.action_level: Input should be greater than 0"):
+        study("[data]", "[data]\naction_level = 0")
+
+
 def test_what_is_left_out_has_a_default(study):
     found = study()
     assert found.data.floors == {0: "basement", 1: "first floor"}

@@ -6,15 +6,18 @@ import pytest
 from scipy.integrate import quad
 from scipy.stats import norm
 
-from pooling.inputs.response import activity
+from pooling.inputs.response import Response
 from pooling.reporting.zones import _summary, averages, county_zones, mean_activity, state_shares
 
 
-@pytest.mark.parametrize("response", ["log(x + 0.1)", "log(x), 0 as 0.1"])
+@pytest.mark.parametrize("transform", ["log(x + 0.1)", "log(x), 0 as 0.1"])
+@pytest.mark.parametrize("unit", ["pCi/L", "Bq/m3"])
 @pytest.mark.parametrize(("mean", "sd"), [(1.3, 0.8), (-1.5, 1.0)])
-def test_the_arithmetic_mean_is_the_integral_over_houses(response, mean, sd):
+def test_the_arithmetic_mean_is_the_integral_over_houses(transform, unit, mean, sd):
+    response = Response(transform, unit)
+
     def part(y):
-        return float(activity(y, response)) * norm.pdf(y, mean, sd)
+        return float(response.activity(y)) * norm.pdf(y, mean, sd)
 
     expected, _ = quad(part, mean - 10 * sd, mean + 10 * sd, points=[np.log(0.1)], limit=200)
     found = mean_activity(np.array([[mean]]), np.array([[sd]]), response)
@@ -23,7 +26,7 @@ def test_the_arithmetic_mean_is_the_integral_over_houses(response, mean, sd):
 
 def test_zones_of_draws_by_hand():
     # pCi/L: two draws above 4, one at 4 and one at 2, which are zone 2, one below.
-    found = _summary(np.array([[4.5], [9], [4], [2], [1.9]]))
+    found = _summary(np.array([[4.5], [9], [4], [2], [1.9]]), Response("log(x + 0.1)"))
     assert [found[f"zone_{i}"][0] for i in (1, 2, 3)] == [0.4, 0.4, 0.2]
     assert found["mean_q50"][0] == 4
 
