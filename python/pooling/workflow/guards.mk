@@ -89,7 +89,7 @@ $(plan)/plan.mk: FORCE | $(environment)
 
 # Sources that make compares by time.
 sources := $(wildcard data/*.csv stan/*.stan stan/functions/*.stanfunctions CITATION.cff)
-sources += $(wildcard reports/*.jinja reports/*.css reports/*.js)
+sources += $(wildcard reports/*.jinja reports/*.css reports/*.js*)
 
 # Make warns about a missing plan, and stops at an unreadable one before rebuilding it; an empty
 # plan avoids both.
