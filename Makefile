@@ -162,8 +162,8 @@ $(reports)/explorer/data.js $(reports)/explorer/draws.js &: $(code)/reporting/ex
 	$(run) $(plan)/story.json $(reports)/tables $(fits) --study data/studies/$(STUDY).toml -o $(@D)/data.js \
 	  --draws $(@D)/draws.js
 
-$(reports)/explorer/explorer.js $(reports)/explorer/vega.js &: $(code)/reporting/charts reports/explorer.js \
-  $(wildcard reports/explorer.*.vg.json)
+$(reports)/explorer/explorer.js $(reports)/explorer/vega.js &: $(code)/reporting/charts \
+  $(wildcard reports/explorer.*.vg.json) $(addprefix reports/explorer.,numbers.js words.js charts.js page.js)
 	$(run) $(inputs) -o $(@D)/explorer.js --vega $(@D)/vega.js
 
 # ---- Uses of the fits
