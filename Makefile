@@ -2,7 +2,7 @@
 # A rule's first prerequisite is its stage; the others are the stage's arguments, in order.
 
 STUDY   ?= minnesota#    study, data/studies/<study>.toml
-FROM    ?=#              model at the tail of the shrinkage arrows; default: the main model without pooling
+FROM    ?=#              model at the tail of the shrinkage arrows (default: without pooling); table for study
 TO      ?=#              model at their head; default: the main model with partial pooling
 SEED    ?=#              sampler seed instead of the study's; results go to <study>-seed-<seed>
 SCHEDULER ?=#            dask scheduler for refits, tcp://...; default: this machine
@@ -37,7 +37,7 @@ scheduler = $(SCHEDULER:%=--scheduler %)
 # complete, since stages write a draft and rename it.
 .PRECIOUS: $(data) $(pictures) $(headline) $(checked)
 .PRECIOUS: $(foreach name,loo.csv sensitivity.csv,$(MODELS:%=$(fits)/%/$(name)))
-.PHONY: all report tables figures fits scores predict verify $(MODELS)
+.PHONY: all report tables figures fits scores predict verify study $(MODELS)
 
 ## all: report, tables and figures of the study
 all: report
@@ -55,6 +55,11 @@ scores: $(scored)
 ## <model>: fit and diagnose one model
 $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
 	@$(PYTHON) -m pooling.checking.gate $<
+
+## study: a first study of the table of houses FROM=houses.csv; data/studies/<houses>.toml, or STUDY=
+study: | $(environment)
+	@$(PYTHON) -m pooling.inputs.first_study '$(FROM)' \
+	  -o data/studies/$(if $(filter STUDY,$(typed)),$(STUDY),$(basename $(notdir $(FROM)))).toml
 
 # ---- Data: tables and sections of the study --> Stan data
 $(data) &: $(code)/inputs/prepare $(plan)/data.json $(plan)/priors.json $(HOUSE_TABLE) $(COUNTY_TABLE)

@@ -28,7 +28,9 @@ from pooling.programs.source import declared, normalised, twin
 from pooling.workflow.stamps import write_stamps
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
-GOALS = "all bench clean data diagnostics figures fits fsck graph help lint predict repair report"
+GOALS = (
+    "all bench clean data diagnostics figures fits fsck graph help lint predict study repair report"
+)
 GOALS += " sbc scores setup stress tables test verify why"
 RESERVED = {*GOALS.split(), "FORCE"}
 RESERVED |= {"draft", "functions"}  # folders in stan/
@@ -142,7 +144,10 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     except ValueError as error:
         raise StudyError(f"{path}: story.models: {error}") from None
     _refuse_arrows(arrows.split(), study, path.stem, available)
-    tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
+    data = study.data
+    tables = {"houses": table_path(path, data.houses), "counties": ""}
+    if data.counties:
+        tables["counties"] = table_path(path, data.counties)
     outlines = study.data.outlines(path.parent)
     tables["county_shapes"] = table_path(path, study.data.county_shapes) if outlines else ""
     # Faults of the study are found before anything is written.

@@ -195,14 +195,16 @@ def _shapes() -> list[Case]:
             "line 1: more than one column floor",
             Tables(HOUSES.replace("\n", ",1\n").replace("activity,1", "activity,floor")),
         ),
+        sameness("semicolons for commas", HOUSES.replace(",", ";")),
+        sameness("tabs, and decimal commas", HOUSES.replace(",", "\t").replace(".", ",")),
         refusal(
-            "semicolons for commas",
-            "line 1: columns are separated by ';'; save the table with commas",
-            Tables(HOUSES.replace(",", ";")),
+            "bars for commas",
+            "line 1: columns are separated by '|'; save the table with commas",
+            Tables(HOUSES.replace(",", "|")),
         ),
         refusal(
             "a page that says not found",
-            "line 1: no column house_id",
+            "line 1: no column state",
             Tables("<!DOCTYPE html>\n<p>404</p>\n"),
         ),
         refusal(
@@ -214,7 +216,7 @@ def _shapes() -> list[Case]:
         refusal("blank lines alone", "houses.csv: the file is empty", Tables("\n \n\n")),
         refusal(
             "no header",
-            "line 1: no column house_id; the columns are a1, MN",
+            "line 1: no column state; the columns are a1, MN",
             Tables("\n".join(rows)),
         ),
         _no_file(),
@@ -275,17 +277,17 @@ def _numbers() -> list[Case]:
         sameness("activity +2.20e0", HOUSES.replace("2.2", "+2.20e0")),
         refusal(
             "floor in words",
-            "line 2: column floor: 'first' is not a number",
+            "line 2: column floor: 'first' has no meaning in the study",
             house("a1,MN,27001,first,2.2"),
         ),
         refusal(
             "floor true",
-            "line 2: column floor: 'true' is not a number",
+            "line 2: column floor: 'true' has no meaning in the study",
             house("a1,MN,27001,true,2.2"),
         ),
         refusal(
             "floor 0.5",
-            "line 2: column floor: 0.5 is not a whole number",
+            "line 2: column floor: '0.5' has no meaning in the study",
             house("a1,MN,27001,0.5,2.2"),
         ),
         refusal(
