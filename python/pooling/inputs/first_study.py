@@ -7,6 +7,7 @@ change results is never guessed: such a setting is "?", and make refuses the stu
 replaced.
 """
 
+import json
 import os
 import re
 from pathlib import Path
@@ -145,14 +146,7 @@ def settings(path: Path, folder: Path, rows: pd.DataFrame, columns: dict) -> lis
     lines += unit_of(columns)
     lines += floors_of(rows, columns["floor"])
     lines += repeated(rows, columns)
-    if name := next((name for name in URANIUM if name in columns), None):
-        kind = "the logarithm of ppm" if name == "log_uranium" else "ppm"
-        lines.append(Setting("uranium = true", f"column {quoted(columns[name])}, taken for {kind}"))
-    elif "county_fips" in columns:
-        known = read_counties(folder.parent / "counties.csv").rows.set_index("county_fips")
-        codes = pd.to_numeric(rows[columns["county_fips"]])
-        if known.loc[codes, "uranium"].notna().all():
-            lines.append(Setting("uranium = true", "that of the survey's table of counties"))
+    lines += uranium_of(columns, rows, folder.parent / "counties.csv")
     return lines
 
 
@@ -186,34 +180,15 @@ def floors_of(rows: pd.DataFrame, column: str) -> list[Setting]:
             f"column {column} has {len(counts)} different values, which cannot be floors; name "
             "the column of floors floor"
         )
-    meanings, others, undecided = {}, {}, False
-    for code, count in counts.items():
-        if re.fullmatch(BASEMENT, str(code)):
-            meanings[code] = "basement"
-        elif re.fullmatch(FIRST_FLOOR, str(code)):
-            meanings[code] = "first floor"
-        else:
-            others[code] = count
-    if len(set(meanings.values())) < 2:
-        others = dict(counts)
-        meanings, undecided = dict.fromkeys(others, UNDECIDED), True
-    elif others:
-        return [_floors(meanings, "guessed from the words"), *_dropped(others)]
+    meanings = dict.fromkeys(map(str, counts.index), UNDECIDED)
+    for pattern, word in ((BASEMENT, "basement"), (FIRST_FLOOR, "first floor")):
+        meanings |= {code: word for code in meanings if re.fullmatch(pattern, code)}
+    pairs = ", ".join(f"{_key(code)} = {quoted(word)}" for code, word in meanings.items())
+    undecided = UNDECIDED in meanings.values()
     reason = "guessed from the words"
     if undecided:
-        reason = '"basement" or "first floor"; put codes of other floors into drop_floors = [...]'
-    return [_floors(meanings, reason, undecided=undecided)]
-
-
-def _floors(meanings: dict, reason: str, *, undecided: bool = False) -> Setting:
-    pairs = ", ".join(f"{_key(code)} = {quoted(word)}" for code, word in meanings.items())
-    return Setting(f"floors = {{ {pairs} }}", reason, undecided)
-
-
-def _dropped(others: dict) -> list[Setting]:
-    codes = ", ".join(str(c) if str(c).isdigit() else quoted(str(c)) for c in others)
-    houses = sum(others.values())
-    return [Setting(f"drop_floors = [{codes}]", f"{houses} rows on floors of another meaning")]
+        reason = '"basement" or "first floor"; codes of other floors belong in drop_floors = [...]'
+    return [Setting(f"floors = {{ {pairs} }}", reason, undecided)]
 
 
 def repeated(rows: pd.DataFrame, columns: dict[str, str]) -> list[Setting]:
@@ -222,6 +197,23 @@ def repeated(rows: pd.DataFrame, columns: dict[str, str]) -> list[Setting]:
         return []
     reason = 'several rows of one house: "first", "mean" (of the logarithm), or "refuse"'
     return [Setting(f"repeated_houses = {quoted(UNDECIDED)}", reason, undecided=True)]
+
+
+def uranium_of(columns: dict[str, str], rows: pd.DataFrame, counties: Path) -> list[Setting]:
+    """Whether models use uranium: of a column, or of the survey's own table of counties."""
+    if column := columns.get("log_uranium"):
+        return [Setting("uranium = true", f"column {quoted(column)} is a logarithm")]
+    if column := columns.get("uranium"):
+        if "ppm" in column.lower():
+            return [Setting("uranium = true", f"as the column {quoted(column)} says, in ppm")]
+        reason = f"true if column {quoted(column)} is in ppm; if it is a logarithm, change uranium "
+        reason += "in columns to log_uranium; false not to use it"
+        return [Setting(f"uranium = {quoted(UNDECIDED)}", reason, undecided=True)]
+    if "county_fips" in columns:
+        known = read_counties(counties).rows.set_index("county_fips")["uranium"]
+        if known[pd.to_numeric(rows[columns["county_fips"]])].notna().all():
+            return [Setting("uranium = true", "that of the survey's table of counties")]
+    return []
 
 
 def tied(path: Path, rows: pd.DataFrame, columns: dict[str, str]) -> list[str]:
@@ -238,7 +230,7 @@ def tied(path: Path, rows: pd.DataFrame, columns: dict[str, str]) -> list[str]:
 
 def quoted(text: str) -> str:
     """A TOML string."""
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _key(code: object) -> str:
@@ -248,7 +240,7 @@ def _key(code: object) -> str:
 def study_text(path: Path, name: str, lines: list[Setting], ties: list[str]) -> str:
     """The study file; with counties that are tied, without the prior that `per_county` needs."""
     data = [f"# {line.reason}\n{line.text}" if line.reason else line.text for line in lines]
-    uranium = any(line.text == "uranium = true" for line in lines)
+    uranium = any(line.text.startswith("uranium = ") for line in lines)
     head = [
         f"# Written by `make study FROM={path}`. Change any line; data/README.md",
         f"# explains them. Lines with {quoted(UNDECIDED)} have to be decided.",
@@ -262,7 +254,8 @@ def study_text(path: Path, name: str, lines: list[Setting], ties: list[str]) -> 
     priors = PRIORS
     if ties:
         names = ", ".join(ties[:3]) + (", ..." if len(ties) > 3 else "")
-        priors = re.sub("(?m)^beta  .*", NO_BETA.format(names=names), priors)
+        reason = NO_BETA.format(names=names)
+        priors = re.sub("(?m)^beta  .*", lambda _: reason, priors)
     return "\n".join(head) + "\n" + priors + (OF_URANIUM if uranium else "") + SAMPLER
 
 

@@ -101,9 +101,38 @@ def test_codes_of_the_survey_are_used_with_its_table_of_counties(made):
     assert values["N"] == 5
 
 
-def test_floors_of_no_known_word_are_dropped_and_said(made):
-    _, said = made(OFFICER + "5;Jura;attic;50;\n")
-    assert 'drop_floors = ["attic"]\n    1 rows on floors of another meaning' in said
+def test_a_floor_of_no_known_word_is_left_to_decide(made):
+    path, _ = made(OFFICER.replace("Bq/m3", "pCi/L") + "5;Jura;attic;50;\n")
+    with pytest.raises(StudyError, match=r"data\.floors\.attic: has still to be decided"):
+        read_study(path)
+    data = decided(
+        path, ('attic = "?", ', ""), ("floors = {", 'drop_floors = ["attic"]\nfloors = {')
+    )
+    assert (data.drop_floors, data.action_level) == (["attic"], 4)
+    assert pooling.prepare(path)[0]["N"] == 4
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "settings"),
+    [
+        ("Uppm", "0.5", {"uranium = true", 'uranium = "Uppm"'}),
+        ("uranium", "1.5", {'uranium = "?"', 'uranium = "uranium"'}),
+        ("uranium", "-0.5", {"uranium = true", 'log_uranium = "uranium"'}),
+        ("log U", "1.5", {"uranium = true", 'log_uranium = "log U"'}),
+    ],
+)
+def test_uranium_is_only_taken_for_what_it_must_be(made, name, values, settings):
+    rows = [line.rpartition(";")[0] for line in OFFICER.splitlines()]
+    table = "\n".join([f"{rows[0]};{name}", *(f"{row};{values}" for row in rows[1:])]) + "\n"
+    text = made(table)[0].read_text()
+    assert all(setting in text for setting in settings)
+    assert "gamma_alpha" in text, "the priors of models with uranium"
+
+
+def test_a_table_without_uranium_has_no_priors_of_it(made):
+    text = made(OFFICER)[0].read_text()
+    assert "uranium" not in text
+    assert "gamma_alpha" not in text
 
 
 def test_a_house_in_two_rows_is_left_to_decide(made):
