@@ -26,27 +26,33 @@ of_fits  += other_priors.csv
 checked  := $(foreach name,estimates.csv diagnostics.json,$(MODELS:%=$(fits)/%/$(name)))
 scored   := $(MODELS:%=$(fits)/%/scores.csv)
 sensitivity_files := $(foreach name,sensitivity.csv other_priors.csv,$(MODELS:%=$(fits)/%/$(name)))
-tables   := $(addprefix $(reports)/tables/,scores.csv frequentist.csv published.csv)
+explorer  := $(addprefix $(reports)/explorer/,data.js draws.js explorer.js vega.js)
+decisions := $(DECISION_TABLES:%=$(reports)/tables/%.csv)
+pages    := index counties models methods $(if $(decisions),decisions) $(MODELS:%=models/%)
+pages    := $(pages:%=$(reports)/%.html)
+tables   := $(addprefix $(reports)/tables/,scores.csv frequentist.csv published.csv) $(decisions)
 drawn     = $(foreach kind,svg png,$(reports)/figures/$2$(subst _,-,$1).$(kind))
 pictures := $(foreach name,$(STORY_FIGURES) $(LIBRARY_FIGURES),$(call drawn,$(name)))
 headline := $(foreach name,$(MODEL_FIGURES),$(call drawn,$(name)))
+figures_of = $(foreach name,$(MODEL_FIGURES),$(call drawn,$(name),$1/))
+told     := $(if $(STORY_MODEL),$(call figures_of,$(STORY_MODEL)))
 program   = stan/% .build/programs/%.normalised
 scheduler = $(SCHEDULER:%=--scheduler %)
 
 # After an error make would delete both files of a pair, even unchanged ones. These are always
 # complete, since stages write a draft and rename it.
-.PRECIOUS: $(data) $(pictures) $(headline) $(checked)
+.PRECIOUS: $(explorer) $(data) $(pictures) $(headline) $(told) $(checked) $(decisions)
 .PRECIOUS: $(foreach name,loo.csv sensitivity.csv,$(MODELS:%=$(fits)/%/$(name)))
 .PHONY: all report tables figures fits scores predict verify study $(MODELS)
 
 ## all: report, tables and figures of the study
 all: report
-## report: reports/<study>/index.html
-report: $(reports)/index.html
+## report: reports/<study>/index.html, and the pages that it leads to
+report: $(pages) $(explorer)
 ## tables: reports/<study>/tables/*.csv
 tables: $(tables)
 ## figures: reports/<study>/figures/*.svg and *.png
-figures: $(pictures) $(headline)
+figures: $(pictures) $(headline) $(told)
 ## <figure>-plot: one figure, such as shrinkage-plot; for one model, trace-plot MODEL=pooled
 ## fits: posterior and prior of every model, with diagnostics
 fits: $(checked) $(plan)/gate
@@ -64,6 +70,11 @@ study: | $(environment)
 # ---- Data: tables and sections of the study --> Stan data
 $(data) &: $(code)/inputs/prepare $(plan)/data.json $(plan)/priors.json $(HOUSE_TABLE) $(COUNTY_TABLE)
 	$(run) $(inputs) --study $(STUDY) -o $(prepared).json --coords $(prepared).coords.json
+
+# Houses of each county and floor, counted by the survey's weights.
+$(prepared).represented.csv: $(code)/inputs/represented $(plan)/data.json $(prepared).coords.json $(HOUSE_TABLE) \
+  $(COUNTY_TABLE)
+	$(run) $(inputs) -o $@
 
 # The counties to highlight are checked before models are fitted, which do not depend on them.
 $(plan)/highlights: $(code)/inputs/highlights $(plan)/figures.json $(prepared).coords.json
@@ -115,45 +126,18 @@ $(fits)/%/scores.csv: $(code)/scoring/score $(addprefix $(fits)/%/,fit.nc loo.cs
 	$(run) $(inputs) -o $@
 
 # ---- Figures: fits, and the files that a figure declares --> SVG and PNG
-# STORY figures show the main models, or FROM and TO in shrinkage; LIBRARY figures show all models.
-# MODEL figures show the headline model, or MODEL in a folder of that name.
-models_shrinkage  := $(if $(and $(FROM),$(TO)),$(FROM) $(TO),$(STORY) $(filter-out $(STORY),$(FROM) $(TO)))
-options_shrinkage := $(FROM:%=--from-model %) $(TO:%=--to-model %)
-reruns_shrinkage  := $(plan)/arrows
-reruns_map        := $(plan)/data.json $(COUNTY_TABLE) $(SHAPE_TABLE)
-reruns_map_draws  := $(reruns_map)
-options_map       := --study data/studies/$(STUDY).toml
-options_map_draws := $(options_map)
-# Figures of models chosen on the command line do not need the others to pass.
-ungated := $(if $(and $(FROM),$(TO)),shrinkage) $(if $(MODEL),$(MODEL_FIGURES))
-
-# figure,folder,models
-define figure
-$(call drawn,$1,$2) &: $(code)/figures/$1 \
-  $(foreach file,diagnostics.json $(needs_$1),$(patsubst %,$(fits)/%/$(file),$3)) \
-  $(tables_$1:%=$(reports)/tables/%.csv) $(plan)/figures.json $(reruns_$1) \
-  $(plan)/$(if $(filter $1,$(STORY_FIGURES)),story,model_names).json $(if $(filter $1,$(ungated)),,$(gated))
-	$$(run) $(plan)/figures.json $(addprefix $(fits)/,$3) $(options_$1) \
-	  $(foreach name,$(tables_$1),--$(name) $(reports)/tables/$(name).csv) -o $(call drawn,$1,$2)
-endef
-define plot
-.PHONY: $(subst _,-,$1)-plot
-$(subst _,-,$1)-plot: $(call drawn,$1,$2)
-endef
-$(foreach name,$(STORY_FIGURES),$(eval $(call figure,$(name),,$(or $(models_$(name)),$(STORY)))))
-$(foreach name,$(LIBRARY_FIGURES),$(eval $(call figure,$(name),,$(MODELS))))
-$(if $(MODEL),$(foreach name,$(MODEL_FIGURES),$(eval $(call figure,$(name),$(MODEL)/,$(MODEL)))))
-$(foreach name,$(STORY_FIGURES) $(LIBRARY_FIGURES),$(eval $(call plot,$(name))))
-$(foreach name,$(MODEL_FIGURES),$(eval $(call plot,$(name),$(MODEL:%=%/))))
+# <figure>.svg <figure>.png: $(code)/figures/<figure>, the fits and the files that it needs, $(plan)/figures.json
+include python/pooling/figures/figures.mk
 
 $(headline) &: $(code)/reporting/headline $(MODEL_FIGURES:%=$(code)/figures/%) $(plan)/figures.json \
   $(reports)/tables/scores.csv
 	$(run) $(plan)/figures.json $(reports)/tables $(fits) -o $(headline)
 
-# ---- Report: tables of all models, then the page
+# ---- Report: tables of all models, then the pages
 $(reports)/tables/scores.csv: $(code)/reporting/results $(prepared).coords.json .build/twins.json $(checked) \
-  $(scored) $(sensitivity_files) $(plan)/priors.json $(plan)/model_names.json $(gated)
-	$(run) $(prepared).coords.json .build/twins.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json -o $(@D)
+  $(scored) $(sensitivity_files) $(plan)/priors.json $(plan)/headline.json $(plan)/model_names.json $(gated)
+	$(run) $(prepared).coords.json .build/twins.json $(MODELS:%=$(fits)/%) --priors $(plan)/priors.json \
+	  --headline $(plan)/headline.json -o $(@D)
 
 $(reports)/tables/frequentist.csv: $(code)/reporting/frequentist $(data) .build/twins.json .build/packages.json
 	$(run) $(inputs) -o $@
@@ -162,12 +146,31 @@ $(reports)/tables/published.csv: $(code)/reporting/published data/published.csv 
   $(reports)/tables/frequentist.csv $(MODELS:%=$(fits)/%/estimates.csv) $(plan)/model_names.json $(gated)
 	$(run) $(inputs) -o $@
 
+# ---- Decisions: a fit and the costs in the study's section --> what to do in each county
+$(if $(decisions),$(decisions) &:,no_decisions:) $(code)/reporting/decisions $(plan)/decision.json \
+  $(prepared).represented.csv $(reports)/tables/scores.csv $(gated)
+	$(run) $(plan)/decision.json $(prepared).represented.csv $(reports)/tables $(fits) -o $(@D)
+
 listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
-page     := reports/report.html.jinja reports/report.css $(plan)/about.json
-$(reports)/index.html: $(code)/reporting/pages $(page) $(tables) $(pictures) $(headline) $(listings) \
-  $(reports)/graph.svg $(plan)/figures.json .build/figures.json
-	$(run) $(page) $(reports)/tables --highlight $(plan)/figures.json --figures $(filter %.svg,$(pictures) $(headline)) \
-	  --programs $(listings) --graph $(reports)/graph.svg -o $@
+shown    := $(pictures) $(headline) $(told) $(if $(MODEL),$(call figures_of,$(MODEL)))
+shown    := $(sort $(shown) $(wildcard $(with_figures:%=$(reports)/figures/%/*)))
+about    := $(addprefix $(plan)/,about.json story.json figures.json)
+versions := .build/packages.json .build/toolchain.json
+$(pages) &: $(code)/reporting/pages $(wildcard reports/*.jinja reports/*.css) $(about) $(tables) $(shown) \
+  $(listings) $(reports)/graph.svg $(versions) CITATION.cff .build/figures.json
+	$(run) reports $(plan)/about.json $(reports)/tables --story $(plan)/story.json --highlight $(plan)/figures.json \
+	  --figures $(filter %.svg,$(shown)) --programs $(listings) --graph $(reports)/graph.svg --versions $(versions) \
+	  --citation CITATION.cff -o $(pages)
+
+# ---- County explorer: numbers and draws of the story's models and the headline model; its scripts
+$(reports)/explorer/data.js $(reports)/explorer/draws.js &: $(code)/reporting/explorer $(plan)/story.json \
+  $(reports)/tables/scores.csv $(plan)/data.json $(COUNTY_TABLE) $(SHAPE_TABLE)
+	$(run) $(plan)/story.json $(reports)/tables $(fits) --study data/studies/$(STUDY).toml -o $(@D)/data.js \
+	  --draws $(@D)/draws.js
+
+$(reports)/explorer/explorer.js $(reports)/explorer/vega.js &: $(code)/reporting/charts \
+  $(wildcard reports/explorer.*.vg.json) $(addprefix reports/explorer.,numbers.js words.js charts.js page.js)
+	$(run) $(inputs) -o $(@D)/explorer.js --vega $(@D)/vega.js
 
 # ---- Uses of the fits
 # The prerequisites depend on the model that predicts; invalid HOUSES or MODEL need none to be reported.
@@ -184,4 +187,5 @@ verify: $(checked) $(PROGRAMS:%=.build/programs/%.normalised) .build/toolchain.j
 	@$(PYTHON) -m pooling.checking.verify $(MODELS:%=$(fits)/%) --present stan .build/programs .build/toolchain.json \
 	  -o $(reports)/verify.csv
 
-include python/pooling/checking/calibration.mk python/tests/tests.mk python/bench/bench.mk
+include python/pooling/checking/calibration.mk python/pooling/checking/reference.mk
+include python/tests/tests.mk python/bench/bench.mk

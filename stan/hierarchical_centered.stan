@@ -1,5 +1,5 @@
 /*
- * Partial pooling, centered: county intercepts and slopes come from a population whose
+ * Centered partial pooling: county intercepts and slopes come from a population whose
  * means and standard deviations are estimated along with them.
  *
  *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma)

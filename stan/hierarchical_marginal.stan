@@ -1,5 +1,5 @@
 /*
- * Partial pooling, marginal: the posterior of hierarchical_noncentered.stan with the
+ * Marginal partial pooling: the posterior of hierarchical_noncentered.stan with the
  * county effects integrated out, so that the sampler moves in five numbers, however many
  * counties and houses there are.
  *

@@ -1,5 +1,5 @@
 /*
- * Partial pooling, robust: hierarchical_noncentered.stan with Student-t errors, so that
+ * Robust partial pooling: hierarchical_noncentered.stan with Student-t errors, so that
  * a few outlying houses do not distort the estimates of their county.
  *
  *   log_radon ~ student_t(nu, alpha[county] + beta[county] * floor_measure, sigma)

@@ -1,6 +1,7 @@
 /*
- * Partial pooling of intercepts and slopes, each towards what soil uranium predicts: a
- * cross-level interaction between a house's floor and its county's soil.
+ * Partial pooling with soil uranium: intercepts and slopes are each pulled towards what
+ * soil uranium predicts, a cross-level interaction between a house's floor and its
+ * county's soil.
  *
  *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma)
  *   alpha[j]  ~ normal(mu_alpha + gamma_alpha * log_uranium[j], sigma_alpha)

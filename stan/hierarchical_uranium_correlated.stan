@@ -1,6 +1,6 @@
 /*
- * Partial pooling of intercepts and slopes, each towards what soil uranium predicts, with
- * intercepts and slopes correlated between counties.
+ * Correlated partial pooling with soil uranium: intercepts and slopes are each pulled
+ * towards what soil uranium predicts, and are correlated between counties.
  *
  *   log_radon         ~ normal(alpha[county] + beta[county] * floor_measure, sigma)
  *   (alpha, beta)[j]  ~ multi_normal((mu_alpha + gamma_alpha * log_uranium[j],

@@ -1,5 +1,5 @@
 /*
- * Partial pooling of intercepts, non-centered: county intercepts come from a population
+ * Non-centered partial pooling of intercepts: county intercepts come from a population
  * whose mean and standard deviation are estimated along with them; the slope is common.
  *
  *   log_radon ~ normal(alpha[county] + mu_beta * floor_measure, sigma)

@@ -1,5 +1,6 @@
 /*
- * Partial pooling of intercepts towards what soil uranium predicts; the slope is common.
+ * Partial pooling of intercepts with soil uranium: intercepts are pulled towards what
+ * soil uranium predicts; the slope is common.
  *
  *   log_radon ~ normal(alpha[county] + mu_beta * floor_measure, sigma)
  *   alpha[j]  ~ normal(mu_alpha + gamma_alpha * log_uranium[j], sigma_alpha)

@@ -1,6 +1,7 @@
 /*
- * Partial pooling of intercepts towards what soil uranium and the county's share of
- * first-floor houses predict; the slope is common.
+ * Partial pooling of intercepts with soil uranium and floor shares: intercepts are pulled
+ * towards what soil uranium and the county's share of first-floor houses predict; the
+ * slope is common.
  *
  *   log_radon ~ normal(alpha[county] + mu_beta * floor_measure, sigma)
  *   alpha[j]  ~ normal(mu_alpha + gamma_alpha * log_uranium[j]

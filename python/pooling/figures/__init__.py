@@ -9,7 +9,9 @@ by make and appears in the report, without a list of figures anywhere:
     `[story]`, in one picture; "model", one model per picture; "library", all models, with one
     row or panel per model; "calibration", the simulations of `make sbc`.
 `CHAPTER`
-    The chapter of the report in which it appears, one of `CHAPTERS`.
+    The chapter of the report in which it appears, one of `CHAPTERS`. The kind says on which page:
+    figures of the story on that of the counties, those of the library on that of the models, those
+    of one model on its own. The first page shows the first of a chapter of its story.
 `NEEDS`
     Files of a fit's folder that it reads in addition to `fit.nc`, such as `("loo.csv",)`; optional.
 `TABLES`
@@ -41,8 +43,8 @@ if TYPE_CHECKING:
 
 KINDS = ("story", "model", "library", "calibration")
 CHAPTERS = (
-    *("data", "diagnostics", "estimates", "checks", "priors", "scores", "published"),
-    *("shrinkage", "more", "calibration"),
+    *("map", "data", "diagnostics", "estimates", "checks", "priors", "scores", "published"),
+    *("shrinkage", "decisions", "more", "calibration"),
 )
 LAST = 1000  # order of a figure that declares none
 

@@ -1,7 +1,7 @@
 """Layout of panels, one per quantity and model, and marks for values outside them."""
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,16 @@ MOST_HOUSES = 500  # drawn per county: more merge into a black bar
 
 # What was left out, as titles of panels.
 SCHEME_TITLES = {name: scheme.title for name, scheme in SCHEMES.items()}
+
+# What the parameters of a population are, by the beginning of their names.
+MEANINGS = {
+    "mu_": "mu: means",
+    "sigma": "sigma: standard deviations (log pCi/L)",
+    "gamma_": "gamma: effects of uranium (log pCi/L per log ppm)",
+    "delta_": "delta: effects of the share of first-floor houses (log pCi/L)",
+    "rho": "rho: correlations",
+    "nu": "nu: degrees of freedom",
+}
 
 # Markers of a point inside its panel, and of one outside, drawn at the edge.
 MARKERS_X = {"inside": "o", "below": "<", "above": ">"}
@@ -62,6 +72,13 @@ def percent(share: float) -> str:
 def caption(text: str, inches: float) -> str:
     """`text` in lines that fit under a figure of this width."""
     return textwrap.fill(" ".join(text.split()), int(14 * inches))
+
+
+def meanings(parameters: Iterable[str]) -> str:
+    """What these parameters are, for a caption; those of a user's own program are left out."""
+    names = tuple(parameters)
+    said = [text for start, text in MEANINGS.items() if any(n.startswith(start) for n in names)]
+    return "; ".join(said) + "." * bool(said)
 
 
 def arrange(quantity: pd.Series, label: pd.Series) -> tuple[pd.Series, int]:

@@ -46,7 +46,7 @@ from pooling.programs.order import story_order
 
 KIND = "story"
 CHAPTER = "estimates"
-ORDER = 3
+ORDER = 1
 
 COLUMNS = 3
 LINES = 150

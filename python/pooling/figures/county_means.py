@@ -46,14 +46,14 @@ from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
-KIND = "library"
+KIND = "story"
 CHAPTER = "checks"
 ORDER = 5
 NEEDS = ("loo.csv", "left_out.csv")
 
 DOTS = 400  # a panel
 SEEN, UNSEEN = "houses seen", "county left out"
-COLUMNS, PAIRED_COLUMNS = 4, 6
+COLUMNS = 4
 MARGIN = 0.05  # of the range, on every side
 INCHES_WIDE = 10
 
@@ -155,7 +155,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + theme_pooling()
         + theme(
             figure_size=size,
-            strip_text=element_text(size=7 if columns == PAIRED_COLUMNS else 9),
+            strip_text=element_text(size=9),
             plot_title_position="plot",
             plot_caption_position="plot",
         )
@@ -163,10 +163,10 @@ def plot(frame: pd.DataFrame) -> ggplot:
 
 
 def _panels(frame: pd.DataFrame) -> pd.Series:
-    """Panel of each row: the two kinds of prediction of a model are side by side."""
+    """Panel of each row: a row of models for each kind of prediction."""
     labels, kinds = frame["label"].cat.categories, frame["seen"].cat.categories
     said = {kind: f"\n{kind}" if len(kinds) > 1 else "" for kind in kinds}
-    order = [strip(label) + said[kind] for label in labels for kind in kinds]
+    order = [strip(label) + said[kind] for kind in kinds for label in labels]
     named = frame["label"].astype(str).map(strip) + frame["seen"].astype(str).map(said)
     return pd.Series(pd.Categorical(named, order, ordered=True), frame.index)
 
@@ -175,7 +175,7 @@ def _layout(frame: pd.DataFrame) -> tuple[int, tuple[float, float]]:
     """Number of columns and figure size (inches), with panels that are about square."""
     paired = frame["seen"].cat.categories.size > 1
     panels = frame["panel"].cat.categories.size
-    columns = min(PAIRED_COLUMNS if paired else COLUMNS, panels)
+    columns = min(COLUMNS, frame["label"].cat.categories.size)
     wide = INCHES_WIDE if columns > 2 else 3.6 * columns + 0.8
     strips = 0.45 if paired else 0.2
     return columns, (wide, -(-panels // columns) * (wide / columns + strips) + 1.7)

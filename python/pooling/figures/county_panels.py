@@ -45,7 +45,7 @@ from pooling.programs.order import story_order
 
 KIND = "story"
 CHAPTER = "estimates"
-ORDER = 4
+ORDER = 2
 
 BEYOND = 0.15
 THICKEST, THINNEST = 2.0, 0.7

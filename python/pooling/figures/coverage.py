@@ -127,6 +127,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
             figure_size=(INCHES_WIDE, -(-panels // columns) * (0.3 * len(order) + 0.6) + 1.6),
             plot_title_position="plot",
             plot_caption_position="plot",
+            panel_spacing_x=0.03,  # labels at the ends of neighbouring axes
             axis_ticks_major_y=element_blank(),
             panel_grid_major_y=element_blank(),
         )

@@ -166,11 +166,12 @@ def remarks(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _about(frame: pd.DataFrame, wide: float) -> str:
     counts = frame["houses"].agg(["min", "max"]).unique()
+    outside = " Percentages: share of the line outside the band." * bool(frame["outside"].any())
     return caption(
         f"""Study {frame["study"].iloc[0]}; {" to ".join(f"{n:,}" for n in counts)} houses, left
         out one at a time by Pareto smoothed importance sampling, or by exact densities or refits
         where that fails. Grey: band that contains the whole line for {COVERAGE:.0%} of calibrated
-        models if houses are independent. Percentages: share of the line outside the band.""",
+        models if houses are independent.{outside}""",
         wide,
     )
 

@@ -28,7 +28,7 @@ from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
 KIND = "story"
-CHAPTER = "estimates"
+CHAPTER = "map"
 ORDER = 2
 
 INCHES_WIDE = 10

@@ -31,7 +31,7 @@ from plotnine import (
 
 from pooling.build.errors import NothingToShow
 from pooling.figures._drawing import draw
-from pooling.figures._panels import TALLEST, by_model, caption, even_grid, strip
+from pooling.figures._panels import TALLEST, by_model, caption, even_grid, meanings, strip
 from pooling.figures._theme import DATA, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import OWN_PRIORS, Figures
@@ -136,9 +136,8 @@ def _about(frame: pd.DataFrame) -> str:
     crossed = "" if frame["passed"].all() else " Crossed out: failed the diagnostics."
     return caption(
         f"""Study {frame["study"].iloc[0]}. Dot: posterior mean; line: 90% interval; from top to
-        bottom {", ".join(frame["priors"].cat.categories)}.{crossed} mu: means, sigma: standard
-        deviations (log pCi/L); gamma: effects of uranium (log pCi/L per log ppm); delta: effects of
-        the share of first-floor houses (log pCi/L); rho: correlation; nu: degrees of freedom.""",
+        bottom {", ".join(frame["priors"].cat.categories)}.{crossed}
+        {meanings(frame["parameter"].cat.categories)}""",
         INCHES_WIDE,
     )
 

@@ -36,7 +36,7 @@ from pooling.inputs.study import Figures
 
 KIND = "model"
 CHAPTER = "checks"
-ORDER = 4
+ORDER = 3
 NEEDS = ("replications.nc",)
 
 REPLICATIONS = 1000

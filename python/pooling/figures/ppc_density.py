@@ -29,7 +29,7 @@ from pooling.inputs.study import Figures
 
 KIND = "model"
 CHAPTER = "checks"
-ORDER = 2
+ORDER = 1
 NEEDS = ("replications.nc",)
 
 REPLICATIONS = 50

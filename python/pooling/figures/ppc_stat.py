@@ -37,7 +37,7 @@ from pooling.inputs.study import Figures
 
 KIND = "model"
 CHAPTER = "checks"
-ORDER = 3
+ORDER = 2
 NEEDS = ("replications.nc",)
 
 REPLICATIONS = 1000
@@ -135,6 +135,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
             figure_size=(INCHES_WIDE, bands * (0.5 * len(order) + 0.9) + 1.2),
             plot_title_position="plot",
             plot_caption_position="plot",
+            panel_spacing_x=0.025,  # labels at the ends of neighbouring axes
             axis_ticks_major_y=element_blank(),
             panel_grid_major_y=element_blank(),
         )

@@ -27,7 +27,7 @@ from plotnine import (
 from pooling.build.errors import NothingToShow
 from pooling.figures._densities import bandwidth, smooth
 from pooling.figures._drawing import draw
-from pooling.figures._panels import by_model, caption, even_grid, strip, subject
+from pooling.figures._panels import by_model, caption, even_grid, meanings, strip, subject
 from pooling.figures._theme import DATA, model_colours, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
@@ -167,8 +167,7 @@ def _about(frame: pd.DataFrame) -> str:
     return caption(
         f"""Study {frame["study"].iloc[0]}. Filled: posterior density; black line: prior density on
         the same scale, clipped at the top of the row. Models that have the parameter by county
-        are not shown. mu: means, sigma: standard deviations (log pCi/L); gamma: effects of uranium
-        (log pCi/L per log ppm); delta: effects of the share of first-floor houses (log pCi/L).""",
+        are not shown. {meanings(frame["parameter"].cat.categories)}""",
         INCHES_WIDE,
     )
 

@@ -31,7 +31,7 @@ from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
 KIND = "model"
-CHAPTER = "checks"
+CHAPTER = "priors"
 ORDER = 1
 NEEDS = ("replications.nc",)
 

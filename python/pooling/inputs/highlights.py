@@ -7,13 +7,13 @@ The output lists the highlighted counties.
 """
 
 import json
-import re
 from collections.abc import Collection
 from pathlib import Path
 
 from pooling.build import cli
 from pooling.build.errors import StudyError
 from pooling.build.files import replacing
+from pooling.inputs.sections import line_of
 from pooling.inputs.study import Figures, read_section
 
 FEW = 12  # counties that a message lists by name
@@ -38,7 +38,7 @@ def refuse_unknown(figures: Figures, counties: Collection[int], study: Path) -> 
     for setting, codes in by_setting(figures).items():
         for code in codes:
             if code not in counties:
-                line = line_of(text, setting, code)
+                line = line_of(text, "figures", setting, code)
                 where = f"line {line}: " if line else ""
                 wrong.append(f"  - {where}figures.{setting}: {code}")
     if wrong:
@@ -49,20 +49,6 @@ def refuse_unknown(figures: Figures, counties: Collection[int], study: Path) -> 
             + f"\nCorrect or remove them. The study's counties are {known}; those without houses "
             "are included only with unmeasured_counties = true under [data]"
         )
-
-
-def line_of(text: str, setting: str, code: int) -> int | None:
-    """1-based line on which a study file names a county in a setting of [figures], if found."""
-    section = found = ""
-    for number, line in enumerate(text.splitlines(), start=1):
-        written = line.partition("#")[0].replace("_", "")
-        if header := re.match(r"\s*\[+\s*([\w.]+)", written):
-            section = header[1]
-        if key := re.match(r"\s*([a-z]+)\s*=", written):
-            found = key[1]
-        if section == "figures" and found == setting and re.search(rf"\b0*{code}\b", written):
-            return number
-    return None
 
 
 def main(arguments: list[str] | None) -> None:

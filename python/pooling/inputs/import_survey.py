@@ -14,7 +14,10 @@ from pooling.build import cli
 from pooling.build.errors import DataError
 from pooling.build.files import replacing
 
-HOUSE_COLUMNS = ("idnum", "state", "state2", "stfips", "cntyfips", "county", "floor", "activity")
+HOUSE_COLUMNS = (
+    *("idnum", "state", "state2", "stfips", "cntyfips", "county"),
+    *("floor", "activity", "adjwt"),
+)
 COUNTY_COLUMNS = ("stfips", "ctfips", "st", "cty", "lon", "lat", "Uppm")
 
 RESERVATIONS = "R5"  # the survey's "state" of tribal land in Michigan, Minnesota and Wisconsin
@@ -74,6 +77,7 @@ def households(survey: pd.DataFrame) -> pd.DataFrame:
             "county_fips": fips(survey["stfips"], survey["cntyfips"]),
             "floor": survey["floor"],
             "activity": survey["activity"],
+            "weight": survey["adjwt"],
         }
     )
 

@@ -313,8 +313,6 @@ def prepare(
         A house has an undefined floor code or an unknown county.
     """
     rules = Rules()
-    if data.named:
-        houses = with_codes(houses, counties)
     kept = select_houses(houses, data, rules)
     chosen = select_counties(counties, kept, houses, data, rules)
     state = kept["county_fips"].map(chosen.set_index("county_fips")["state"])
@@ -329,7 +327,7 @@ def prepare(
 
 
 def read_tables(data: Data, houses: Path, counties: Path | None) -> tuple[Table, Table]:
-    """The tables of houses and of counties; without the second, of the counties of the houses.
+    """The tables of houses, with codes of counties, and of counties, which houses may give.
 
     Raises
     ------
@@ -338,7 +336,8 @@ def read_tables(data: Data, houses: Path, counties: Path | None) -> tuple[Table,
     """
     table = read_houses(houses, data.columns, data.unit)
     if data.named:
-        return table, read_named_counties(counties or table, data)
+        known = read_named_counties(counties or table, data)
+        return with_codes(table, known), known
     if counties is None:
         raise StudyError("data.counties: houses have codes of counties; name their table")
     return table, read_counties(counties, data.county_columns)

@@ -38,6 +38,21 @@ def _line(text: str) -> str:
     return text
 
 
+def line_of(text: str, section: str, key: str, value: object = "") -> int | None:
+    """1-based line of a study file that sets `key` in `[section]`, or that has a `value` of it."""
+    header = found = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        written = line.partition("#")[0]
+        if match := re.match(r"\s*\[+\s*([\w.]+)", written):
+            header = match[1]
+        if match := re.match(r"\s*([a-z_]+)\s*=", written):
+            found = match[1]
+        whole = rf"\b0*{value}\b" if value else ""
+        if header == section and found == key and re.search(whole, written.replace("_", "")):
+            return number
+    return None
+
+
 # Strict: no conversion from text or booleans, nor of 1.0 to an integer.
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]

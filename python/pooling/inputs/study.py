@@ -21,10 +21,11 @@ from pydantic import (
 )
 
 from pooling.build.errors import StudyError
+from pooling.inputs.decision import Decision
 from pooling.inputs.priors import KINDS, Priors
 from pooling.inputs.response import EPA_ACTION_LEVEL, Response, Transform, Unit
 from pooling.inputs.schemes import SCHEMES
-from pooling.inputs.sections import Code, Fips, Flag, Line, Number, Once, Section, Whole
+from pooling.inputs.sections import Code, Fips, Flag, Line, Number, Once, Section, Whole, line_of
 
 Counties = Annotated[list[Fips], Once]
 HouseColumn = Literal[
@@ -37,6 +38,7 @@ HouseColumn = Literal[
     "log_radon",
     "uranium",
     "log_uranium",
+    "weight",
 ]
 EXCLUSIVE = (("county", "county_fips"), ("activity", "log_radon"), ("uranium", "log_uranium"))
 
@@ -238,10 +240,13 @@ class Models(Section):
 
 
 class Story(Section):
-    """The few models that the main figures compare."""
+    """The few models that the main figures compare, and the one that answers."""
 
     models: Annotated[list[str], Once] = Field(
         default=[], description="default: one model each of complete, no and partial pooling"
+    )
+    headline: str = Field(
+        default="", description="model whose estimates answer; default: chosen by its scores"
     )
 
 
@@ -278,6 +283,9 @@ class Study(Section):
     models: Models = Models()
     story: Story = Story()
     figures: Figures = Figures()
+    decision: Decision | None = Field(
+        default=None, description="costs of tests and remedies; without it nothing is decided"
+    )
 
     @field_validator("other_priors")
     @classmethod
@@ -342,7 +350,7 @@ def read_study(path: Path) -> Study:
         raise StudyError(f"{path}: not TOML: brackets are nested too deeply; remove some") from None
     except ValueError as error:  # not TOML, not UTF-8, or a number with thousands of digits
         raise StudyError(f"{path}: not TOML: {error}{_without_quotes(text, error)}") from None
-    return _validated(Study, table, path)
+    return _validated(Study, table, path, text)
 
 
 def read_section(kind: type[S], path: Path) -> S:
@@ -350,7 +358,7 @@ def read_section(kind: type[S], path: Path) -> S:
     return _validated(kind, json.loads(Path(path).read_text(encoding="utf-8")), path)
 
 
-def _validated(kind: type[S], table: dict, path: Path) -> S:
+def _validated(kind: type[S], table: dict, path: Path, text: str = "") -> S:
     try:
         return kind.model_validate(table)
     except ValidationError as error:
@@ -366,7 +374,10 @@ def _validated(kind: type[S], table: dict, path: Path) -> S:
             message = f"unknown setting; remove it or correct its name; known settings: {names}"
         elif first["type"] == "missing":
             message = "setting is missing; add it"
-        raise StudyError(f"{path}: {setting}: {message}") from None
+        section, _, key = setting.partition(".")
+        line = line_of(text, section, key.partition(".")[0]) if section == "decision" else None
+        place = f"line {line}: " if line else ""
+        raise StudyError(f"{path}: {place}{setting}: {message}") from None
 
 
 def _section_at(kind: type[Section], place: tuple[int | str, ...]) -> type[Section]:

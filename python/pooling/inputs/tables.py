@@ -57,6 +57,11 @@ NAME = [
 ]
 
 
+WEIGHT = Check.in_range(
+    1e-6, 1e9, error="is not a weight; give the number of houses that this one stands for"
+)
+
+
 def _activity(unit: str, *, nullable: bool = False) -> Column:
     highest, lowest = HIGHEST_ACTIVITY * PER_PCI[unit], LOWEST_ACTIVITY * PER_PCI[unit]
     checks = [
@@ -90,6 +95,7 @@ def _houses(unit: str, columns: Collection[str]) -> DataFrameSchema:
     schema["floor"] = Column(None, metadata={"code": True})
     schema |= {"log_radon": _log_radon(unit)} if logged else {"activity": _activity(unit)}
     schema |= {name: column for name, column in OF_COUNTIES.items() if name in columns}
+    schema["weight"] = Column(float, WEIGHT, nullable=True)
     return DataFrameSchema(schema)
 
 
@@ -177,7 +183,8 @@ def read_houses(path: Path, columns: Mapping[Any, str] | None = None, unit: str 
     Table
         house_id (integer or text; without such a column, the number of the row), state (text),
         county_fips (integer) or county (text), floor (integer where it is one, or text),
-        activity (in `unit`, from 0) or log_radon, and perhaps uranium (ppm), log_uranium.
+        activity (in `unit`, from 0) or log_radon, and perhaps uranium (ppm), log_uranium;
+        weight (number of houses that this one stands for; NaN where it is missing).
 
     Raises
     ------

@@ -7,41 +7,85 @@ import pandas as pd
 from scipy.optimize import LinearConstraint, minimize
 
 from pooling.fits.store import Fit
+from pooling.inputs.schemes import SCHEMES
+from pooling.scoring.standard_errors import cluster, total
+
+COLUMNS = ["scheme", "model", "reference", "elpd", "elpd_difference", "se", "n", "weight"]
 
 
 def comparison(fits: Sequence[Fit]) -> pd.DataFrame:
-    """elpd_loo of each model minus that of the best converged one, over houses scored under both.
+    """elpd of each model minus that of the best converged one, by what was left out.
 
     Returns
     -------
     DataFrame
-        model, reference, elpd_loo (nats, over the n houses), elpd_difference and
-        se (nats; se is sqrt(n) times the standard deviation over houses), n, weight
-        (`stacking_weights` over the houses scored under every converged model;
-        missing for a model that did not converge). Empty without a converged
-        model that has densities by house.
+        One row per scheme of `SCHEMES` and model: scheme, model, reference, elpd (nats, over
+        the n houses that both score), elpd_difference and se (nats; clustered by county where
+        whole counties are left out), n, weight (`stacking_weights` over the houses scored under
+        every converged model, where single houses are left out; missing for a model that did
+        not converge). No rows for a scheme without a converged model that has densities.
     """
-    columns = ["model", "reference", "elpd_loo", "elpd_difference", "se", "n", "weight"]
-    elpd = {fit.model: fit.loo.set_index("house")["elpd"] for fit in fits if len(fit.loo)}
+    parts = [_compared(fits, scheme) for scheme in SCHEMES]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def _compared(fits: Sequence[Fit], scheme: str) -> pd.DataFrame:
+    elpd = {
+        fit.model: fit.left_out[scheme].set_index("house")["elpd"]
+        for fit in fits
+        if scheme in fit.left_out
+    }
     table = pd.DataFrame(elpd).dropna(axis="columns", how="all")
     rivals = [fit.model for fit in fits if fit.converged and fit.model in table]
     if not rivals:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=COLUMNS)
     common = table[rivals].dropna()
     best = common.sum().idxmax()
     gaps = table.sub(table[best], axis="index")
-    n = gaps.count()
+    clusters = pd.Series(cluster(fits[0], scheme), fits[0].houses["house"])
+    both = {name: gap.dropna() for name, gap in gaps.items()}
+    sums = {name: total(g.to_numpy(), clusters[g.index].to_numpy()) for name, g in both.items()}
     found = pd.DataFrame(
         {
+            "scheme": scheme,
             "reference": best,
-            "elpd_loo": table.where(gaps.notna()).sum(),
-            "elpd_difference": gaps.sum(),
-            "se": np.sqrt(n) * gaps.std(ddof=1),
-            "n": n,
-            "weight": stacking_weights(common),
+            "elpd": table.where(gaps.notna()).sum(),
+            "elpd_difference": {name: value for name, (value, _) in sums.items()},
+            "se": {name: error for name, (_, error) in sums.items()},
+            "n": gaps.count(),
+            "weight": np.nan if SCHEMES[scheme].whole_counties else stacking_weights(common),
         }
     )
-    return found.loc[table.columns].rename_axis("model").reset_index()[columns]
+    return found.loc[table.columns].rename_axis("model").reset_index()[COLUMNS]
+
+
+def headline(models: pd.DataFrame, compared: pd.DataFrame) -> str:
+    """The model whose estimates answer the question of the county.
+
+    Among the converged models with partial pooling (else those whose effects vary by county, else
+    any that converged), the one with the fewest parameters that do not vary by county of those
+    whose elpd is within one standard error of the best: elpd of whole left-out counties, or of
+    single houses where counties were not left out. Without any score, the first of them.
+
+    Parameters
+    ----------
+    models
+        model, structure, converged, parameters.
+    compared
+        As from `comparison`.
+    """
+    sound = models[models["converged"]]
+    varying = sound[sound["structure"] != "complete pooling"]
+    groups = (sound[sound["structure"] == "partial pooling"], varying, sound, models.tail(1))
+    candidates = next(group for group in groups if len(group)).set_index("model")
+    for scheme in ("loco", "loo"):
+        rows = compared[compared["scheme"] == scheme].set_index("model")
+        rows = rows[rows.index.isin(candidates.index) & rows["elpd_difference"].notna()]
+        if len(rows):
+            gap = rows["elpd_difference"] - rows["elpd_difference"].max()
+            level = rows.index[gap >= -rows["se"].fillna(0)]
+            return str(candidates.loc[level, "parameters"].idxmin())
+    return str(candidates.index[0])
 
 
 def stacking_weights(elpd: pd.DataFrame) -> pd.Series:

@@ -10,10 +10,11 @@ from pooling.fits.identified import FIRST_FLOOR, identified, shared_effects
 from pooling.fits.new_house import NORMAL, Errors, above_action_level, errors_of, house_sd
 from pooling.fits.store import Fit
 from pooling.inputs.response import Response
-from pooling.reporting.definitions import IMPLAUSIBLE
 
 INTERVAL = (0.05, 0.95)
+IMPLAUSIBLE = 1000.0  # pCi/L: 250 times the EPA's action level; no house of the survey reaches 300
 FLOORS = ("basement", "first floor")
+NEW_COUNTY = {"mu_alpha", "mu_beta", "sigma_alpha", "sigma"}  # what a new county is drawn with
 
 
 def county_levels(fit: Fit) -> pd.DataFrame:
@@ -58,6 +59,38 @@ def _radon(
         "house_q95": response.activity(high_house),
         "p_action": above_action_level(mean, sd, response, errors).mean(axis=0),
     }
+
+
+def unmeasured(fits: Sequence[Fit]) -> pd.DataFrame:
+    """Radon in a county that nobody measured, in the study's unit, computed without random numbers.
+
+    Of models whose counties differ only by independent normal intercepts and slopes, around means
+    without a predictor: given a draw, the level of a new county is normal around
+    `mu_alpha + mu_beta * floor` with variance `sigma_alpha^2 + sigma_beta^2 * floor`, and a house
+    has `sigma^2` in addition (Gelman and Hill 2007, section 12.8).
+
+    Returns
+    -------
+    DataFrame
+        model, floor, and the columns of `county_levels` from typical to p_action. One row per
+        model and floor.
+    """
+    rows = []
+    for fit in fits:
+        own = {name: draws[:, None] for name, draws in fit.population().items()}
+        if not NEW_COUNTY <= own.keys() <= NEW_COUNTY | {"sigma_beta"}:
+            continue
+        for floor, name in enumerate(FLOORS):
+            mean = own["mu_alpha"] + floor * own["mu_beta"]
+            between = np.hypot(own["sigma_alpha"], floor * own.get("sigma_beta", 0.0))
+            house = np.hypot(between, own["sigma"])
+            found = _radon(mean, house, fit.response, NORMAL)
+            for column, share in (("typical", 0.5), ("typical_q5", 0.05), ("typical_q95", 0.95)):
+                level = predictive_quantile(mean, between, share)
+                found[column] = fit.response.activity(level)
+            rows.append({"model": fit.model, "floor": name} | {k: v[0] for k, v in found.items()})
+    columns = ["model", "floor", "typical", "typical_q5", "typical_q95", "house_q5", "house_q95"]
+    return pd.DataFrame(rows, columns=[*columns, "p_action"])
 
 
 def predictive_quantile(

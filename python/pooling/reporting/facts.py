@@ -1,19 +1,14 @@
-"""Numbers in the report's sentences, each computed from the study's tables."""
+"""Numbers in the report's sentences about the survey and its counties, from the study's tables."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from pooling.checking.sensitivity import SENSITIVE
 from pooling.fits.store import label_counties
-from pooling.inputs.schemes import FOLDS, SCHEMES
-from pooling.inputs.study import OWN_PRIORS
 
 Tables = Mapping[str, pd.DataFrame]
 
-# Quoted from Elbers and Wiecki, "The best of both worlds: hierarchical linear regression".
-TUTORIAL_RMSD = {"per_county": "0.13", "hierarchical": "0.08"}
 HIGHLIGHTED = 3
 
 
@@ -60,77 +55,10 @@ def survey(tables: Tables) -> dict:
     }
 
 
-def score_rows(tables: Tables) -> dict[str, dict]:
-    """Scores by model, in the order of `models`: {score: {value, se, n, mark}}."""
-    marks = {(note["model"], note["note"]): note["mark"] for note in score_notes(tables)}
-    by_model: dict[str, dict] = {model: {} for model in tables["models"]["model"]}
-    for row in tables["scores"].to_dict("records"):
-        mark = marks.get((row["model"], row["note"]), "")
-        by_model[row["model"]][row["score"]] = row | {"mark": mark}
-    return by_model
-
-
-def score_notes(tables: Tables) -> list[dict]:
-    """Reservations about scores: mark (1, 2, ...), model and note, each pair once."""
-    pairs = tables["scores"].dropna(subset="note")[["model", "note"]].drop_duplicates()
-    return [{"mark": str(i)} | row for i, row in enumerate(pairs.to_dict("records"), start=1)]
-
-
-def left_out(
-    scores: Mapping[str, dict], names: Sequence[str], schemes: Sequence[str]
-) -> list[tuple[str, list[str]]]:
-    """What was left out, in words, and which of these scores at least one model has for it."""
-    known = {score for rows in scores.values() for score in rows}
-    found = []
-    for scheme in schemes:
-        own = [f"{name}_{scheme}" for name in names if f"{name}_{scheme}" in known]
-        if own:
-            what = SCHEMES[scheme].left_out.removeprefix("its ").capitalize()
-            found.append((f"{what} left out", own))
-    return found
-
-
-def repeated_schemes(tables: Tables) -> set[str]:
-    """Schemes of leaving houses out that coincide with another one.
-
-    A random tenth of the counties is a single county if there are at most ten.
-    """
-    known = set(tables["scores"]["score"])
-    few = survey(tables)["measured"] <= FOLDS
-    both = {"elpd_loco", "elpd_kfold_county"} <= known
-    return {"kfold_county"} if few and both else set()
-
-
-def best(scores: Mapping[str, dict], score: str, models: Sequence[str]) -> str | None:
-    """Model with the smallest error, or the largest elpd, among those that have the score."""
-    known = {m: scores[m][score]["value"] for m in models if score in scores[m]}
-    known = {m: value for m, value in known.items() if pd.notna(value)}
-    if not known:
-        return None
-    return (max if score.startswith("elpd") else min)(known, key=known.__getitem__)
-
-
 def headline_model(tables: Tables) -> str:
-    """The model whose county table is printed.
-
-    The converged model with partial pooling that has the largest elpd_loo; otherwise a
-    converged model whose effects vary by county; otherwise any converged one; otherwise
-    the last.
-    """
-    models, scores = tables["models"], score_rows(tables)
-    sound = models[models["converged"]]
-    varying = sound["structure"] != "complete pooling"
-    for group in (sound[sound["structure"] == "partial pooling"], sound[varying], sound):
-        names = group["model"].tolist()
-        if names:
-            return best(scores, "elpd_loo", names) or names[0]
-    return models["model"].iloc[-1]
-
-
-def model_of(tables: Tables, structure: str) -> str | None:
-    """First model of a structure, preferably a converged one."""
-    rows = tables["models"].query("structure == @structure")
-    return None if rows.empty else rows.loc[rows["converged"].idxmax(), "model"]
+    """The model whose estimates answer; see `pooling.reporting.comparison.headline`."""
+    models = tables["models"]
+    return models.loc[models["headline"], "model"].iloc[0]
 
 
 def county_effects(tables: Tables, model: str) -> pd.DataFrame:
@@ -152,7 +80,7 @@ def county_effects(tables: Tables, model: str) -> pd.DataFrame:
     )
 
 
-def shrinkage(tables: Tables, source: str | None, target: str) -> dict | None:
+def shrinkage(tables: Tables, source: str, target: str) -> dict | None:
     """How far partial pooling moves the counties from their estimates without pooling.
 
     Parameters
@@ -167,10 +95,10 @@ def shrinkage(tables: Tables, source: str | None, target: str) -> dict | None:
         identifies: counties, and the standard deviation across them `alone` and
         `pooled` (log pCi/L); moves: for the counties with at most `few` houses
         and with at least `many` (quartiles of the houses per county), how far
-        alpha moves in absolute mean. None without a source, or where fewer than
+        alpha moves in absolute mean. None without both, or where fewer than
         four counties identify their intercept.
     """
-    if source is None or source == target:
+    if not source or not target or source == target:
         return None
     alone, pooled = county_effects(tables, source), county_effects(tables, target)
     facts: dict = {"source": source, "target": target}
@@ -219,33 +147,6 @@ def answer(tables: Tables, model: str) -> dict:
     }
 
 
-def tutorial(tables: Tables) -> list[dict] | None:
-    """The tutorial's deviations and ours, if the study has its houses and models.
-
-    Returns
-    -------
-    list of dict or None
-        model, reported (quoted), rmse_in_sample, rmse_loo (log pCi/L; missing if
-        it was not scored), times (in-sample error over the reported number).
-    """
-    states = set(tables["counties"]["state"])
-    pooled = model_of(tables, "partial pooling") or ""
-    ours = {"per_county": "per_county", "hierarchical": pooled}
-    scores = score_rows(tables)
-    if states != {"MN"} or not set(ours.values()) <= set(scores):
-        return None
-    rows = []
-    for structure, model in ours.items():
-        errors = {
-            name: scores[model].get(name, {}).get("value")
-            for name in ("rmse_in_sample", "rmse_loo")
-        }
-        reported = TUTORIAL_RMSD[structure]
-        times = errors["rmse_in_sample"] / float(reported)
-        rows.append({"model": model, "reported": reported, "times": times} | errors)
-    return rows
-
-
 def highlighted(tables: Tables, codes: Sequence[int]) -> list[dict]:
     """Intercepts and slopes of a few counties under every model.
 
@@ -258,7 +159,7 @@ def highlighted(tables: Tables, codes: Sequence[int]) -> list[dict]:
     Returns
     -------
     list of dict
-        label, houses, first_floor_houses, models: a list of {model, alpha, beta},
+        county_fips, label, houses, first_floor_houses, models: a list of {model, alpha, beta},
         each effect a row of `estimates`.
     """
     rows = county_rows(tables, tables["models"]["model"].iloc[0]).set_index("county_fips")
@@ -274,10 +175,11 @@ def highlighted(tables: Tables, codes: Sequence[int]) -> list[dict]:
     return [
         rows.loc[code, ["label", "houses", "first_floor_houses"]].to_dict()
         | {
+            "county_fips": code,
             "models": [
                 {"model": m, "alpha": found[code, m, "alpha"], "beta": found[code, m, "beta"]}
                 for m in tables["models"]["model"]
-            ]
+            ],
         }
         for code in listed
     ]
@@ -297,94 +199,45 @@ def population(tables: Tables, most: int = 30) -> tuple[pd.DataFrame, int]:
     return shown, int((place >= most).sum())
 
 
-def frequentist(tables: Tables) -> list[dict]:
-    """Least squares or REML and the posterior of the same parameter of the matching model.
+def story(tables: Tables, models: Sequence[str]) -> dict[str, str]:
+    """The models of the study's story by what they stand for: complete, none, partial.
 
-    One row per parameter that is not by county: model, formula, parameter, value, se,
-    mean, sd (log pCi/L).
+    The first of each structure, "" where the story has none.
     """
-    if "frequentist" not in tables:
-        return []
-    own = tables["frequentist"]
-    own = own[own["county_fips"].isna()].dropna(subset=["models"])
-    own = own.assign(model=own["models"].str.split()).explode("model")
-    ours = tables["estimates"][tables["estimates"]["county_fips"].isna()]
-    both = own.merge(ours[["model", "parameter", "mean", "sd"]], on=["model", "parameter"])
-    return both[["model", "formula", "parameter", "value", "se", "mean", "sd"]].to_dict("records")
-
-
-def published(tables: Tables) -> dict | None:
-    """Published values of this study and ours.
-
-    Returns
-    -------
-    dict
-        rows (those that are compared); agreeing (how many agree); apart (those that
-        do not); quoted (those that cannot be compared, with the reason). None if
-        there are none.
-    """
-    rows = tables.get("published", pd.DataFrame())
-    if rows.empty:
-        return None
-    compared = rows[rows["agrees"].isin(["yes", "no"])]
+    structures = tables["models"].set_index("model")["structure"]
+    roles = {"complete": "complete pooling", "none": "no pooling", "partial": "partial pooling"}
     return {
-        "rows": compared.to_dict("records"),
-        "agreeing": int((compared["agrees"] == "yes").sum()),
-        "apart": compared[compared["agrees"] == "no"].to_dict("records"),
-        "quoted": rows[~rows["agrees"].isin(["yes", "no"])].to_dict("records"),
+        role: next((model for model in models if structures.get(model) == structure), "")
+        for role, structure in roles.items()
     }
 
 
-def sensitivity(tables: Tables) -> dict | None:
-    """Results of power-scaling the priors.
-
-    Returns
-    -------
-    dict or None
-        rows (of the table); threshold (from which a sensitivity is relevant);
-        moved (rows of models that converged whose diagnosis is not "-");
-        strongest (their row with the greatest sensitivity to the prior, missing
-        if none converged). None if there are none.
-    """
-    rows = tables.get("sensitivity", pd.DataFrame())
-    if rows.empty:
-        return None
-    sound = rows[rows["model"].isin(tables["models"].query("converged")["model"])]
-    strongest = sound.nlargest(1, "prior").to_dict("records")
+def extremes(tables: Tables, model: str) -> dict[str, dict]:
+    """Counties with the lowest and highest typical basement, of those with a basement house."""
+    rows = county_rows(tables, model)
+    known = rows[rows["identified_basement"].astype(bool)]
+    typical = (rows if known.empty else known)["typical_basement"]
     return {
-        "rows": rows.to_dict("records"),
-        "threshold": SENSITIVE,
-        "moved": sound[sound["diagnosis"] != "-"].to_dict("records"),
-        "strongest": strongest[0] if strongest else None,
+        "lowest": rows.loc[typical.idxmin()].to_dict(),
+        "highest": rows.loc[typical.idxmax()].to_dict(),
     }
 
 
-def other_priors(tables: Tables) -> dict | None:
-    """Population parameters under the study's priors and under others.
+def shared(tables: Tables) -> dict[str, dict[str, dict]]:
+    """Rows of the estimates that are not by county, by model and parameter."""
+    rows = tables["estimates"][tables["estimates"]["county_fips"].isna()]
+    found: dict[str, dict[str, dict]] = {model: {} for model in tables["models"]["model"]}
+    for row in rows.to_dict("records"):
+        found[row["model"]][row["parameter"]] = row
+    return found
 
-    Returns
-    -------
-    dict or None
-        rows: one per model, parameter and set of other priors: its row with
-        `own_mean` and `own_sd` (under the study's priors) and `error` (Monte
-        Carlo standard error of the shift); names (of the sets); furthest: the
-        row with the largest absolute shift among those that passed their
-        diagnostics, in a model that converged; missing if there is none. None without other priors.
-    """
-    table = tables.get("other_priors", pd.DataFrame())
-    if table.empty:
-        return None
-    own = table[table["priors"] == OWN_PRIORS]
-    own = own[["model", "parameter", "mean", "sd", "mcse_mean", "passed"]]
-    both = table[table["priors"] != OWN_PRIORS].merge(
-        own.rename(columns=lambda c: c if c in ("model", "parameter") else f"own_{c}"),
-        on=["model", "parameter"],
-    )
-    both["error"] = np.hypot(both["mcse_mean"], both["own_mcse_mean"]) / both["own_sd"]
-    sound = both[both["passed"].astype(bool) & both["own_passed"].astype(bool)]
-    furthest = sound.loc[sound["shift"].abs().nlargest(1).index].to_dict("records")
-    return {
-        "rows": both.to_dict("records"),
-        "names": both["priors"].unique().tolist(),
-        "furthest": furthest[0] if furthest else None,
-    }
+
+def by_county(tables: Tables, model: str) -> list[dict]:
+    """Rows of `county_rows`, each with `alpha` and `beta`, rows of the model's estimates."""
+    rows = tables["estimates"].query("model == @model and parameter in ('alpha', 'beta')")
+    rows = rows[rows["county_fips"].notna()]
+    found = rows.set_index(["county_fips", "parameter"]).to_dict("index")
+    return [
+        row | {name: found[row["county_fips"], name] for name in ("alpha", "beta")}
+        for row in county_rows(tables, model).to_dict("records")
+    ]

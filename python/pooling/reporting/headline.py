@@ -18,7 +18,7 @@ from pooling.figures._drawing import save_or_say
 from pooling.fits.store import open_fit
 from pooling.inputs.study import Figures, read_section
 from pooling.reporting.facts import headline_model
-from pooling.reporting.pages import read_tables
+from pooling.reporting.tables import read_tables
 
 
 def main(arguments: list[str] | None) -> None:

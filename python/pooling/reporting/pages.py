@@ -1,295 +1,254 @@
-"""The report of a study: one page from its tables, figures and programs only.
+"""The report of a study: a folder of pages, from its tables, figures and programs only.
 
-`python -m pooling.reporting.pages TEMPLATE CSS ABOUT.json TABLES --figures FIGURE.svg...
---programs PROGRAM... --highlight FIGURES.json -o PAGE.html`
+    python -m pooling.reporting.pages TEMPLATES ABOUT.json TABLES [OPTIONS] -o PAGE.html...
+
+A page `index.html` is the template `index.html.jinja` filled; a page `models/<model>.html` is
+`model.html.jinja` filled for that model. The folder refers to nothing outside itself.
 """
 
-import base64
+import argparse
 import json
-import math
 import os
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from xml.etree import ElementTree
+from typing import Any
 
-import jinja2
 import pandas as pd
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from pooling.build import cli
-from pooling.build.errors import DataError, FigureError, NothingToShow, PoolingError
 from pooling.build.files import replacing
-from pooling.figures import CHAPTERS, Declared, declared_figures
-from pooling.fits.store import read_table
+from pooling.figures import declared_figures
 from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures, read_section
-from pooling.reporting import facts
-
-REQUIRED = (
-    *("models", "estimates", "diagnostics", "scores", "comparison"),
-    *("counties", "data_rules", "data_summary", "definitions"),
+from pooling.reporting import facts, reference_facts, score_facts
+from pooling.reporting.pictures import (
+    Listing,
+    Picture,
+    by_chapter,
+    read_listing,
+    read_picture,
+    refuse_strangers,
 )
-OPTIONAL = ("priors", "prior_predictive", "sensitivity", "other_priors", "frequentist", "published")
+from pooling.reporting.rendering import render
+from pooling.reporting.tables import read_tables, records
+
 BEST = ("rmse_in_sample", "elpd_loo", "elpd_loco")
-LARGE = 1_000_000  # bytes from which the PNG of a figure is shown instead of its SVG
-DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
-PIXELS = {"": 1.0, "px": 1.0, "pt": 4 / 3, "in": 96.0}
-MISSING = "\N{EN DASH}"
+TITLES = {
+    "index.html": "Radon",
+    "counties.html": "Counties",
+    "decisions.html": "Decisions",
+    "models.html": "Models",
+    "methods.html": "Methods",
+}
+# Chapters of which the first page shows the first figure: of the story, and of its last model.
+STORY_CHAPTERS = ("map", "data", "estimates", "shrinkage")
+MODEL_CHAPTERS = ("diagnostics", "checks")
+# Chapters that have a place on the page of all models, and on that of one model.
+LIBRARY_PLACES = ("scores", "diagnostics", "estimates", "checks", "priors", "published")
+MODEL_PLACES = ("diagnostics", "estimates", "priors", "scores", "checks")
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure inside the page.
+def context(
+    tables: dict[str, pd.DataFrame], highlight: Sequence[int], story: Sequence[str]
+) -> dict[str, Any]:
+    """Values of the templates that come from the study's tables."""
+    headline = facts.headline_model(tables)
+    roles = facts.story(tables, story)
+    models, scores = tables["models"], score_facts.score_rows(tables)
+    sound = models.loc[models["converged"], "model"].tolist()
+    shown, hidden = facts.population(tables)
+    source, target = roles["none"], roles["partial"]
+    highlighted = facts.highlighted(tables, highlight)
+    of_example = facts.county_rows(tables, target or headline).set_index("county_fips")
+    example = highlighted[0]["county_fips"]
+    survey = facts.survey(tables)
+    return {
+        "tables": {name: records(table) for name, table in tables.items()},
+        "models": {row["model"]: row for row in records(models)},
+        "unit": survey["floors"]["all"]["unit"],
+        "action": f"{survey['floors']['all']['action_level']:g}",
+        "survey": survey,
+        "failing": records(models[~models["converged"]]),
+        "story": roles,
+        "levels": {model: facts.extremes(tables, model) for model in roles.values() if model},
+        "shared": {
+            model: {name: rows.get(name) for name in ("sigma", "sigma_alpha", "sigma_beta")}
+            for model, rows in facts.shared(tables).items()
+        },
+        "example": of_example.loc[example].to_dict() | {"county_fips": example},
+        "unmeasured": unmeasured(tables, target or headline),
+        "population": records(shown),
+        "population_hidden": hidden,
+        "highlighted": highlighted,
+        "shrinkage": facts.shrinkage(tables, source, target),
+        "answer": facts.answer(tables, headline),
+        "frequentist": reference_facts.frequentist(tables),
+        "published": reference_facts.published(tables),
+        "other_priors": reference_facts.other_priors(tables),
+        "sensitivity": reference_facts.sensitivity(tables),
+        "scores": scores,
+        "best": {name: score_facts.best(scores, name, sound) for name in BEST},
+    } | of_scores(tables, scores)
 
-    Attributes
-    ----------
-    name
-        As in `make <name>-plot`.
-    title, description
-        Read from the figure's file.
-    uri
-        The picture itself as a data URI.
-    width, height
-        Size in CSS pixels.
-    """
 
-    name: str
-    title: str
-    description: str
-    uri: str
-    width: int
-    height: int
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The text of a Stan file; `summary` is the first paragraph of its opening comment."""
-
-    name: str
-    summary: str
-    text: str
-
-
-def read_picture(path: Path) -> Picture:
-    """Read an SVG with its title and description.
-
-    Raises
-    ------
-    DataError
-        The file is not an SVG, or has no size.
-    """
-    try:
-        root = ElementTree.parse(path).getroot()
-        width, height = (_pixels(root.attrib[side]) for side in ("width", "height"))
-    except (ElementTree.ParseError, KeyError, ValueError) as error:
-        raise DataError(f"{path}: not a figure ({error}); delete it and run make again") from None
-    name = path.stem.replace("_", "-")
-    about = {
-        field: next((e.text.strip() for e in root.iter(DUBLIN_CORE + field) if e.text), "")
-        for field in ("title", "description")
+def of_scores(tables: dict[str, pd.DataFrame], scores: Mapping[str, dict]) -> dict[str, Any]:
+    """Values of the templates about scores of houses left out."""
+    repeated = score_facts.repeated_schemes(tables)
+    left_out = tuple(scheme for scheme in SCHEMES if scheme not in repeated)
+    together = tuple(scheme for scheme in left_out if scheme != "loo")
+    errors, shares = ("elpd", "rmse", "rmse_county_means"), ("coverage_50", "coverage_90")
+    return {
+        "notes": score_facts.score_notes(tables),
+        "together": score_facts.left_out(scores, errors, together),
+        "covered": score_facts.left_out(scores, shares, left_out),
+        "schemes": {name: scheme.left_out.removeprefix("its ") for name, scheme in SCHEMES.items()},
+        "single_counties": "kfold_county" in repeated,
+        "tutorial": score_facts.tutorial(tables),
     }
-    about["title"] = about["title"].rstrip(".") or name
-    return Picture(name, **about, uri=_data_uri(path), width=width, height=height)
 
 
-def _pixels(length: str) -> int:
-    size = re.fullmatch(r"([\d.]+)([a-z]*)", length)
-    if size is None or size[2] not in PIXELS:
-        raise ValueError(f"size {length}")
-    return round(float(size[1]) * PIXELS[size[2]])
+def unmeasured(tables: Mapping[str, pd.DataFrame], model: str) -> list[dict]:
+    """Rows of the table of that name of one model, for the basement and the first floor."""
+    table = tables.get("unmeasured", pd.DataFrame(columns=["model"]))
+    return records(table[table["model"] == model])
 
 
-def _data_uri(path: Path) -> str:
-    """The file as a data URI; for a large SVG its PNG, if there is one and it is smaller."""
-    kind, pixels = "svg+xml", path.with_suffix(".png")
-    size = path.stat().st_size
-    if size > LARGE and pixels.is_file() and pixels.stat().st_size < size:
-        kind, path = "png", pixels
-    return f"data:image/{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+def placed(pictures: Sequence[Picture], story: Sequence[Picture]) -> dict[str, Any]:
+    """Pictures by the page and chapter in which they stand.
 
-
-def place(pictures: Sequence[Picture], figures: Mapping[str, Declared]) -> dict[str, list[Picture]]:
-    """Pictures by the chapter that their figures declare, in the figures' order.
-
-    Pictures with nothing to show in this study are under `absent`.
+    Parameters
+    ----------
+    pictures
+        Those of the story, of the library, and of the headline model.
+    story
+        Those of the model of the story.
 
     Raises
     ------
     FigureError
         A picture belongs to no figure.
     """
-    places: dict[str, list[Picture]] = {chapter: [] for chapter in (*CHAPTERS, "absent")}
-    by_figure = {picture.name.replace("-", "_"): picture for picture in pictures}
-    for name in by_figure.keys() - figures.keys():
-        raise FigureError(f"{by_figure[name].name}: no figure draws this picture; remove the file")
-    for figure in figures.values():
-        if picture := by_figure.get(figure.name):
-            empty = picture.title.startswith(NothingToShow.TITLE)
-            places["absent" if empty else figure.chapter].append(picture)
-    return places
-
-
-def read_listing(path: Path) -> Listing:
-    """Read a Stan file."""
-    text = path.read_text(encoding="utf-8")
-    comment = re.match(r"\s*/\*(.*?)\*/", text, re.DOTALL)
-    lines = [re.sub(r"^\s*\* ?", "", line) for line in comment[1].splitlines()] if comment else []
-    first = "\n".join(lines).strip().partition("\n\n")[0]
-    return Listing(path.name, " ".join(first.split()), text)
-
-
-def read_tables(folder: Path) -> dict[str, pd.DataFrame]:
-    """Read the tables of a study, by name.
-
-    Raises
-    ------
-    DataError
-        A table that the page needs is missing.
-    """
-    tables = {}
-    for name in (*REQUIRED, *OPTIONAL):
-        path = folder / f"{name}.csv"
-        if path.is_file():
-            tables[name] = read_table(path)
-        elif name in REQUIRED:
-            raise DataError(f"{path}: no such table; run make again")
-    return tables
-
-
-def number(value: float | None, digits: int = 2) -> str:
-    """Format a number: typographic minus, thousands separators, powers of ten if huge."""
-    if value is None or not math.isfinite(value):
-        return MISSING
-    size = abs(value)
-    digits = 0 if size >= 10_000 else digits
-    text = f"{value:.1e}" if size >= 1e6 else f"{value:,.{digits}f}"
-    return text.replace("-", "\N{MINUS SIGN}")
-
-
-def plain(value: float | None) -> str:
-    """Format a setting without rounding, with thousands separators."""
-    return MISSING if value is None else f"{value:,g}".replace("-", "\N{MINUS SIGN}")
-
-
-def radon(value: float | None) -> str:
-    """Format an activity in pCi/L; impossibly large ones are shown as > 9,999."""
-    if value is None or math.isnan(value):
-        return MISSING
-    if value > 9999:
-        return ">\N{NO-BREAK SPACE}9,999"
-    return f"{value:,.{1 if value < 99.95 else 0}f}"
-
-
-def percent(share: float) -> str:
-    """A share in whole percent, never rounded to 0% or 100%."""
-    if 0 < share < 0.005:
-        return "<\N{NO-BREAK SPACE}1%"
-    if 0.995 <= share < 1:
-        return ">\N{NO-BREAK SPACE}99%"
-    return f"{share:.0%}"
-
-
-def plural(count: int, one: str, many: str = "") -> str:
-    """`1 house`, `2 houses`."""
-    return f"{count:,}\N{NO-BREAK SPACE}{one if count == 1 else many or one + 's'}"
-
-
-def breakable(name: str) -> Markup:
-    """A name that may break after each underscore."""
-    return Markup(str(escape(name)).replace("_", "_<wbr>"))
-
-
-def records(table: pd.DataFrame) -> list[dict]:
-    """Rows as dictionaries, None for missing values."""
-    return table.astype(object).where(table.notna(), None).to_dict("records")
-
-
-def context(tables: dict[str, pd.DataFrame], highlight: Sequence[int]) -> dict:
-    """Values of the template that come from the study's tables."""
-    model = facts.headline_model(tables)
-    models, scores = tables["models"], facts.score_rows(tables)
-    sound = models.loc[models["converged"], "model"].tolist()
-    partial = models.set_index("model").loc[model, "structure"] == "partial pooling"
-    source = facts.model_of(tables, "no pooling")
-    shown, hidden = facts.population(tables)
-    repeated = facts.repeated_schemes(tables)
-    left_out = tuple(scheme for scheme in SCHEMES if scheme not in repeated)
-    together = tuple(scheme for scheme in left_out if scheme != "loo")
+    figures = declared_figures()
+    refuse_strangers([*pictures, *story], figures)
+    told, library, of_model = (
+        by_chapter(drawn, figures, kind)
+        for drawn, kind in ((pictures, "story"), (pictures, "library"), (story, "model"))
+    )
+    lead = {chapter: told[chapter][:1] for chapter in STORY_CHAPTERS}
+    lead |= {chapter: of_model[chapter][:1] for chapter in MODEL_CHAPTERS}
+    elsewhere = {
+        chapter: each[len(lead[chapter]) if chapter in STORY_CHAPTERS else 0 :]
+        for chapter, each in told.items()
+    }
     return {
-        "tables": {name: records(table) for name, table in tables.items()},
-        "models": {row["model"]: row for row in records(models)},
-        "survey": facts.survey(tables),
-        "scores": scores,
-        "notes": facts.score_notes(tables),
-        "together": facts.left_out(scores, ("elpd", "rmse", "rmse_county_means"), together),
-        "covered": facts.left_out(scores, ("coverage_50", "coverage_90"), left_out),
-        "single_counties": "kfold_county" in repeated,
-        "best": {name: facts.best(scores, name, sound) for name in BEST},
-        "population": records(shown),
-        "population_hidden": hidden,
-        "highlighted": facts.highlighted(tables, highlight),
-        "shrinkage": facts.shrinkage(tables, source, model) if partial else None,
-        "tutorial": facts.tutorial(tables),
-        "frequentist": facts.frequentist(tables),
-        "published": facts.published(tables),
-        "other_priors": facts.other_priors(tables),
-        "sensitivity": facts.sensitivity(tables),
-        "answer": facts.answer(tables, model),
+        "lead": {chapter: each[0] if each else None for chapter, each in lead.items()},
+        "more": elsewhere,
+        "library": library,
+        "more_of_library": [c for c, each in library.items() if each and c not in LIBRARY_PLACES],
+        "absent": [picture for picture in pictures if picture.empty],
     }
 
 
-def render(template: Path, values: dict) -> str:
-    """Fill the template; all values are escaped unless they are marked as safe.
+def about_models(values: dict[str, Any], listings: Mapping[str, Listing]) -> None:
+    """Add to each model its title in words and its summary, from its program's opening comment."""
+    for name, row in values["models"].items():
+        listing = listings.get(f"{name}.stan")
+        row["title"] = listing.title if listing else name.replace("_", " ")
+        row["summary"] = listing.summary if listing else ""
 
-    Raises
-    ------
-    PoolingError
-        The template is invalid; the message names the line.
-    """
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(template.parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    filters = (number, plain, radon, percent, plural, breakable)
-    environment.filters.update({filter_.__name__: filter_ for filter_ in filters})
-    try:
-        return environment.get_template(template.name).render(values)
-    except jinja2.TemplateSyntaxError as error:
-        raise PoolingError(f"{template}, line {error.lineno}: {error.message}") from None
-    except jinja2.UndefinedError as error:
-        raise PoolingError(f"{template}: {error.message}; correct the name there") from None
+
+def of_model(
+    name: str,
+    tables: dict[str, pd.DataFrame],
+    listings: Mapping[str, Listing],
+    pictures: Sequence[Picture],
+) -> dict[str, Any]:
+    """Values of the page of one model."""
+    chapters = by_chapter(pictures, declared_figures(), "model")
+    listing = listings.get(f"{name}.stan", Listing(f"{name}.stan", name, (), ""))
+    return {
+        "name": name,
+        "listing": listing,
+        "included": [listings[file] for file in sorted(listing.includes & listings.keys())],
+        "own_population": list(facts.shared(tables)[name].values()),
+        "own_counties": facts.by_county(tables, name),
+        "figures": chapters,
+        "remaining": [chapter for chapter in chapters if chapter not in MODEL_PLACES],
+        "drawn": any(chapters.values()),
+    }
+
+
+def versions(files: Sequence[Path]) -> dict[str, str]:
+    """Versions of packages and of CmdStan, from what the workflow records in `.build`."""
+    found: dict[str, str] = {}
+    for path in files:
+        recorded = json.loads(path.read_text(encoding="utf-8"))
+        if "cmdstan" in recorded:
+            recorded = {"CmdStan": recorded["version"], "compiler": recorded["compiler"]}
+        found |= recorded
+    return found
+
+
+def command_line() -> argparse.ArgumentParser:
+    """The stage's arguments."""
+    parser = cli.parser(__doc__)
+    for name in ("templates", "about", "tables"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("--story", type=Path, help="the models of the study's story")
+    parser.add_argument("--highlight", type=Path, help="the study's [figures] section")
+    parser.add_argument("--graph", type=Path, help="what depends on what, an SVG")
+    parser.add_argument("--citation", type=Path, help="how to cite the project")
+    for name in ("figures", "programs", "versions"):
+        parser.add_argument(f"--{name}", type=Path, nargs="*", default=[])
+    parser.add_argument("-o", "--output", type=Path, nargs="+", required=True)
+    return parser
+
+
+def of_files(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    """Values of the templates that are files, or say where they are."""
+    return {
+        "about": json.loads(given.about.read_text(encoding="utf-8")),
+        "css": Markup((given.templates / "report.css").read_text(encoding="utf-8")),
+        "folder": Path(os.path.relpath(given.tables, folder)).as_posix(),
+        "graph": given.graph and Markup(given.graph.read_text(encoding="utf-8")),
+        "citation": given.citation and given.citation.read_text(encoding="utf-8").strip(),
+        "versions": versions(given.versions),
+        "navigation": [(page, t) for page, t in TITLES.items() if folder / page in given.output],
+    }
 
 
 def main(arguments: list[str] | None) -> None:
-    """Write the report of a study."""
-    parser = cli.stage(__doc__, "template", "css", "about", "tables")
-    parser.add_argument("--figures", type=Path, nargs="*", default=[])
-    parser.add_argument("--programs", type=Path, nargs="*", default=[])
-    parser.add_argument("--graph", type=Path, help="what depends on what, an SVG")
-    parser.add_argument("--highlight", type=Path, help="the study's [figures] section")
-    args = parser.parse_args(arguments)
-    counties = read_section(Figures, args.highlight).lines if args.highlight else []
-    tables = read_tables(args.tables)
-    values = context(tables, counties)
-    # Programs that the study does not use are not listed; included functions are.
-    order = [f"{model}.stan" for model in values["models"]]
-    programs = [p for p in args.programs if p.suffix != ".stan" or p.name in order]
-    programs.sort(key=lambda p: order.index(p.name) if p.name in order else len(order))
-    values |= {
-        "about": json.loads(args.about.read_text(encoding="utf-8")),
-        "css": Markup(args.css.read_text(encoding="utf-8")),
-        "folder": Path(os.path.relpath(args.tables, args.output.parent)).as_posix(),
-        "figures": place([read_picture(path) for path in args.figures], declared_figures()),
-        "programs": [read_listing(path) for path in programs],
-        "graph": args.graph and Markup(args.graph.read_text(encoding="utf-8")),
-    }
-    with replacing(args.output) as draft:
-        draft.write_text(render(args.template, values), encoding="utf-8")
+    """Write the pages of a study; the folder of the first is the report's."""
+    given = command_line().parse_args(arguments)
+    folder = given.output[0].parent
+    tables = read_tables(given.tables)
+    counties = read_section(Figures, given.highlight).lines if given.highlight else []
+    story = json.loads(given.story.read_text(encoding="utf-8")) if given.story else []
+    values = context(tables, counties, story) | of_files(given, folder)
+    listings = {path.name: read_listing(path) for path in given.programs}
+    about_models(values, listings)
+    # Figures of one model are in a folder of its name; those of the headline model are not.
+    drawn: dict[str, list[Picture]] = {}
+    for path in given.figures:
+        owner = path.parent.name if path.parent.name in values["models"] else ""
+        drawn.setdefault(owner, []).append(read_picture(path, folder))
+    headline, last = values["answer"]["model"], values["story"]["partial"]
+    together = drawn.pop("", [])
+    values |= placed(together, drawn.get(last, together if last == headline else []))
+    drawn[headline] = together
+    for output in given.output:
+        own: dict[str, Any] = {"page": output.name, "root": ""}
+        template = given.templates / f"{output.name}.jinja"
+        if output.parent != folder:
+            own = {"page": f"models/{output.name}", "root": "../"}
+            own |= of_model(output.stem, tables, listings, drawn.get(output.stem, []))
+            template = given.templates / "model.html.jinja"
+        with replacing(output) as draft:
+            draft.write_text(render(template, values | own), encoding="utf-8")
+    for page in (folder / "models").glob("*.html"):
+        if page.stem not in values["models"]:
+            page.unlink()
 
 
 if __name__ == "__main__":

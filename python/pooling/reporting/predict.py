@@ -358,8 +358,7 @@ def chosen_model(model: str, models: list[str], study: str, tables: Path) -> str
         It is not a model of the study.
     """
     if not model:
-        names = ("models", "scores")
-        return headline_model({name: read_table(tables / f"{name}.csv") for name in names})
+        return headline_model({"models": read_table(tables / "models.csv")})
     if model not in models:
         raise StudyError(
             f"MODEL={model}: not a model of study {study}; its models are {', '.join(models)}"

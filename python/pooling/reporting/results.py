@@ -1,6 +1,7 @@
 """Tables of a study: estimates, diagnostics and scores of all models, and radon by county.
 
-`python -m pooling.reporting.results COORDS.json TWINS.json FIT... -o TABLES --priors PRIORS.json`
+`python -m pooling.reporting.results COORDS.json TWINS.json FIT... -o TABLES
+--priors PRIORS.json --headline HEADLINE.json`
 
 The folder TABLES gets one CSV file per table; `pooling.reporting.definitions` defines each.
 Nothing here is random: the same fits give the same bytes.
@@ -15,27 +16,47 @@ import pandas as pd
 
 from pooling.build import cli
 from pooling.fits.convergence import GROUPS
-from pooling.fits.store import write_table
+from pooling.fits.store import Fit, write_table
 from pooling.inputs.priors import PARTS, Priors
 from pooling.inputs.study import read_section
-from pooling.reporting.comparison import comparison
-from pooling.reporting.counties import county_levels, data_summary, prior_predictive
+from pooling.reporting.comparison import comparison, headline
+from pooling.reporting.counties import (
+    county_levels,
+    data_summary,
+    prior_predictive,
+    unmeasured,
+)
 from pooling.reporting.definitions import definitions
 from pooling.reporting.fits import Result, open_results
+from pooling.reporting.ranks import county_ranks
+from pooling.reporting.weights import pooling_weights
+from pooling.reporting.zones import county_zones
 
 
 def models(results: Sequence[Result]) -> pd.DataFrame:
-    """One row per model: model, structure, converged, allowed_to_fail (the study's reason)."""
+    """One row per model.
+
+    Columns: model, structure, converged, parameters (numbers that do not vary by county),
+    allowed_to_fail (the study's reason); `make_tables` adds headline.
+    """
     rows = [
         {
             "model": r.fit.model,
             "structure": r.structure,
             "converged": r.fit.converged,
+            "parameters": common_parameters(r.fit),
             "allowed_to_fail": r.fit.diagnostics.get("allowed_to_fail"),
         }
         for r in results
     ]
     return pd.DataFrame(rows)
+
+
+def common_parameters(fit: Fit) -> int:
+    """How many numbers in the parameters block do not vary by county."""
+    posterior = fit.tree["posterior"].to_dataset()[fit.parameters]
+    sizes = [v[0, 0].size for v in posterior.values() if "county" not in v.dims]
+    return sum(sizes)
 
 
 def diagnostics(results: Sequence[Result]) -> pd.DataFrame:
@@ -79,17 +100,28 @@ def together(results: Sequence[Result], name: str) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else tables[0]
 
 
-def make_tables(results: Sequence[Result], coords: dict) -> dict[str, pd.DataFrame]:
+def make_tables(results: Sequence[Result], coords: dict, wanted: str) -> dict[str, pd.DataFrame]:
     """All tables of fits and data rules, by name; see `pooling.reporting.definitions`.
 
     The scores are written last: make depends on them, and then the other tables exist.
+
+    Parameters
+    ----------
+    wanted
+        The study's headline model; "": the one that `headline` chooses.
     """
+    compared, known = comparison([r.fit for r in results]), models(results)
+    answering = wanted or headline(known, compared)
     return {
-        "models": models(results),
+        "models": known.assign(headline=known["model"] == answering),
         "estimates": together(results, "estimates"),
         "diagnostics": diagnostics(results),
-        "comparison": comparison([r.fit for r in results]),
+        "comparison": compared,
         "counties": pd.concat([county_levels(r.fit) for r in results], ignore_index=True),
+        "unmeasured": unmeasured([r.fit for r in results]),
+        "ranks": county_ranks(results),
+        "zones": county_zones([r.fit for r in results]),
+        "weights": pooling_weights(results),
         "prior_predictive": prior_predictive([r.fit for r in results]),
         "sensitivity": together(results, "sensitivity"),
         "other_priors": together(results, "other_priors"),
@@ -104,10 +136,12 @@ def main(arguments: list[str] | None) -> None:
     """Write the tables of a study."""
     parser = cli.stage(__doc__, "coords", "twins", many="fits")
     parser.add_argument("--priors", type=Path, help="the study's [priors] section")
+    parser.add_argument("--headline", type=Path, help="the model that the study names, or none")
     args = parser.parse_args(arguments)
     files = (args.coords, args.twins)
     coords, twins = (json.loads(path.read_text(encoding="utf-8")) for path in files)
-    tables = make_tables(open_results(args.fits, coords, twins), coords)
+    wanted = json.loads(args.headline.read_text(encoding="utf-8")) if args.headline else ""
+    tables = make_tables(open_results(args.fits, coords, twins), coords, wanted)
     if args.priors:
         tables = {"priors": priors_table(read_section(Priors, args.priors))} | tables
     for name, table in tables.items():

@@ -87,14 +87,16 @@ endif
 
 $(plan)/plan.mk: FORCE | $(environment)
 	@MANIFEST=$(manifest) $(PYTHON) -m pooling.workflow.plan data/studies/$(STUDY).toml stan $(SEED:%=--seed %) \
-	  --arrows "$(FROM) $(TO)" --sources $(sources) $(HOUSE_TABLE) $(COUNTY_TABLE) $(SHAPE_TABLE) -o $@
+	  --arrows "$(FROM) $(TO)" --sources $(sources) $(HOUSE_TABLE) $(COUNTY_TABLE) $(SHAPE_TABLE) \
+	  --rules $(filter Makefile $(package)/%,$(MAKEFILE_LIST)) -o $@
 
 # Sources that make compares by time.
-sources := $(wildcard data/*.csv stan/*.stan stan/functions/*.stanfunctions reports/report.*)
+sources := $(wildcard data/*.csv stan/*.stan stan/functions/*.stanfunctions CITATION.cff)
+sources += $(wildcard reports/*.jinja reports/*.css reports/*.js*)
 
 # Make warns about a missing plan, and stops at an unreadable one before rebuilding it; an empty
 # plan avoids both.
-planned := PROGRAMS MODELS STORY HOUSE_TABLE COUNTY_TABLE SHAPE_TABLE
+planned := PROGRAMS MODELS STORY STORY_MODEL HOUSE_TABLE COUNTY_TABLE SHAPE_TABLE DECISION_TABLES
 planned += STORY_FIGURES MODEL_FIGURES LIBRARY_FIGURES CALIBRATION_FIGURES
 $(foreach name,$(planned),$(eval $(name) :=))
 ifneq ($(filter-out help clean lint fsck repair why study,$(goals)),)

@@ -20,21 +20,19 @@ from pooling.build.errors import ProgramError, StudyError
 from pooling.build.files import digest, write_if_changed
 from pooling.build.manifest import reconcile
 from pooling.figures import KINDS
+from pooling.inputs.decision import TABLES
 from pooling.inputs.priors import unread
 from pooling.inputs.study import Study, read_study
 from pooling.programs.contract import INPUTS, OPTIONAL, is_provided
-from pooling.programs.order import story_models
+from pooling.programs.order import ends_of_story, story_models
 from pooling.programs.source import declared, normalised, twin
 from pooling.workflow.stamps import write_stamps
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
-GOALS = (
-    "all bench clean data diagnostics figures fits fsck graph help lint predict study repair report"
-)
-GOALS += " sbc scores setup stress tables test verify why"
+GOALS = "all bench clean data diagnostics figures fits fsck graph help lint predict reference"
+GOALS += " repair report sbc scores setup stress study tables test verify why"
 RESERVED = {*GOALS.split(), "FORCE"}
 RESERVED |= {"draft", "functions"}  # folders in stan/
-RULES = Path("Makefile")
 PACKAGES = ("arviz-base", "arviz-stats", "cmdstanpy", "matplotlib", "numpy", "pandas", "plotnine")
 
 
@@ -143,6 +141,11 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
         story = story_models(models, study.story.models)
     except ValueError as error:
         raise StudyError(f"{path}: story.models: {error}") from None
+    if study.story.headline not in ("", *models):
+        raise StudyError(
+            f"{path}: story.headline: {study.story.headline} is not a model of the study; "
+            f"choose from: {', '.join(models)}"
+        )
     _refuse_arrows(arrows.split(), study, path.stem, available)
     data = study.data
     tables = {"houses": table_path(path, data.houses), "counties": ""}
@@ -157,10 +160,13 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
         _write_json(section / f"{name}.json", getattr(study, name).model_dump())
     _write_json(section / "other_priors.json", study.all_other_priors().model_dump())
     _write_json(section / "calibration.json", study.calibration_priors().model_dump())
+    if study.decision:
+        _write_json(section / "decision.json", study.decision.model_dump())
     about = {"study": path.stem} | study.model_dump(include={"title", "description"})
     _write_json(section / "about.json", about)
     _write_json(section / "model_names.json", models)
     _write_json(section / "story.json", story)
+    _write_json(section / "headline.json", study.story.headline)
     write_if_changed(section / "arrows", arrows.strip() + "\n")
     for program, text in available.items():
         write_if_changed(build / "programs" / f"{program}.normalised", text + "\n")
@@ -174,8 +180,13 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
     elif recorded.is_file():
         write_if_changed(recorded, toolchain(cmdstan))
     lines = [f"PROGRAMS := {' '.join(available)}", f"MODELS := {' '.join(models)}"]
-    lines += [f"STORY := {' '.join(story)}"]
-    lines += figure_lines(figures)
+    lines += [f"STORY := {' '.join(story)}", f"STORY_MODEL := {ends_of_story(story)[1]}"]
+    decided = TABLES if study.decision else ()
+    # Without decisions there is nothing to draw of them.
+    lines += figure_lines(
+        {n: f for n, f in figures.items() if {*f["tables"]} & {*TABLES} <= {*decided}}
+    )
+    lines += [f"DECISION_TABLES := {' '.join(decided)}"]
     lines += [f"HOUSE_TABLE := {tables['houses']}", f"COUNTY_TABLE := {tables['counties']}"]
     lines += [f"SHAPE_TABLE := {tables['county_shapes']}"]
     # make builds this file before it examines any other.
@@ -218,6 +229,7 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument(
         "--sources", type=Path, nargs="*", default=[], help="files whose times make compares"
     )
+    parser.add_argument("--rules", type=Path, nargs="*", default=[], help="files with make's rules")
     given = parser.parse_args(arguments)
     if manifest := os.environ.get("MANIFEST"):
         for message in reconcile(Path(manifest), given.sources):
@@ -227,9 +239,10 @@ def main(arguments: list[str] | None) -> None:
         study = study.with_seed(given.seed)
         study = study.model_copy(update={"title": f"{study.title} (seed {study.sampler.seed})"})
     write_plan(study, given.study, given.arrows, given.programs, given.output)
-    if RULES.is_file():
+    if given.rules:
         # make looks at the time of its own rules before a copied one is put right.
-        write_if_changed(given.output.parents[1] / "rules", digest(RULES) + "\n")
+        lines = "".join(f"{digest(path)} {path}\n" for path in given.rules)
+        write_if_changed(given.output.parents[1] / "rules", lines)
 
 
 if __name__ == "__main__":

@@ -138,3 +138,8 @@ def test_a_title_names_the_only_model():
 )
 def test_a_grid_has_few_empty_places(panels, grid):
     assert even_grid(panels, 4) == grid
+
+
+def test_meanings_are_those_of_the_parameters_shown():
+    assert panels.meanings(["nu", "mu_alpha"]) == "mu: means; nu: degrees of freedom."
+    assert panels.meanings(["my_own"]) == ""

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from project import hear_interruptions
 from tqdm import tqdm
 
 import stress
@@ -53,6 +54,7 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("-o", "--output", type=Path, help="the table as CSV")
     parser.add_argument("--only", nargs="+", default=[], metavar="KIND")
     given = parser.parse_args(arguments)
+    hear_interruptions()
     cases = chosen(all_cases(), given.only)
     with tqdm(cases, unit=" cases", disable=None, file=sys.stderr) as bar:
         rows = list(attempt_all(bar))

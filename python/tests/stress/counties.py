@@ -87,6 +87,7 @@ def agree(model: str) -> Case:
         worst = pd.DataFrame(gaps).nlargest(1, "errors").iloc[0]
         furthest = max(each["elpd"] for each in gaps)
         said = (
+            f"Pareto k of all counties up to {weighted['pareto_k'].max():.2f}; "
             f"{len(gaps)} counties, {left} more left to refits; means within "
             f"{worst['errors']:.1f} errors ({worst['fold']}, {worst['houses']} houses), "
             f"elpd per house within {furthest:.3f}"

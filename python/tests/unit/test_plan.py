@@ -140,6 +140,12 @@ def test_seed_of_the_command_line_wins(folder):
     assert rewritten(folder) == {"trial/sampler.json", "trial/about.json"}
 
 
+def test_a_headline_that_is_no_model_is_refused(folder):
+    edit(folder, "seed = 1", 'seed = 1\n[story]\nheadline = "nonesuch"')
+    with pytest.raises(StudyError, match=r"story\.headline: nonesuch is not a model of the study"):
+        run()
+
+
 def test_the_story_has_the_models_that_the_study_names(folder):
     run()
     assert json.loads((folder / ".build/trial/story.json").read_text()) == ["pooled"]

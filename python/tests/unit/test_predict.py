@@ -336,9 +336,7 @@ def command(tmp_path, monkeypatch):
     files["models.json"] = ["per_county", "pooled"]
     for name, content in files.items():
         (tmp_path / name).write_text(json.dumps(content))
-    scores = {"model": ["pooled"], "score": ["elpd_loo"], "value": [-1.0], "note": [""]}
-    pd.DataFrame(scores).to_csv(tmp_path / "scores.csv", index=False)
-    models = {"model": ["pooled"], "structure": ["complete pooling"], "converged": [True]}
+    models = {"model": ["per_county", "pooled"], "headline": [False, True]}
     pd.DataFrame(models).to_csv(tmp_path / "models.csv", index=False)
     monkeypatch.setattr(predict, "open_fit", lambda folder: build_fit(folder.name))
 

@@ -219,7 +219,7 @@ def test_a_house_exactly_at_the_action_level_counts():
 
 def scored(model: str, elpd: list[float], converged: bool = True) -> Fit:
     """A fit with log scores of its own."""
-    loo = pd.DataFrame({"house": range(len(elpd)), "elpd": elpd})
+    loo = pd.DataFrame({"house": 5081 + np.arange(len(elpd)), "elpd": elpd})
     return replace(build_fit(model, converged=converged), loo=loo)
 
 
@@ -248,7 +248,57 @@ def test_a_model_that_did_not_converge_is_no_reference():
 def test_elpd_of_a_row_is_over_its_houses():
     pair = [scored("pooled", [-1.0, -2.0, -3.0]), scored("foo", [-9.0, -9.0, np.nan])]
     table = comparison.comparison(pair).set_index("model")
-    assert table["elpd_loo"].to_dict() == {"pooled": -6.0, "foo": -18.0}
+    assert table["elpd"].to_dict() == {"pooled": -6.0, "foo": -18.0}
+
+
+def test_left_out_counties_are_compared_with_errors_over_counties():
+    # Houses 1 to 4 are of one county, 5 to 7 of another: differences -1, -1, -1, -1 and 2, 2, 2.
+    houses = build_fit("pooled").houses["house"].iloc[:7]
+    pair = []
+    for name, gap in (("pooled", 0), ("foo", 1)):
+        elpd = -2.0 + gap * np.array([-1, -1, -1, -1, 2, 2, 2])
+        table = pd.DataFrame({"scheme": "loco", "house": houses, "elpd": elpd})
+        pair.append(replace(build_fit(name), left_out_together=table))
+    found = comparison.comparison(pair).set_index("model")
+    assert set(found["scheme"]) == {"loco"}
+    # Sums of the counties: 4 and -6, which deviate from their houses' mean -2/7 by -36/7 and 36/7
+    # of the difference -2; standard error sqrt(2 * 2 * (36/7)^2), as in standard_errors.
+    assert found.loc["pooled", "elpd_difference"] == pytest.approx(-2)
+    assert found.loc["pooled", "se"] == pytest.approx(72 / 7)
+
+
+# model, structure, converged, parameters; then elpd_difference and se of left-out counties.
+@pytest.mark.parametrize(
+    ("changes", "answers"),
+    [
+        ({}, "rich"),  # simple is 5 nats behind, with a standard error of 2
+        ({"simple": (-1.0, 2.0)}, "simple"),  # within one standard error, and simpler
+        ({"rich": None}, "simple"),  # rich did not converge
+        ({"rich": None, "simple": None}, "per_county"),  # nothing pools partially
+        ({"rich": None, "simple": None, "per_county": None}, "pooled"),
+    ],
+)
+def test_the_headline_model_is_the_simplest_of_the_best_by_left_out_counties(changes, answers):
+    rows = [
+        ("pooled", "complete pooling", 3, 0.0, 0.0),
+        ("per_county", "no pooling", 0, -50.0, 5.0),
+        ("simple", "partial pooling", 5, -5.0, 2.0),
+        ("rich", "partial pooling", 7, -0.0, 0.0),
+    ]
+    known = pd.DataFrame(rows, columns=["model", "structure", "parameters", "d", "se"])
+    known["converged"] = [changes.get(name, ()) is not None for name in known["model"]]
+    for name, change in changes.items():
+        if change:
+            known.loc[known["model"] == name, ["d", "se"]] = change
+    compared = known.rename(columns={"d": "elpd_difference"}).assign(scheme="loco")
+    columns = ["model", "structure", "converged", "parameters"]
+    assert comparison.headline(known[columns], compared) == answers
+
+
+def test_without_scores_the_first_model_with_partial_pooling_answers():
+    rows = [("pooled", "complete pooling", True, 3), ("foo", "partial pooling", True, 5)]
+    known = pd.DataFrame(rows, columns=["model", "structure", "converged", "parameters"])
+    assert comparison.headline(known, pd.DataFrame(columns=comparison.COLUMNS)) == "foo"
 
 
 def weights(*elpd: list[float]) -> list[float]:

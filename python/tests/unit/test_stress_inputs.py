@@ -17,7 +17,7 @@ from pooling.inputs.study import Study, read_study
 from pooling.inputs.tables import read_counties, read_houses
 from pooling.programs.source import normalised
 
-QUICK = ("tables", "studies", "programs", "safety")
+QUICK = ("tables", "fields", "studies", "programs", "safety")
 EVERY = 2  # every second case, so that this takes seconds
 CASES = [case for n in QUICK for case in importlib.import_module(f"stress.{n}").cases()[::EVERY]]
 SLOW = ("the page loads", "everything is made once")

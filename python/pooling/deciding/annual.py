@@ -1,0 +1,98 @@
+"""From a fit of screening measurements to annual living-area radon of new houses.
+
+Within a county and floor, the logarithm of a screening measurement is
+
+    level of the county + what is particular to the house + noise of the test,
+
+and the logarithm of annual radon in the living area is
+
+    level of the county + log(factor) + what is particular to the house + its own factor,
+
+where the program's `sigma` is the standard deviation of the last two terms of the first line. The
+study's section `[decision]` gives the factor, the noise and the standard deviation of the houses'
+own factors, which no survey of single measurements can tell.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from pooling.build.errors import StudyError
+from pooling.deciding.tree import Radon
+from pooling.fits.new_house import house_sd
+from pooling.fits.store import Fit
+from pooling.fitting.generate import SCORED
+from pooling.inputs.decision import Decision, Floor
+from pooling.inputs.response import ZERO
+from pooling.inputs.study import study_file
+
+FLOORS: tuple[Floor, ...] = ("basement", "first floor")
+
+
+def has_expectation(parameters: Mapping) -> bool:
+    """Whether radon has an expectation: not with Student-t errors of its logarithm."""
+    return "nu" not in parameters
+
+
+def zero_added(fit: Fit) -> float:
+    """What the study's response adds to activities before it takes logarithms, pCi/L."""
+    return ZERO if fit.tree.attrs["response"] == "log(x + 0.1)" else 0.0
+
+
+def annual(fit: Fit, decision: Decision, count: int = SCORED) -> Radon:
+    """Annual living-area radon of new houses in each county and on each floor.
+
+    Parameters
+    ----------
+    fit
+        With normal errors of log radon.
+    count
+        Number of evenly spaced draws, each a component; all if there are fewer.
+
+    Returns
+    -------
+    Radon
+        Cells are counties in the order of `Fit.counties`, on the first floor after all basements.
+
+    Raises
+    ------
+    StudyError
+        Houses of the survey differ by less than the noise of a screening test alone.
+    """
+    effects, sigma = fit.effects(), house_sd(fit)
+    chosen = spaced(fit, count)
+    alpha, beta = (effects[name].values[chosen] for name in ("alpha", "beta"))
+    seen = np.broadcast_to(sigma[chosen], alpha.shape) ** 2 - decision.screening_noise**2
+    if (seen <= 0).any():
+        raise StudyError(
+            f"{study_file(fit.study)}: decision.screening_spread: the noise that it leaves to a "
+            f"single test, a factor of {np.exp(decision.screening_noise):.2f}, exceeds all "
+            f"differences between houses of a county under {fit.model}; lower it, or raise "
+            "factor_spread"
+        )
+    sd = np.sqrt(seen + decision.factor_sd**2)
+    factors = [decision.factor[floor] for floor in FLOORS]
+    means = [alpha + floor * beta + np.log(factor) for floor, factor in enumerate(factors)]
+    shift = zero_added(fit) * np.repeat(factors, alpha.shape[1])
+    return Radon(np.concatenate(means, axis=1), np.tile(sd, 2), shift)
+
+
+def spaced(fit: Fit, count: int) -> np.ndarray:
+    """Positions of evenly spaced draws among a fit's samples, chain after chain."""
+    sizes = fit.tree["posterior"].sizes
+    length = min(sizes["draw"], -(-count // sizes["chain"]))
+    own = np.linspace(0, sizes["draw"] - 1, length).round().astype(int)
+    return (np.arange(sizes["chain"])[:, None] * sizes["draw"] + own).ravel()
+
+
+def cells(fit: Fit) -> pd.DataFrame:
+    """Names of the cells of `annual`: rows of `Fit.counties` with their floor."""
+    return pd.concat([fit.counties.assign(floor=floor) for floor in FLOORS], ignore_index=True)
+
+
+def screening_level(fit: Fit, decision: Decision, radon: Radon) -> np.ndarray:
+    """Mean screening measurement in each cell of `annual`, (cell,), pCi/L."""
+    log_factor = np.log(cells(fit)["floor"].map(decision.factor).to_numpy(float))
+    variance = radon.sd**2 - decision.factor_sd**2 + decision.screening_noise**2
+    return radon.average(np.exp(radon.mean - log_factor + variance / 2)) - zero_added(fit)

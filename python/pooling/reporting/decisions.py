@@ -1,0 +1,278 @@
+r"""Tables of decisions: what to do in each county, and what policies would cost and save.
+
+    python -m pooling.reporting.decisions DECISION.json REPRESENTED.csv TABLES FITS -o TABLES
+
+The model is the report's headline model or, if radon has no expectation under it, the next best.
+Nothing here is random: the same fits give the same bytes.
+"""
+
+from collections.abc import Mapping
+
+import arviz_stats
+import numpy as np
+import pandas as pd
+
+from pooling.build import cli
+from pooling.build.errors import StudyError
+from pooling.deciding.annual import (
+    annual,
+    cells,
+    has_expectation,
+    screening_level,
+    zero_added,
+)
+from pooling.deciding.book import book
+from pooling.deciding.policies import ACTIONS, Houses, compare
+from pooling.deciding.tree import Problem, Radon, boundaries, limit_of, test_of, updated
+from pooling.fits.identified import FIRST_FLOOR, identified, shared_effects
+from pooling.fits.store import Fit, open_fit, read_table, write_table
+from pooling.inputs.decision import SOURCES, TEST_COSTS, Decision, Kind
+from pooling.inputs.study import read_section
+from pooling.reporting.comparison import headline
+from pooling.reporting.facts import headline_model
+from pooling.reporting.tables import read_tables
+
+KINDS: tuple[Kind, ...] = tuple(TEST_COSTS)
+LEVELS = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0)  # pCi/L, of which the book shows most
+CERTAIN = 3  # Monte Carlo errors
+COMPARED = 1000  # draws for policies at many action levels
+
+
+def decisions(fit: Fit, decision: Decision, represented: pd.DataFrame) -> pd.DataFrame:
+    """What to do in new houses of each county and floor.
+
+    Parameters
+    ----------
+    represented
+        As `pooling.inputs.represented` writes it.
+
+    Returns
+    -------
+    DataFrame
+        model, county_fips, county, state, houses, represented, floor, identified; log_mean,
+        log_sd, median (of annual living-area radon, log pCi/L and pCi/L); loss_<action> and
+        error_<action> (expected loss and its Monte Carlo standard error, dollars); action;
+        certain (whether the other losses are larger by more than `CERTAIN` Monte Carlo errors);
+        value_of_measuring (dollars); remedy_above, remedy_above_screening (results of a
+        long-term test and of an uncorrected screening test above which to remedy, pCi/L;
+        missing if no result justifies it). In the order of state, county and floor.
+    """
+    radon = annual(fit, decision)
+    problem, tests = Problem.of(decision), {kind: test_of(decision, kind) for kind in KINDS}
+    limits = {kind: limit_of(problem, radon, test) for kind, test in tests.items()}
+    losses = {
+        "nothing": problem.loss_nothing(radon),
+        "measure": problem.loss_measure(radon, tests[decision.test], limits[decision.test]),
+        "remedy": problem.loss_remedy(radon),
+    }
+    chains = fit.tree["posterior"].sizes["chain"]
+    table = cells(fit).assign(model=fit.model)
+    own = table[["county_fips", "floor"]].merge(represented, how="left")
+    table["represented"], table["identified"] = own["represented"], _identified(fit)
+    table["log_mean"], table["log_sd"] = radon.moments()
+    table["median"] = np.exp(table["log_mean"]) - radon.shift
+    for name, loss in losses.items():
+        table[f"loss_{name}"] = loss.mean(axis=0)
+        table[f"error_{name}"] = monte_carlo_error(loss, chains)
+    every = np.stack([losses[name] for name in ACTIONS])
+    best = every.mean(axis=1).argmin(axis=0)
+    table["action"] = np.array(ACTIONS)[best]
+    table["certain"] = _certain(every, best, chains)
+    other = table[["loss_nothing", "loss_remedy"]].min(axis=1)
+    table["value_of_measuring"] = other - table["loss_measure"]
+    table["remedy_above"] = _finite(np.exp(limits["long-term"]) - radon.shift)
+    factor = table["floor"].map(decision.factor).to_numpy(float)
+    raw = np.exp(limits["screening"]) / factor - zero_added(fit)
+    table["remedy_above_screening"] = _finite(raw)
+    columns = ["model", "county_fips", "county", "state", "houses", "represented", "floor"]
+    columns += ["identified", "log_mean", "log_sd", "median"]
+    columns += [f"{what}_{name}" for what in ("loss", "error") for name in ACTIONS]
+    columns += ["action", "certain", "value_of_measuring", "remedy_above", "remedy_above_screening"]
+    return table.sort_values(["state", "county", "county_fips", "floor"])[columns]
+
+
+def monte_carlo_error(values: np.ndarray, chains: int) -> np.ndarray:
+    """Standard error of the mean of (sample, ...) draws, chain after chain; 0 if all are equal."""
+    error = np.zeros(values.shape[1])
+    moving = np.ptp(values, axis=0) > 0
+    if moving.any():
+        live = values[:, moving].reshape(chains, -1, moving.sum())
+        error[moving] = arviz_stats.mcse(live, method="mean")
+    return error
+
+
+def _certain(every: np.ndarray, best: np.ndarray, chains: int) -> np.ndarray:
+    """Whether each of (action, sample, cell) losses is surely above that of the best, by cell."""
+    smallest = np.take_along_axis(every, best[None, None], axis=0)[0]
+    sure = [
+        (gap.mean(axis=0) > CERTAIN * monte_carlo_error(gap, chains)) | (best == action)
+        for action, gap in enumerate(every - smallest)
+    ]
+    return np.all(sure, axis=0)
+
+
+def _identified(fit: Fit) -> np.ndarray:
+    """Whether houses of the county on that floor identify its level, by cell."""
+    houses = fit.counties["basement_houses"], fit.counties["first_floor_houses"]
+    shared = shared_effects(fit.tree["posterior"].to_dataset())
+    return np.concatenate([identified(at, *houses, shared) for at in ("alpha", FIRST_FLOOR)])
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def houses_of(fit: Fit, decision: Decision, represented: pd.DataFrame, count: int) -> Houses:
+    """The houses that the survey stands for, by cell of `annual`."""
+    table, radon = cells(fit), annual(fit, decision, count)
+    number = table[["county_fips", "floor"]].merge(represented, how="left")["represented"]
+    shares = number.groupby(table["floor"]).sum() / number.sum()
+    # A county without a house has the study's shares of floors.
+    share = number.where(number.groupby(table["county_fips"]).transform("sum") > 0)
+    share = share.fillna(table["floor"].map(shares))
+    level = share * screening_level(fit, decision, radon)
+    by_county = level.groupby(table["county_fips"]).transform("sum")
+    by_county /= share.groupby(table["county_fips"]).transform("sum")
+    log_factor = np.log(table["floor"].map(decision.factor).to_numpy(float))
+    return Houses(radon, number.to_numpy(float), log_factor, zero_added(fit), by_county.to_numpy())
+
+
+def policies(fit: Fit, decision: Decision, represented: pd.DataFrame) -> pd.DataFrame:
+    """What policies would cost and save at several action levels.
+
+    Returns
+    -------
+    DataFrame
+        policy, action_level (pCi/L), those of `pooling.deciding.policies.outcome`; chosen
+        (whether this is the study's action level); weighted (whether houses are counted by the
+        survey's weights).
+    """
+    problem, tests = Problem.of(decision), {kind: test_of(decision, kind) for kind in KINDS}
+    own = decision.indifferent_level
+    houses = houses_of(fit, decision, represented, COMPARED)
+    levels = sorted({own, *(level for level in LEVELS if level > problem.remedied)})
+    table = compare(problem, levels, houses, tests, decision)
+    chosen = table["action_level"] == own
+    return table.assign(chosen=chosen, weighted=bool(represented["weighted"].all()))
+
+
+def regions(decision: Decision, log_sd: float) -> pd.DataFrame:
+    """Levels from which to measure and to remedy at once, against the action level.
+
+    Columns: action_level, measure_from, remedy_from (pCi/L, geometric mean of the prediction),
+    log_sd (of the prediction, one for all).
+    """
+    problem = Problem.of(decision)
+    low, high = 1.05 * problem.remedied, max(LEVELS[-1], 1.5 * decision.indifferent_level)
+    levels = np.geomspace(low, high, 60)
+    start, end = boundaries(problem, test_of(decision, decision.test), levels, np.array(log_sd))
+    columns = {"action_level": levels, "measure_from": start, "remedy_from": end}
+    return pd.DataFrame(columns | {"log_sd": log_sd})
+
+
+def readings(fit: Fit, decision: Decision, table: pd.DataFrame) -> pd.DataFrame:
+    """Expected losses after each result of a test in one county and floor.
+
+    That is where measuring has the largest value for all houses together or, if it has none,
+    where it comes closest.
+
+    Returns
+    -------
+    DataFrame
+        county_fips, county, floor, reading (pCi/L), loss_nothing, loss_remedy (dollars, without
+        the test), limit (result above which to remedy, pCi/L; missing if none).
+    """
+    worth = table["value_of_measuring"]
+    total = worth * table["represented"].where(worth > 0, 1)
+    row = table.loc[total.idxmax()]
+    place = cells(fit).query("county_fips == @row.county_fips and floor == @row.floor").index[0]
+    radon, problem = annual(fit, decision), Problem.of(decision)
+    shift = float(np.broadcast_to(radon.shift, radon.mean.shape[1])[place])
+    own = Radon(radon.mean[:, [place]], radon.sd[:, [place]], shift)
+    test = test_of(decision, decision.test)
+    limit = float(limit_of(problem, own, test)[0])
+    levels = np.geomspace(0.25, 4 * decision.indifferent_level, 80)
+    after = [updated(own, test, np.log(level + shift)) for level in levels]
+    rows = {
+        "reading": levels,
+        "loss_nothing": [float(r.average(problem.loss_nothing(r))[0]) for r in after],
+        "loss_remedy": [float(r.average(problem.loss_remedy(r))[0]) for r in after],
+    }
+    names = {name: row[name] for name in ("county_fips", "county", "floor")}
+    return pd.DataFrame(rows).assign(**names, limit=float(_finite(np.exp(limit) - shift)))
+
+
+def settings(decision: Decision) -> pd.DataFrame:
+    """Every number that decisions rest on: name, value, unit, source; factors by floor."""
+    units: dict[str, str] = {"action_level": "pCi/L", "remedied_level": "pCi/L", "years": "years"}
+    units |= {
+        "remedy_cost": "dollars",
+        "test_cost": "dollars",
+        "value_per_pci": "dollars per pCi/L",
+    }
+    units |= {name: "geometric standard deviation" for name in SOURCES if "spread" in name}
+    values = decision.model_dump() | {
+        "test_cost": decision.cost_of(decision.test),
+        "action_level": decision.indifferent_level,
+        "value_per_pci": decision.dollars_per_pci,
+    }
+    default = Decision()
+    rows: list[dict] = []
+    for name, source in SOURCES.items():
+        each = values[name] if isinstance(values[name], Mapping) else {"": values[name]}
+        own = getattr(decision, name) != getattr(default, name)
+        rows += [
+            {"name": f"{name}, {part}" if part else name, "value": value}
+            | {"unit": units.get(name, ""), "source": "the study" if own else source}
+            for part, value in each.items()
+        ]
+    return pd.DataFrame(rows, columns=["name", "value", "unit", "source"])
+
+
+def deciding_model(tables: Mapping[str, pd.DataFrame]) -> str:
+    """The headline model, or the one that would be if those without expectations were left out.
+
+    Raises
+    ------
+    StudyError
+        There is none.
+    """
+    parameters = tables["estimates"].groupby("model")["parameter"].agg(set)
+    sound = parameters.index[parameters.map(has_expectation)]
+    models, compared = (tables[name] for name in ("models", "comparison"))
+    models, compared = (each[each["model"].isin(sound)] for each in (models, compared))
+    if models.empty:
+        raise StudyError(
+            "[decision]: radon has no expectation under any model of the study; use one with "
+            "normal errors, or remove the section"
+        )
+    chosen = headline_model(tables)
+    return chosen if chosen in sound else headline(models, compared)
+
+
+def make_tables(fit: Fit, decision: Decision, represented: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """All tables of decisions by name."""
+    table = decisions(fit, decision, represented)
+    return {
+        "decision_settings": settings(decision),
+        "book": book(),
+        "policies": policies(fit, decision, represented),
+        "action_regions": regions(decision, float(table["log_sd"].median())),
+        "readings": readings(fit, decision, table),
+        "decisions": table,
+    }
+
+
+def main(arguments: list[str] | None) -> None:
+    """Write the tables of a study's decisions."""
+    names = ("decision", "represented", "tables", "fits")
+    given = cli.stage(__doc__, *names).parse_args(arguments)
+    decision = read_section(Decision, given.decision)
+    fit = open_fit(given.fits / deciding_model(read_tables(given.tables)))
+    made = make_tables(fit, decision, read_table(given.represented))
+    for name, table in made.items():
+        write_table(table, given.output / f"{name}.csv")
+
+
+if __name__ == "__main__":
+    cli.run(main)
