@@ -37,11 +37,8 @@ def county_levels(fit: Fit) -> pd.DataFrame:
     for floor, level in enumerate(("alpha", FIRST_FLOOR)):
         mean = (effects["alpha"] + floor * effects["beta"]).values
         levels = {"floor": FLOORS[floor], "identified": identified(level, *houses, shared)}
-        parts.append(
-            table.assign(
-                **levels, **_radon(mean, house_sd(fit, floor), fit.response, errors_of(fit))
-            )
-        )
+        radon = _radon(mean, house_sd(fit, floor), fit.response, errors_of(fit))
+        parts.append(table.assign(**levels, **radon))
     columns = ["model", "converged", "county_fips", "county", "state", "houses"]
     columns += ["first_floor_houses", "floor", "identified", "typical", "typical_q5", "typical_q95"]
     columns += ["house_q5", "house_q95", "p_action"]
