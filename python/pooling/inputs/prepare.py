@@ -201,6 +201,19 @@ def log_radon(activity: np.ndarray, response: Response, rules: Rules) -> np.ndar
     return response.log_radon(activity)
 
 
+def _limit(activity: np.ndarray, data: Data, rules: Rules) -> dict[str, float]:
+    if data.detection_limit is None:
+        return {}
+    below = int((activity <= data.detection_limit).sum())
+    rules.record(
+        "activities up to the detection limit",
+        below,
+        f"{data.detection_limit:g} {data.measured().unit_label}; censored by programs that read "
+        "log_limit, as above for the others",
+    )
+    return {"log_limit": data.measured().log_radon(data.detection_limit)}
+
+
 def count_houses(houses: pd.DataFrame, counties: pd.DataFrame, data: Data) -> pd.DataFrame:
     """Houses by county.
 
@@ -221,7 +234,8 @@ def stan_data(
     """Stan data, of which each program declares a part; lists over houses (N) and counties (J).
 
     `first_floor_share` is a county's share of first-floor houses; for a county without houses,
-    the mean of the others. `log_uranium` (log ppm) is included if the study uses it, `S` and
+    the mean of the others. `log_limit` (log pCi/L) is included if the study has a detection
+    limit, `log_uranium` (log ppm) if it uses uranium, `S` and
     `state` (1..S, alphabetical) unless the study names a single state.
     """
     number = count_houses(houses, counties, data)
@@ -234,6 +248,7 @@ def stan_data(
         "floor_measure": first.astype(float).tolist(),
         "log_radon": houses["log_radon"].tolist(),
         "first_floor_share": share.tolist(),
+        **_limit(houses["activity"].to_numpy(), data, rules),
         **_uranium(counties, data),
         **_states(counties, data),
         **priors.scales(),

@@ -23,7 +23,7 @@ from pydantic import (
 from pooling.build.errors import StudyError
 from pooling.inputs.decision import Decision
 from pooling.inputs.priors import KINDS, Priors
-from pooling.inputs.response import EPA_ACTION_LEVEL, Response, Transform, Unit
+from pooling.inputs.response import EPA_ACTION_LEVEL, ZERO, Response, Transform, Unit
 from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.sections import Code, Fips, Flag, Line, Number, Once, Section, Whole, line_of
 
@@ -74,6 +74,9 @@ class Data(Section):
     unit: Unit = "pCi/L"
     action_level: Annotated[Number, Field(gt=0, lt=1e9)] = Field(
         default=EPA_ACTION_LEVEL, description="in `unit`; required unless that is pCi/L"
+    )
+    detection_limit: Annotated[Number, Field(gt=0, lt=1e9)] | None = Field(
+        default=None, description="in `unit`; activities up to it are left-censored"
     )
     floors: dict[Code, Literal["basement", "first floor"]] = {
         0: "basement",
@@ -163,6 +166,16 @@ class Data(Section):
             raise ValueError(
                 f"action_level is missing; with unit {self.unit} give the reference level that "
                 "applies to you, such as 300 (European directive 2013/59) or 100 (WHO)"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _limit_above_zero(self) -> "Data":
+        least = self.measured().from_pci(ZERO)
+        if self.detection_limit is not None and self.detection_limit < least:
+            raise ValueError(
+                f"detection_limit is below {least:g} {self.unit}, as which an activity of 0 may "
+                "count; give at least that"
             )
         return self
 
