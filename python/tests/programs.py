@@ -60,7 +60,7 @@ HOUSES = (
 def tiny_data(priors: Priors = WEAK, **changes: object) -> dict:
     """Stan data of ten houses in five counties of two states, with everything a program may use.
 
-    As `prepare` writes it: there is no house to predict.
+    As `prepare` writes it: there is no house to predict. No house is below the detection limit.
     """
     county, floor, log_radon = (list(column) for column in zip(*HOUSES, strict=True))
     data = {
@@ -69,6 +69,7 @@ def tiny_data(priors: Priors = WEAK, **changes: object) -> dict:
         "county": county,
         "floor_measure": floor,
         "log_radon": log_radon,
+        "log_limit": 0.2,
         "log_uranium": [-0.7, 0.1, -0.3, 0.4, 0.0],
         "first_floor_share": [0.5, 0.5, 1.0, 0.0, 0.0],
         "S": 2,

@@ -54,7 +54,7 @@ def predict_houses(
     fit: Fit,
     executable: Path,
     data: Mapping,
-    floors: Mapping[int, str],
+    floors: Mapping[int | str, str],
     settings: Sampler,
 ) -> pd.DataFrame:
     """Predict houses from at least 4,000 draws of a fit, or all of its draws if they are fewer.
@@ -141,7 +141,7 @@ def _refuse_own_names(table: Table, others: pd.DataFrame) -> None:
             )
 
 
-def floor_words(table: Table, floors: Mapping[int, str]) -> list[str]:
+def floor_words(table: Table, floors: Mapping[int | str, str]) -> list[str]:
     """Floor of each house, "basement" or "first floor".
 
     Raises
@@ -149,7 +149,7 @@ def floor_words(table: Table, floors: Mapping[int, str]) -> list[str]:
     DataError
         A floor is neither of these nor a code of the study.
     """
-    meanings = {str(code): word for code, word in floors.items()}
+    meanings = {_plain(code): word for code, word in floors.items()}
     meanings |= {word: word for word in FLOORS}
     written = table.rows["floor"].map(_plain)
     unknown = ~written.isin(list(meanings))

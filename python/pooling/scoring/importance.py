@@ -22,6 +22,7 @@ from scipy.special import logsumexp
 from pooling.fitting import sampling
 from pooling.fitting.chains import Chains, read_chains
 from pooling.fitting.generate import SCORED, expected, flat
+from pooling.fitting.log_scores import log_scores
 from pooling.inputs.study import Sampler
 
 ROUNDING = 1e-9  # nats, below which log ratios count as equal
@@ -102,22 +103,24 @@ def weighted_scores(
     draws
         `alpha`, `beta`, `log_lik` and `y_rep` of these houses, (chain, draw, ...).
     houses
-        The houses to predict, as Stan data.
+        As from `pooling.fitting.log_scores.with_points_below`.
     measured
-        Their log radon, log pCi/L.
+        Log radon of the houses without the points, log pCi/L.
 
     Returns
     -------
     DataFrame
-        elpd (log predictive density), mean (expectation of alpha + beta * floor, log pCi/L),
+        elpd (log score), mean (expectation of alpha + beta * floor, log pCi/L),
         mcse (its Monte Carlo error for independent draws), pit (probability of replications
         up to the measurement).
     """
-    means = expected(draws, houses)
+    count = len(measured)
+    means = expected(draws, houses)[:, :count]
+    scores = log_scores(flat(np.asarray(draws["log_lik"])), houses)
     with np.errstate(divide="ignore"):
-        elpd = logsumexp(np.log(weights) + flat(np.asarray(draws["log_lik"])), axis=0)
+        elpd = logsumexp(np.log(weights) + scores, axis=0)
     mean = (weights * means).sum(axis=0)
-    below = flat(np.asarray(draws["y_rep"])) <= np.asarray(measured)
+    below = flat(np.asarray(draws["y_rep"]))[:, :count] <= np.asarray(measured)
     return pd.DataFrame(
         {
             "elpd": elpd,

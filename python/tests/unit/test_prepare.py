@@ -277,6 +277,22 @@ def test_becquerels_give_the_same_data_as_picocuries(prepared):
     assert rule(names, "zero activities kept") == 1
 
 
+@pytest.mark.parametrize(
+    ("response", "limit"), [("log(x + 0.1)", np.log(0.2)), ("log(x), 0 as 0.1", np.log(0.1))]
+)
+def test_houses_up_to_the_detection_limit_are_known_by_their_response(survey, response, limit):
+    """Of Minnesota three houses with 0 and one with 0.1 pCi/L, on first floors but the last."""
+    settings = {"states": ["MN"], "response": response}
+    values, names = survey(**settings, detection_limit=0.1)
+    assert values["log_limit"] == pytest.approx(limit)
+    below = np.array(values["log_radon"]) <= values["log_limit"]
+    assert below.sum() == rule(names, "activities up to the detection limit") == 4
+    assert np.array(values["floor_measure"])[below].sum() == 3
+    without, _ = survey(**settings)
+    assert "log_limit" not in without
+    assert values["log_radon"] == without["log_radon"]
+
+
 # Published: Elbers and Wiecki's table, Gelman and Hill's data, counts of srrs2.dat.
 
 

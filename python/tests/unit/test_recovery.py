@@ -26,6 +26,8 @@ POPULATION = {
 COMMON_SLOPE = {"sigma_beta": 0.0}
 URANIUM = {"gamma_alpha": 0.7}
 ON_BOTH = URANIUM | {"gamma_beta": -0.4}
+BY_FLOOR = ON_BOTH | {"sigma_basement": 0.6, "sigma_first_floor": 1.0}
+BY_STATE = {"sigma_alpha_state": 0.6, "sigma_beta_state": 0.3}
 TRUTHS = {
     "per_county": {},
     "per_county_common_slope": COMMON_SLOPE,
@@ -39,10 +41,14 @@ TRUTHS = {
     "hierarchical_uranium": ON_BOTH,
     "hierarchical_uranium_correlated": ON_BOTH | {"rho": -0.6},
     "hierarchical_robust": {"nu": 4.0},
-    "hierarchical_states": {"sigma_alpha_state": 0.6, "sigma_beta_state": 0.3},
+    "hierarchical_states": BY_STATE,
+    "hierarchical_states_sigma": BY_STATE | {"sigma_state": np.linspace(0.5, 1.1, 8)},
+    "hierarchical_uranium_floor_sigma": BY_FLOOR,
+    "hierarchical_uranium_floor_sigma_censored": BY_FLOOR,
 }
 ONE_POSTERIOR = ("hierarchical_centered", "hierarchical_noncentered", "hierarchical_marginal")
 COUNTIES, STATES, BASEMENT, FIRST_FLOOR = 40, 8, 6, 4
+LIMIT = 0.0  # log pCi/L; about one house in ten is below
 SETTINGS = quick(chains=4, warmup=500, draws=500, adapt_delta=0.9)
 
 
@@ -78,11 +84,15 @@ def simulate(stem: str, counties: int, seed: int) -> tuple[dict, dict]:
     if stem == "per_county":
         truth |= {"sigma": rng.uniform(0.5, 1.0, counties)}
     known = soil_and_states(counties, rng)
+    if "sigma_state" in truth:
+        truth |= {"sigma": truth["sigma_state"][np.array(known["state"]) - 1]}
     truth |= effects(truth, known, rng)
     county = np.repeat(np.arange(counties), BASEMENT + FIRST_FLOOR)
     floor = np.tile([0.0] * BASEMENT + [1.0] * FIRST_FLOOR, counties)
     mean = truth["alpha"][county] + truth["beta"][county] * floor
     sigma = np.broadcast_to(truth["sigma"], counties)[county]
+    if "sigma_first_floor" in truth:
+        sigma = np.where(floor, truth["sigma_first_floor"], truth["sigma_basement"])
     noise = rng.standard_t(truth["nu"], mean.size) if "nu" in truth else rng.normal(size=mean.size)
     data = {
         "N": county.size,
@@ -90,6 +100,7 @@ def simulate(stem: str, counties: int, seed: int) -> tuple[dict, dict]:
         "county": (county + 1).tolist(),
         "floor_measure": floor.tolist(),
         "log_radon": (mean + sigma * noise).tolist(),
+        "log_limit": LIMIT,
         **to_predict([], []),
     }
     return data | known | WEAK.scales(), truth
@@ -126,7 +137,8 @@ def varying(truth: dict) -> list[str]:
 def test_parameters_are_within_four_posterior_standard_deviations(recovered):
     run, truth = recovered
     names = set(truth) & set(run.stan_variables())
-    assert {"alpha", "beta", "sigma"} <= names
+    assert {"alpha", "beta"} <= names
+    assert {"sigma", "sigma_first_floor"} & names
     for name in names:
         draws = run.stan_variable(name)
         assert (abs(draws.mean(axis=0) - truth[name]) < 4 * draws.std(axis=0)).all(), name
@@ -137,7 +149,8 @@ def test_parameters_are_within_four_posterior_standard_deviations(recovered):
 
 def test_county_intervals_cover_as_often_as_they_say(recovered):
     run, truth = recovered
-    names = [*varying(truth), *(["sigma"] if np.size(truth["sigma"]) > 1 else [])]
+    own_sigma = np.size(truth["sigma"]) > 1 and "sigma_state" not in truth
+    names = [*varying(truth), *["sigma"] * own_sigma]
     shares = ranks(run, truth, names)
     number = COUNTIES * len(names)
     # Four binomial standard deviations about what the probability says.
@@ -206,6 +219,7 @@ STATED = {
     "mu_alpha": (1, 2),
     "mu_beta": (-1, 3),
     "sigma": (50, 28.8675),
+    **dict.fromkeys(("sigma_basement", "sigma_first_floor", "sigma_state"), (50, 28.8675)),
     "sigma_alpha": (1.59577, 1.20562),
     "sigma_beta": (5, 2.88675),
     "sigma_alpha_state": (2.39365, 1.80843),
