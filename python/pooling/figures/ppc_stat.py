@@ -13,7 +13,6 @@ import pandas as pd
 from mizani.breaks import breaks_extended
 from plotnine import (
     aes,
-    element_blank,
     facet_wrap,
     geom_blank,
     geom_label,
@@ -26,12 +25,11 @@ from plotnine import (
     scale_shape_manual,
     scale_x_continuous,
     scale_y_discrete,
-    theme,
 )
 
 from pooling.figures._drawing import draw
 from pooling.figures._panels import MARKERS_X, by_model, caption, side, strip
-from pooling.figures._theme import DATA, model_colours, theme_pooling
+from pooling.figures._theme import DATA, model_colours, theme_pooling, theme_rows
 from pooling.fits.store import Fit
 from pooling.inputs.response import ACTION_LEVEL, log_activity
 from pooling.inputs.study import Figures
@@ -131,13 +129,9 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + labs(x="", y="", title="Summaries of the survey, observed and replicated")
         + labs(caption=_about(rows))
         + theme_pooling()
-        + theme(
+        + theme_rows(
             figure_size=(INCHES_WIDE, bands * (0.5 * len(order) + 0.9) + 1.2),
-            plot_title_position="plot",
-            plot_caption_position="plot",
             panel_spacing_x=0.025,  # labels at the ends of neighbouring axes
-            axis_ticks_major_y=element_blank(),
-            panel_grid_major_y=element_blank(),
         )
     )
 
