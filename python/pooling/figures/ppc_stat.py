@@ -49,7 +49,10 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 def statistics(fit: Fit) -> dict[str, Statistic]:
-    """Summaries by name, each from data sets (replication, house) to (replication,)."""
+    """Summaries by name, each from data sets (replication, house) to (replication,).
+
+    NaN where the data have none: a single house or county has no standard deviation.
+    """
     county = fit.houses["county_fips"]
     # Less than the rounding of a logarithm, so that a house of exactly 4 pCi/L counts.
     level = log_activity(ACTION_LEVEL, fit.tree.attrs["response"]) - 1e-9
@@ -58,9 +61,12 @@ def statistics(fit: Fit) -> dict[str, Statistic]:
         means = pd.DataFrame(y.T).groupby(county.to_numpy()).mean()
         return means.std(ddof=1).to_numpy()
 
+    def between_houses(y: np.ndarray) -> np.ndarray:
+        return y.std(axis=1, ddof=1) if y.shape[1] > 1 else np.full(len(y), np.nan)
+
     return {
         "mean, log pCi/L": lambda y: y.mean(axis=1),
-        "standard deviation, log pCi/L": lambda y: y.std(axis=1, ddof=1),
+        "standard deviation, log pCi/L": between_houses,
         "sd of county means, log pCi/L": between_counties,
         "smallest, log pCi/L": lambda y: y.min(axis=1),
         "largest, log pCi/L": lambda y: y.max(axis=1),
