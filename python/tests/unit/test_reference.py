@@ -5,6 +5,7 @@ posteriordb is https://github.com/stan-dev/posteriordb; densities are written fr
 """
 
 import json
+import re
 import zipfile
 from functools import cache
 
@@ -19,15 +20,13 @@ from pooling.fitting.chains import read_chains
 from pooling.fitting.sampling import sample
 from pooling.inputs.tables import read_counties, read_houses
 
-PROGRAMS = {
-    "radon_pooled": "pooled",
-    "radon_county_intercept": "per_county_common_slope",
-    "radon_partially_pooled_noncentered": "varying_intercept_noncentered",
-    "radon_variable_intercept_noncentered": "varying_intercept_noncentered",
-    "radon_variable_slope_noncentered": "hierarchical_marginal",
-    "radon_variable_intercept_slope_noncentered": "hierarchical_marginal",
-    "radon_hierarchical_intercept_noncentered": "varying_intercept_uranium",
-}
+MAKE = (ROOT / "python/pooling/checking/reference.mk").read_text(encoding="utf-8")
+# Program by model of posteriordb, as make has them.
+PROGRAMS = {f"radon_{m}": program for m, program in re.findall(r"call draws,(\w+),(\w+)", MAKE)}
+
+
+def test_every_model_has_a_program():
+    assert set(PROGRAMS) == set(reference.PARAMETERS)
 
 
 @cache
