@@ -28,8 +28,8 @@ from pooling.programs.source import declared, normalised, twin
 from pooling.workflow.stamps import write_stamps
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
-GOALS = "all bench clean data diagnostics figures fits fsck graph help lint predict reference repair"
-GOALS += " report sbc scores setup stress tables test verify why"
+GOALS = "all bench clean data diagnostics figures fits fsck graph help lint predict reference"
+GOALS += " repair report sbc scores setup stress tables test verify why"
 RESERVED = {*GOALS.split(), "FORCE"}
 RESERVED |= {"draft", "functions"}  # folders in stan/
 RULES = Path("Makefile")
