@@ -6,6 +6,7 @@ counties distributed with Gelman and Hill (2007) and writes `households.csv` and
 data/README.md lists the rules and how many rows each affects.
 """
 
+from argparse import ArgumentParser
 from pathlib import Path
 
 import pandas as pd
@@ -127,14 +128,20 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(draft, index=False, lineterminator="\n", encoding="utf-8")
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Command line of the module."""
-    parser = cli.parser(__doc__)
-    parser.add_argument("survey", type=Path, help="srrs2.dat, the houses")
-    parser.add_argument("places", type=Path, help="cty.dat, the counties")
+def command_line(description: str | None, **inputs: str) -> ArgumentParser:
+    """Parser of an import: its `inputs` in order, each with its help, and the folder to fill."""
+    parser = cli.parser(description)
+    for name, text in inputs.items():
+        parser.add_argument(name, type=Path, help=text)
     parser.add_argument(
         *("-o", "--output"), type=Path, default=Path("data"), help="folder (default: %(default)s)"
     )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of the module."""
+    parser = command_line(__doc__, survey="srrs2.dat, the houses", places="cty.dat, the counties")
     given = parser.parse_args(arguments)
     survey = read_raw(given.survey, HOUSE_COLUMNS)
     places = read_raw(given.places, COUNTY_COLUMNS)

@@ -119,10 +119,12 @@ def test_areas_are_those_of_the_census(shapes):
     minnesota = shapes[shapes["county_fips"] // 1000 == 27]
     x, y = albers(minnesota["lon"].to_numpy(), minnesota["lat"].to_numpy())
     areas = minnesota.assign(x=x, y=y).groupby(["county_fips", "ring"])[["x", "y"]].apply(area)
-    # Census Bureau, State Area Measurements: Minnesota has 225,163 km2, of which about 6,600 are
-    # in Lake Superior; Ramsey County (27123) has 170 square miles.
-    assert areas.sum() == pytest.approx(225_163 - 6_600, rel=0.01)
-    assert areas[27123].sum() == pytest.approx(440, rel=0.05)
+    # Census Bureau, State Area Measurements (2010), census.gov/geographies/reference-files/2010/
+    # geo/state-area.html: Minnesota has 225,163 km2. The outlines leave out Lake Superior: 2,546
+    # square miles (Northeast-Midwest Institute, nemw.org/waterland.htm, from the Census of 2000).
+    assert areas.sum() == pytest.approx(225_163 - 2_546 * 2.589988, rel=0.01)
+    # Ramsey County, ersys.com/usa/27/27123: 152.25 square miles of land and 17.76 of water.
+    assert areas[27123].sum() == pytest.approx((152.25 + 17.76) * 2.589988, rel=0.05)
 
 
 def area(ring):
