@@ -61,6 +61,9 @@ class Data(Section):
     drop_counties: list[Whole] = [26999, 27189, 27999, 55999]
     unmeasured_counties: Flag = False
     uranium: Flag = Field(default=False, description="use the counties' uranium; all must have it")
+    distances: Flag = Field(
+        default=False, description="use the distances between counties; all must have lon and lat"
+    )
 
     def outlines(self, folder: Path) -> Path | None:
         """Path of the table of outlines; None if it is the default and missing."""

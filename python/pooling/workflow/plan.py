@@ -106,6 +106,8 @@ def provided_data(study: Study) -> set[str]:
     provided = INPUTS - OPTIONAL | set(study.priors.scales())
     if study.data.uranium:
         provided.add("log_uranium")
+    if study.data.distances:
+        provided.add("distance")
     if study.data.several_states:
         provided |= {"S", "state"}
     return provided

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cmdstanpy import CmdStanModel
-from programs import ROOT, SHIPPED, executable, tiny_data
+from programs import ROOT, SHIPPED, executable, text_of, tiny_data
 from scipy import special, stats
 
 from pooling.fits.store import BY_HOUSE
@@ -25,7 +25,12 @@ GENERATED = {
     for stem in SHIPPED
 }
 # With the density of counties' houses, their effects integrated out; and those that sample so.
-BY_COUNTY = [stem for stem in SHIPPED if "log_lik_county" in GENERATED[stem]]
+# Counties that learn from their neighbours are in test_spatial.py.
+BY_COUNTY = [
+    stem
+    for stem in SHIPPED
+    if "log_lik_county" in GENERATED[stem] and "distance" not in declared(text_of(stem))
+]
 MARGINAL = [stem for stem in BY_COUNTY if "alpha" in GENERATED[stem]]
 # No two alike, so that no two can be mistaken for each other.
 PRIORS = Priors(
