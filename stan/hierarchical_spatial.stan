@@ -50,21 +50,25 @@ parameters {
   real mu_alpha;                                              // Mean county intercept, log pCi/L
   real mu_beta;                                               // Mean county slope, log pCi/L
   real<lower=0, upper=prior_sigma_alpha_upper> sigma_alpha;   // Standard deviation of county intercepts
-  real<lower=0> range_alpha;                                  // Distance at which their correlation is 1 / e, km
+  real<lower=0> range_alpha_free;                             // Coordinate of range_alpha
   real<lower=0, upper=prior_sigma_beta_upper> sigma_beta;     // Standard deviation of county slopes
   real<lower=0, upper=prior_sigma_upper> sigma;               // Standard deviation of houses, log pCi/L
 }
 transformed parameters {
-  // Prior model, with the study's scales; under (0, 10), 1 and (1, 100) they imply
+  // Distance at which the correlation of intercepts is 1 / e, km: neighbours inform its ratio
+  // to the variance better than either
+  real<lower=0> range_alpha = range_alpha_free * square(sigma_alpha);
+  // Prior model, with the study's scales; under (0, 10), 1 and (2, 150) they imply
   real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)            // -23 to 23
                 + normal_lpdf(mu_beta | prior_mu_beta_loc, prior_mu_beta_scale)             // -23 to 23
                 + std_normal_lpdf(sigma_alpha / prior_sigma_alpha_scale)                    // 0 to 2.6
-                + inv_gamma_lpdf(range_alpha | prior_range_alpha_shape, prior_range_alpha_scale) // 22 to 10,000
+                + inv_gamma_lpdf(range_alpha | prior_range_alpha_shape, prior_range_alpha_scale)  // 23 to 1,010
                 + std_normal_lpdf(sigma_beta / prior_sigma_beta_scale)                      // 0 to 2.6
                 + std_normal_lpdf(sigma / prior_sigma_scale);                               // 0 to 2.6
 }
 model {
   target += lprior;
+  target += 2 * log(sigma_alpha);               // Jacobian: the prior is of range_alpha
 
   // Observational model, with the county effects integrated out
   mean_y ~ spatial_marginal(houses, sum(squares), distance, rep_vector(mu_alpha, J),

@@ -40,7 +40,7 @@ WEAK = Priors(
     sigma_beta=Spread(scale=1),
     sigma_alpha_state=Spread(scale=1),
     sigma_beta_state=Spread(scale=1),
-    range_alpha=InverseGamma(shape=1, scale=100),
+    range_alpha=InverseGamma(shape=2, scale=150),
     rho=Lkj(shape=2),
     nu=Gamma(shape=2, rate=0.1),
 )

@@ -92,12 +92,7 @@ class Gamma(Section):
 
 
 class InverseGamma(Section):
-    """Inverse-gamma prior, such as of the range of a spatial correlation, in km.
-
-    Shape 1 is the penalised-complexity prior of a range in the plane, with probability
-    exp(-scale / r) of a range below r (Fuglstad, Simpson, Lindgren and Rue 2019, Journal of the
-    American Statistical Association 114:445-452).
-    """
+    """Inverse-gamma prior of a range, km; 1 / range is gamma of this shape and the rate `scale`."""
 
     family: ClassVar = "inverse gamma"
     shape: Positive

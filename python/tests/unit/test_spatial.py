@@ -9,19 +9,17 @@ from functools import cache
 import numpy as np
 import pytest
 from cmdstanpy import CmdStanModel
-from programs import PLACES, STEMS, between, executable, quick, small_fit, text_of, tiny_data
+from programs import PLACES, STEMS, between, executable, text_of, tiny_data
 from scipy import stats
-from test_leave_out import here, survey
+from test_leave_out import SETTINGS, here, surveyed
 
 from pooling.build.errors import ProgramError
 from pooling.checking import likelihood
 from pooling.fitting.generate import flat, generate, to_predict
-from pooling.fitting.refits import Program
-from pooling.inputs import schemes
 from pooling.inputs.priors import InverseGamma, Normal, Priors, Spread
 from pooling.programs.source import declared
 from pooling.reporting.predict import with_unknown_counties
-from pooling.scoring import leave_out, loo
+from pooling.scoring import loo
 from pooling.scoring.importance import double_counties
 
 SPATIAL = [stem for stem in STEMS if "distance" in declared(text_of(stem))]
@@ -243,37 +241,14 @@ def test_the_independent_program_is_that_of_counties_far_from_each_other():
     assert one["log_lik_county"] == pytest.approx(other["log_lik_county"], abs=1e-6)
 
 
-SETTINGS = quick(chains=4, warmup=500, draws=1000, adapt_delta=0.99)
-
-
 @cache
-def surveyed() -> tuple:
-    """A fit to a survey of eight counties in a row, 20 km from each other."""
-    data, coords = survey()
-    data |= {"distance": between([(20.0 * j, 0.0) for j in range(8)])}
-    data |= {"prior_range_alpha_shape": 1.0, "prior_range_alpha_scale": 100.0}
-    fit = small_fit("hierarchical_spatial", data, coords, SETTINGS)
-    text = text_of("hierarchical_spatial")
-    program = Program(fit.model, text, executable(fit.model), start=fit.start())
-    return fit, program, data
-
-
-def test_counties_left_out_by_weights_agree_with_refits():
-    fit, program, data = surveyed()
-    found = leave_out.weighted_counties(fit, program, data, SETTINGS)
-    assert (found["pareto_k"] < 0.7).all()
-    folds = schemes.one_county_each(data, seed=1)
-    exact = leave_out.table(here(program, data, folds, SETTINGS, None), folds, [*range(data["N"])])
-    assert exact["converged"].all()
-    # As in test_leave_out.py: draws depend on each other, so that errors are up to twice theirs.
-    error = np.hypot(2 * found["mcse"], exact["mcse"])
-    assert ((found["mean"] - exact["mean"]).abs() < 4 * error).all()
-    assert (found["elpd"] - exact["elpd"]).abs().max() < 0.15
-    assert (found["elpd"] - exact["elpd"]).mean() == pytest.approx(0, abs=0.03)
+def fitted() -> tuple:
+    """A fit to a survey of eight counties in a row."""
+    return surveyed("hierarchical_spatial")
 
 
 def test_houses_left_out_by_their_conditional_density_agree_with_refits():
-    fit, program, data = surveyed()
+    fit, program, data, _ = fitted()
     houses = [0, 9, 12]
     found = loo.conditional_loo(fit, program, data, houses, seed=1)
     assert (found["pareto_k"] < 0.7).all()
@@ -287,7 +262,7 @@ def test_houses_left_out_by_their_conditional_density_agree_with_refits():
 
 def test_density_of_counties_at_other_distances_is_refused(monkeypatch):
     """As if a program's `log_lik_county` and its model block had two covariances."""
-    fit, program, data = surveyed()
+    fit, program, data, _ = fitted()
     likelihood.check_likelihood(fit, program.executable, data, seed=1)
 
     def farther(executable, data, parameters, seed):
