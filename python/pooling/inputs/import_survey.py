@@ -39,6 +39,10 @@ NAMES_WITH_BLANKS = {
     55109: "ST CROIX",
 }
 
+# A county in several parts has one row for each. The first has the centroid of the whole county or
+# of its main part, except here, where the second has.
+SECOND_CENTROID = {25021}  # NORFOLK
+
 
 def read_raw(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     """Read columns of a raw file as text, without padding.
@@ -87,7 +91,8 @@ def counties(survey: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
     """One row per county in the survey's states or in the codes of its houses, in FIPS order.
 
     A county in several parts has several rows in `places`, with one uranium value and several
-    centroids; the first row is used. Uranium 0 means not measured.
+    centroids; the first row is used, or the second of `SECOND_CENTROID`. Uranium 0 means not
+    measured.
     """
     seen = pd.DataFrame(
         {
@@ -97,7 +102,8 @@ def counties(survey: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
     ).drop_duplicates("county_fips")
     mapped = places.rename(columns={"st": "state", "cty": "county", "Uppm": "uranium"})
     mapped.insert(0, "county_fips", fips(places["stfips"], places["ctfips"]))
-    mapped = mapped.drop_duplicates("county_fips")
+    minor = mapped["county_fips"].isin(SECOND_CENTROID) & ~mapped["county_fips"].duplicated()
+    mapped = mapped[~minor].drop_duplicates("county_fips")
     mapped = mapped[mapped["state"].isin(survey["state2"])]
     mapped.loc[mapped["uranium"].astype(float) == 0, "uranium"] = ""
     unmapped = seen[~seen["county_fips"].isin(mapped["county_fips"])]

@@ -25,6 +25,8 @@ REPEATED = (
     "several detectors in one house, which are not independent, or a wrong number; correct the "
     'number, remove a row, or set data.repeated_houses = "first" or "mean"'
 )
+EARTH_RADIUS = 6371.0088  # km; mean radius of the International Union of Geodesy and Geophysics
+METRE = 3  # decimals of a distance in km; centroids have hundreds of metres
 
 
 @dataclass
@@ -235,7 +237,7 @@ def stan_data(
 
     `first_floor_share` is a county's share of first-floor houses; for a county without houses,
     the mean of the others. `log_limit` (log pCi/L) is included if the study has a detection
-    limit, `log_uranium` (log ppm) if it uses uranium, `S` and
+    limit, `log_uranium` (log ppm) and `distance` (km) if it uses them, `S` and
     `state` (1..S, alphabetical) unless the study names a single state.
     """
     number = count_houses(houses, counties, data)
@@ -250,6 +252,7 @@ def stan_data(
         "first_floor_share": share.tolist(),
         **_limit(houses["activity"].to_numpy(), data, rules),
         **_uranium(counties, data),
+        **_distances(counties, data),
         **_states(counties, data),
         **priors.scales(),
         # Later stages add houses to predict.
@@ -279,6 +282,36 @@ def _uranium(counties: pd.DataFrame, data: Data) -> dict[str, list]:
             f"the study's counties, such as {unknown[0]}; set it to false or add the values"
         )
     return {"log_uranium": np.log(counties["uranium"].to_numpy()).tolist()}
+
+
+def _distances(counties: pd.DataFrame, data: Data) -> dict[str, list]:
+    if not data.distances:
+        return {}
+    unplaced = counties.loc[counties[["lon", "lat"]].isna().any(axis=1), "county_fips"].tolist()
+    if unplaced:
+        raise StudyError(
+            f"data.distances is true, but the county table has no lon and lat for {len(unplaced)} "
+            f"of the study's counties, such as {unplaced[0]}; set it to false or add the values"
+        )
+    twice = counties.loc[counties.duplicated(["lon", "lat"], keep=False), "county_fips"].tolist()
+    if twice:
+        raise StudyError(
+            f"data.distances is true, but counties {twice[0]} and {twice[1]} have the same lon and "
+            "lat in the county table; correct them or set it to false"
+        )
+    distance = great_circles(counties["lon"].to_numpy(), counties["lat"].to_numpy())
+    return {"distance": distance.round(METRE).tolist()}
+
+
+def great_circles(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+    """Great-circle distance between any two places, in degrees, (place, place), km.
+
+    By the haversine formula, on a sphere with the mean radius of the Earth.
+    """
+    lon, lat = np.radians(lon), np.radians(lat)
+    half_chord = np.sin((lat[:, None] - lat) / 2) ** 2
+    half_chord += np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
+    return 2 * EARTH_RADIUS * np.arcsin(np.sqrt(half_chord))
 
 
 def _states(counties: pd.DataFrame, data: Data) -> dict[str, int | list]:

@@ -87,6 +87,9 @@ class Data(Section):
     repeated_houses: Literal["refuse", "first", "mean"] = "refuse"
     unmeasured_counties: Flag = False
     uranium: Flag = Field(default=False, description="use the counties' uranium; all must have it")
+    distances: Flag = Field(
+        default=False, description="use the distances between counties; all must have lon and lat"
+    )
 
     def outlines(self, folder: Path) -> Path | None:
         """Path of the table of outlines; None if it is the default and missing."""

@@ -7,7 +7,7 @@ Machine Learning Research 25(72)).
 If a program has `log_lik_county`, the density of a county's houses with the county's effects
 integrated out, draws are weighted by that density, since county effects depend strongly on the
 left-out houses. The predictions are then for a county's double, a further county with the same
-predictors but without the left-out houses.
+predictors and neighbours but without the left-out houses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -32,13 +32,17 @@ BY_COUNTY = ("log_uranium", "first_floor_share", "state")  # Stan data with one 
 def double_counties(data: Mapping, counties: Sequence[int]) -> dict:
     """Stan data with a double of each of these counties (1 to J), without houses.
 
-    The doubles are counties J + 1, J + 2, ..., in the order given.
+    The doubles are counties J + 1, J + 2, ..., in the order given, each at distance 0 from its
+    county.
     """
     copied = {
         name: [*data[name], *(data[name][j - 1] for j in counties)]
         for name in BY_COUNTY
         if name in data
     }
+    if "distance" in data:
+        every = [*range(data["J"]), *(j - 1 for j in counties)]
+        copied["distance"] = [[data["distance"][i][j] for j in every] for i in every]
     return {**data, **copied, "J": data["J"] + len(counties)}
 
 

@@ -108,6 +108,8 @@ def provided_data(study: Study) -> set[str]:
         provided.add("log_uranium")
     if study.data.detection_limit is not None:
         provided.add("log_limit")
+    if study.data.distances:
+        provided.add("distance")
     if study.data.several_states:
         provided |= {"S", "state"}
     return provided
