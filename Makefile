@@ -2,7 +2,7 @@
 # A rule's first prerequisite is its stage; the others are the stage's arguments, in order.
 
 STUDY   ?= minnesota#    study, data/studies/<study>.toml
-FROM    ?=#              model at the tail of the shrinkage arrows; default: the main model without pooling
+FROM    ?=#              model at the tail of the shrinkage arrows (default: without pooling); table for study
 TO      ?=#              model at their head; default: the main model with partial pooling
 SEED    ?=#              sampler seed instead of the study's; results go to <study>-seed-<seed>
 SCHEDULER ?=#            dask scheduler for refits, tcp://...; default: this machine
@@ -43,7 +43,7 @@ scheduler = $(SCHEDULER:%=--scheduler %)
 # complete, since stages write a draft and rename it.
 .PRECIOUS: $(explorer) $(data) $(pictures) $(headline) $(told) $(checked) $(decisions)
 .PRECIOUS: $(foreach name,loo.csv sensitivity.csv,$(MODELS:%=$(fits)/%/$(name)))
-.PHONY: all report tables figures fits scores predict verify $(MODELS)
+.PHONY: all report tables figures fits scores predict verify study $(MODELS)
 
 ## all: report, tables and figures of the study
 all: report
@@ -62,12 +62,18 @@ scores: $(scored)
 $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
 	@$(PYTHON) -m pooling.checking.gate $<
 
+## study: a first study of the table of houses FROM=houses.csv; data/studies/<houses>.toml, or STUDY=
+study: | $(environment)
+	@$(PYTHON) -m pooling.inputs.first_study '$(FROM)' \
+	  -o data/studies/$(if $(filter STUDY,$(typed)),$(STUDY),$(basename $(notdir $(FROM)))).toml
+
 # ---- Data: tables and sections of the study --> Stan data
 $(data) &: $(code)/inputs/prepare $(plan)/data.json $(plan)/priors.json $(HOUSE_TABLE) $(COUNTY_TABLE)
 	$(run) $(inputs) --study $(STUDY) -o $(prepared).json --coords $(prepared).coords.json
 
 # Houses of each county and floor, counted by the survey's weights.
-$(prepared).represented.csv: $(code)/inputs/represented $(plan)/data.json $(HOUSE_TABLE) $(prepared).coords.json
+$(prepared).represented.csv: $(code)/inputs/represented $(plan)/data.json $(prepared).coords.json $(HOUSE_TABLE) \
+  $(COUNTY_TABLE)
 	$(run) $(inputs) -o $@
 
 # The counties to highlight are checked before models are fitted, which do not depend on them.
@@ -162,8 +168,8 @@ $(reports)/explorer/data.js $(reports)/explorer/draws.js &: $(code)/reporting/ex
 	$(run) $(plan)/story.json $(reports)/tables $(fits) --study data/studies/$(STUDY).toml -o $(@D)/data.js \
 	  --draws $(@D)/draws.js
 
-$(reports)/explorer/explorer.js $(reports)/explorer/vega.js &: $(code)/reporting/charts reports/explorer.js \
-  $(wildcard reports/explorer.*.vg.json)
+$(reports)/explorer/explorer.js $(reports)/explorer/vega.js &: $(code)/reporting/charts \
+  $(wildcard reports/explorer.*.vg.json) $(addprefix reports/explorer.,numbers.js words.js charts.js page.js)
 	$(run) $(inputs) -o $(@D)/explorer.js --vega $(@D)/vega.js
 
 # ---- Uses of the fits

@@ -19,6 +19,7 @@ class Errors(NamedTuple):
 
 
 NORMAL = Errors(ndtr, ndtri)
+SIGMA_BY_FLOOR = ("sigma_basement", "sigma_first_floor")  # of programs without a `sigma`
 
 
 def errors_of(fit: Fit) -> Errors:
@@ -29,9 +30,11 @@ def errors_of(fit: Fit) -> Errors:
     return Errors(partial(stdtr, nu), partial(stdtrit, nu))
 
 
-def house_sd(fit: Fit) -> np.ndarray:
-    """Residual standard deviation: (sample, county), or (sample, 1) if shared."""
-    sigma = fit.tree["posterior"]["sigma"].stack(sample=("chain", "draw"), create_index=False)
+def house_sd(fit: Fit, floor: int) -> np.ndarray:
+    """Residual standard deviation on a floor (0, 1): (sample, county), or (sample, 1) if shared."""
+    posterior = fit.tree["posterior"].to_dataset()
+    name = "sigma" if "sigma" in posterior else SIGMA_BY_FLOOR[floor]
+    sigma = posterior[name].stack(sample=("chain", "draw"), create_index=False)
     values = sigma.transpose("sample", ...).values
     return values.reshape(len(values), -1)
 

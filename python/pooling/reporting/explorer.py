@@ -21,7 +21,7 @@ from pooling.build.errors import NothingToShow
 from pooling.build.files import replacing
 from pooling.figures._map import is_apart, on_map
 from pooling.fits.new_house import errors_of, house_sd
-from pooling.fits.store import Fit, open_fit, read_table
+from pooling.fits.store import Fit, open_fit
 from pooling.reporting.counties import FLOORS
 from pooling.reporting.facts import headline_model
 from pooling.reporting.packing import HOUSES, LEVELS, STEP, equally_likely, evenly, packed
@@ -180,7 +180,6 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("--draws", type=Path, required=True, help="the second output")
     args = parser.parse_args(arguments)
     tables = read_tables(args.tables)
-    tables |= {name: read_table(args.tables / f"{name}.csv") for name in SHOWN}
     story = json.loads(args.story.read_text(encoding="utf-8"))
     fits = [open_fit(args.fits / model) for model in chosen_models(tables, story)]
     draws = {"step": STEP, "models": {fit.model: draws_of(fit) for fit in fits}}

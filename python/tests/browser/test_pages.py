@@ -83,7 +83,8 @@ def report(tmp_path_factory) -> Path:
     inputs = map(str, (story, out / "tables", folder / "fits"))
     study = str(write_study(folder))
     explorer.main([*inputs, "--study", study, "-o", data, "--draws", draws])
-    sources = map(str, (REPORTS / "explorer.js", *sorted(REPORTS.glob("explorer.*.vg.json"))))
+    scripts = [REPORTS / f"explorer.{name}.js" for name in ("numbers", "words", "charts", "page")]
+    sources = map(str, (*sorted(REPORTS.glob("explorer.*.vg.json")), *scripts))
     charts.main([*sources, "-o", script, "--vega", vega])
     outputs = [str(out / f"{name}.html") for name in NAMES]
     about_tables = [str(REPORTS), str(about), str(out / "tables"), "--story", str(story)]

@@ -141,6 +141,17 @@ def test_models_whose_counties_differ_otherwise_say_nothing_of_an_unmeasured_cou
     assert counties.unmeasured([build_fit("pooled"), build_fit("per_county"), with_soil]).empty
 
 
+def test_standard_deviations_by_floor_are_used_by_floor():
+    fit = steady(math.log(POINT), 0.0, 1.0)
+    draws = fit.tree["posterior"].to_dataset()
+    by_floor = {"sigma_basement": draws["sigma"] * 0.5, "sigma_first_floor": draws["sigma"] * 2}
+    fit.tree["posterior"] = draws.drop_vars("sigma").assign(by_floor)
+    table = counties.county_levels(fit)
+    for floor, sd in (("basement", 0.5), ("first floor", 2.0)):
+        found = county(table, "AITKIN", floor)
+        assert found["house_q95"] == pytest.approx(POINT * math.exp(sd * Z95) - 0.1), floor
+
+
 def test_a_spread_by_county_is_used_by_county():
     fit = steady(math.log(POINT), 0.0, 1.0, "per_county")
     sigma = fit.tree["posterior"]["sigma"]
