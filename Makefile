@@ -2,7 +2,7 @@
 # A rule's first prerequisite is its stage; the others are the stage's arguments, in order.
 
 STUDY   ?= minnesota#    study, data/studies/<study>.toml
-FROM    ?=#              model at the tail of the shrinkage arrows; default: the main model without pooling
+FROM    ?=#              model at the tail of the shrinkage arrows (default: without pooling); table for study
 TO      ?=#              model at their head; default: the main model with partial pooling
 SEED    ?=#              sampler seed instead of the study's; results go to <study>-seed-<seed>
 SCHEDULER ?=#            dask scheduler for refits, tcp://...; default: this machine
@@ -26,6 +26,7 @@ of_fits  += other_priors.csv
 checked  := $(foreach name,estimates.csv diagnostics.json,$(MODELS:%=$(fits)/%/$(name)))
 scored   := $(MODELS:%=$(fits)/%/scores.csv)
 sensitivity_files := $(foreach name,sensitivity.csv other_priors.csv,$(MODELS:%=$(fits)/%/$(name)))
+explorer  := $(addprefix $(reports)/explorer/,data.js draws.js explorer.js vega.js)
 decisions := $(DECISION_TABLES:%=$(reports)/tables/%.csv)
 pages    := index counties models methods $(if $(decisions),decisions) $(MODELS:%=models/%)
 pages    := $(pages:%=$(reports)/%.html)
@@ -40,14 +41,14 @@ scheduler = $(SCHEDULER:%=--scheduler %)
 
 # After an error make would delete both files of a pair, even unchanged ones. These are always
 # complete, since stages write a draft and rename it.
-.PRECIOUS: $(data) $(pictures) $(headline) $(told) $(checked) $(decisions)
+.PRECIOUS: $(explorer) $(data) $(pictures) $(headline) $(told) $(checked) $(decisions)
 .PRECIOUS: $(foreach name,loo.csv sensitivity.csv,$(MODELS:%=$(fits)/%/$(name)))
-.PHONY: all report tables figures fits scores predict verify $(MODELS)
+.PHONY: all report tables figures fits scores predict verify study $(MODELS)
 
 ## all: report, tables and figures of the study
 all: report
 ## report: reports/<study>/index.html, and the pages that it leads to
-report: $(pages)
+report: $(pages) $(explorer)
 ## tables: reports/<study>/tables/*.csv
 tables: $(tables)
 ## figures: reports/<study>/figures/*.svg and *.png
@@ -61,12 +62,18 @@ scores: $(scored)
 $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
 	@$(PYTHON) -m pooling.checking.gate $<
 
+## study: a first study of the table of houses FROM=houses.csv; data/studies/<houses>.toml, or STUDY=
+study: | $(environment)
+	@$(PYTHON) -m pooling.inputs.first_study '$(FROM)' \
+	  -o data/studies/$(if $(filter STUDY,$(typed)),$(STUDY),$(basename $(notdir $(FROM)))).toml
+
 # ---- Data: tables and sections of the study --> Stan data
 $(data) &: $(code)/inputs/prepare $(plan)/data.json $(plan)/priors.json $(HOUSE_TABLE) $(COUNTY_TABLE)
 	$(run) $(inputs) --study $(STUDY) -o $(prepared).json --coords $(prepared).coords.json
 
 # Houses of each county and floor, counted by the survey's weights.
-$(prepared).represented.csv: $(code)/inputs/represented $(plan)/data.json $(HOUSE_TABLE) $(prepared).coords.json
+$(prepared).represented.csv: $(code)/inputs/represented $(plan)/data.json $(prepared).coords.json $(HOUSE_TABLE) \
+  $(COUNTY_TABLE)
 	$(run) $(inputs) -o $@
 
 # The counties to highlight are checked before models are fitted, which do not depend on them.
@@ -154,6 +161,16 @@ $(pages) &: $(code)/reporting/pages $(wildcard reports/*.jinja reports/*.css) $(
 	$(run) reports $(plan)/about.json $(reports)/tables --story $(plan)/story.json --highlight $(plan)/figures.json \
 	  --figures $(filter %.svg,$(shown)) --programs $(listings) --graph $(reports)/graph.svg --versions $(versions) \
 	  --citation CITATION.cff -o $(pages)
+
+# ---- County explorer: numbers and draws of the story's models and the headline model; its scripts
+$(reports)/explorer/data.js $(reports)/explorer/draws.js &: $(code)/reporting/explorer $(plan)/story.json \
+  $(reports)/tables/scores.csv $(plan)/data.json $(COUNTY_TABLE) $(SHAPE_TABLE)
+	$(run) $(plan)/story.json $(reports)/tables $(fits) --study data/studies/$(STUDY).toml -o $(@D)/data.js \
+	  --draws $(@D)/draws.js
+
+$(reports)/explorer/explorer.js $(reports)/explorer/vega.js &: $(code)/reporting/charts \
+  $(wildcard reports/explorer.*.vg.json) $(addprefix reports/explorer.,numbers.js words.js charts.js page.js)
+	$(run) $(inputs) -o $(@D)/explorer.js --vega $(@D)/vega.js
 
 # ---- Uses of the fits
 # The prerequisites depend on the model that predicts; invalid HOUSES or MODEL need none to be reported.

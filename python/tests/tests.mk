@@ -5,8 +5,15 @@
 	-@rm -rf $(@D) && $(PYTHON) -I -m pip install --quiet --disable-pip-version-check --no-deps --no-compile \
 	  --ignore-requires-python --python-version 3.13 --platform manylinux2014_x86_64 --target $(@D) -r $< && touch $@
 
+# What drives a browser, and rules of accessibility, likewise.
+.build/browser/ready: python/tests/browser/requirements.txt | $(environment)
+	-@rm -rf $(@D) && $(PYTHON) -I -m pip install --quiet --disable-pip-version-check --no-compile --target $(@D) \
+	  -r $< && touch $@
+.build/axe/ready: python/tests/browser/package.json
+	-@rm -rf $(@D) && mkdir -p $(@D) && cp $< $(@D) && npm install --prefix $(@D) --silent --ignore-scripts && touch $@
+
 ## test: the test suite; what continuous integration runs
-test: $(PROGRAMS:%=stan/%) .build/current_stan/ready
+test: $(PROGRAMS:%=stan/%) .build/current_stan/ready .build/browser/ready .build/axe/ready
 	@$(PYTHON) -m pytest
 
 ## stress: fault injection and invalid input: reports/stress.csv

@@ -14,7 +14,6 @@ import numpy as np
 import pandas as pd
 from plotnine import (
     aes,
-    element_blank,
     facet_grid,
     geom_point,
     geom_segment,
@@ -25,13 +24,12 @@ from plotnine import (
     scale_color_manual,
     scale_x_continuous,
     scale_y_discrete,
-    theme,
 )
 
 from pooling.build.errors import NothingToShow
 from pooling.figures._drawing import draw
 from pooling.figures._panels import SCHEME_TITLES, by_model, caption, strip
-from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling
+from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling, theme_rows
 from pooling.fits.store import Fit, in_interval
 from pooling.inputs.study import Figures
 from pooling.scoring.standard_errors import cluster, mean
@@ -129,13 +127,9 @@ def plot(frame: pd.DataFrame) -> ggplot:
             caption=_about(frame),
         )
         + theme_pooling()
-        + theme(
+        + theme_rows(
             figure_size=(INCHES_WIDE, schemes * (0.3 * len(order) + 0.4) + 1.6),
-            plot_title_position="plot",
-            plot_caption_position="plot",
             panel_spacing_x=0.03,  # labels at the ends of neighbouring axes
-            axis_ticks_major_y=element_blank(),
-            panel_grid_major_y=element_blank(),
         )
     )
 

@@ -9,7 +9,7 @@ import re
 import tomllib
 from inspect import isclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +28,19 @@ from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.sections import Code, Fips, Flag, Line, Number, Once, Section, Whole, line_of
 
 Counties = Annotated[list[Fips], Once]
+HouseColumn = Literal[
+    "house_id",
+    "state",
+    "county_fips",
+    "county",
+    "floor",
+    "activity",
+    "log_radon",
+    "uranium",
+    "log_uranium",
+    "weight",
+]
+EXCLUSIVE = (("county", "county_fips"), ("activity", "log_radon"), ("uranium", "log_uranium"))
 
 S = TypeVar("S", bound=Section)
 
@@ -36,19 +49,21 @@ class Data(Section):
     """The tables, the houses to use, and their transformation.
 
     Paths are relative to the study file. `columns` maps our column names to the table's own.
-    `floors` defines the floor codes; houses with a code in `drop_floors` are dropped and
+    With `columns.county` houses have the names of their counties: a table of counties is then
+    read only if `counties` names one. With `columns.log_radon` the table has the response
+    itself. `floors` defines the floor codes; houses with a code in `drop_floors` are dropped and
     counted, and any other code is an error. Houses in `drop_counties` are dropped and counted
     too; the default is the survey's codes for tribal land without a known county.
     """
 
     houses: Path = Path("../households.csv")
-    counties: Path = Path("../counties.csv")
+    counties: Path | None = Field(
+        default=Path("../counties.csv"), description="none by default if houses have names"
+    )
     county_shapes: Path = Field(
         default=Path("../county_shapes.csv"), description="outlines of counties, for maps"
     )
-    columns: dict[
-        Literal["house_id", "state", "county_fips", "floor", "activity", "weight"], str
-    ] = {}
+    columns: dict[HouseColumn, str] = {}
     county_columns: dict[
         Literal["county_fips", "state", "county", "lon", "lat", "uranium"], str
     ] = {}
@@ -67,15 +82,22 @@ class Data(Section):
         0: "basement",
         1: "first floor",
     }
-    drop_floors: list[Whole] = []
-    drop_counties: list[Whole] = [26999, 27189, 27999, 55999]
+    drop_floors: list[Code] = []
+    drop_counties: list[Code] = [26999, 27189, 27999, 55999]
+    repeated_houses: Literal["refuse", "first", "mean"] = "refuse"
     unmeasured_counties: Flag = False
     uranium: Flag = Field(default=False, description="use the counties' uranium; all must have it")
+    distances: Flag = Field(
+        default=False, description="use the distances between counties; all must have lon and lat"
+    )
 
     def outlines(self, folder: Path) -> Path | None:
         """Path of the table of outlines; None if it is the default and missing."""
         path = folder / self.county_shapes
-        return path if "county_shapes" in self.model_fields_set or path.is_file() else None
+        if "county_shapes" in self.model_fields_set:
+            return path
+        # The default has FIPS codes, which a table of houses alone does not.
+        return path if self.counties and path.is_file() else None
 
     def measured(self) -> Response:
         """How radon is measured and transformed."""
@@ -84,7 +106,55 @@ class Data(Section):
     @property
     def several_states(self) -> bool:
         """Whether programs may have a state level: not in a study of a single state."""
-        return len(self.states) != 1
+        return len(self.states) != 1 and (not self.named or "state" in self.columns)
+
+    @property
+    def named(self) -> bool:
+        """Whether houses have the names of their counties rather than codes."""
+        return "county" in self.columns
+
+    @property
+    def logged(self) -> bool:
+        """Whether the table of houses has the response rather than the activity."""
+        return "log_radon" in self.columns
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_default_counties(cls, given: Any) -> Any:
+        if isinstance(given, dict) and "counties" not in given:
+            columns = given.get("columns")
+            if isinstance(columns, dict) and "county" in columns:
+                return given | {"counties": None}
+        return given
+
+    @model_validator(mode="after")
+    def _one_of_each(self) -> "Data":
+        for one, other in EXCLUSIVE:
+            if one in self.columns and other in self.columns:
+                raise ValueError(f"columns.{one} and columns.{other}: give only one of them")
+        for name in ("uranium", "log_uranium"):
+            if name in self.columns and (self.counties or not self.named):
+                raise ValueError(
+                    f"columns.{name}: uranium is read from the table of counties, if there is one; "
+                    "give it in county_columns, or leave counties out and give columns.county"
+                )
+        if not self.counties and self.unmeasured_counties:
+            raise ValueError("unmeasured_counties: counties without a house need a table, counties")
+        return self
+
+    @model_validator(mode="after")
+    def _transform_of_logged(self) -> "Data":
+        if self.logged and "response" not in self.model_fields_set:
+            raise ValueError(
+                "response is missing; columns.log_radon is already a logarithm: say which, "
+                f"{' or '.join(map(repr, get_args(Transform)))}"
+            )
+        if self.logged and self.unit != "pCi/L" and self.response == "log(x + 0.1)":
+            raise ValueError(
+                f"response: 0.1 pCi/L were added to activities in {self.unit}? Give the activity "
+                "itself, columns.activity"
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_meaning(self) -> "Data":
@@ -113,6 +183,7 @@ class Data(Section):
         return self
 
 
+UNDECIDED = "?"  # a setting that a first study leaves to its author
 OWN_PRIORS = "study"  # name of the study's own priors in tables
 
 
@@ -312,7 +383,9 @@ def _validated(kind: type[S], table: dict, path: Path, text: str = "") -> S:
         first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
         setting = ".".join(str(part) for part in first["loc"] if part not in KINDS) or "study"
         message = first["msg"]
-        if first["type"] == "extra_forbidden":
+        if first["input"] == UNDECIDED:
+            message = f"has still to be decided: replace {UNDECIDED!r}; the file says by what"
+        elif first["type"] == "extra_forbidden":
             names = ", ".join(_section_at(kind, first["loc"][:-1]).model_fields)
             message = f"unknown setting; remove it or correct its name; known settings: {names}"
         elif first["type"] == "missing":

@@ -10,9 +10,9 @@ from pooling.fits.identified import FIRST_FLOOR, identified, shared_effects
 from pooling.fits.new_house import NORMAL, Errors, above_action_level, errors_of, house_sd
 from pooling.fits.store import Fit
 from pooling.inputs.response import Response
-from pooling.reporting.definitions import IMPLAUSIBLE
 
 INTERVAL = (0.05, 0.95)
+IMPLAUSIBLE = 1000.0  # pCi/L: 250 times the EPA's action level; no house of the survey reaches 300
 FLOORS = ("basement", "first floor")
 NEW_COUNTY = {"mu_alpha", "mu_beta", "sigma_alpha", "sigma"}  # what a new county is drawn with
 
@@ -38,11 +38,8 @@ def county_levels(fit: Fit) -> pd.DataFrame:
     for floor, level in enumerate(("alpha", FIRST_FLOOR)):
         mean = (effects["alpha"] + floor * effects["beta"]).values
         levels = {"floor": FLOORS[floor], "identified": identified(level, *houses, shared)}
-        parts.append(
-            table.assign(
-                **levels, **_radon(mean, house_sd(fit, floor), fit.response, errors_of(fit))
-            )
-        )
+        radon = _radon(mean, house_sd(fit, floor), fit.response, errors_of(fit))
+        parts.append(table.assign(**levels, **radon))
     columns = ["model", "converged", "county_fips", "county", "state", "houses"]
     columns += ["first_floor_houses", "floor", "identified", "typical", "typical_q5", "typical_q95"]
     columns += ["house_q5", "house_q95", "p_action"]

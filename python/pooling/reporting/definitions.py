@@ -5,9 +5,10 @@ import pandas as pd
 from pooling.checking.sensitivity import DIAGNOSES, SENSITIVE
 from pooling.fits.limits import MAX_R_HAT, MIN_E_BFMI, MIN_ESS_PER_CHAIN
 from pooling.inputs.response import Response
+from pooling.reporting.counties import IMPLAUSIBLE
+from pooling.reporting.ranks import HIGHEST
+from pooling.reporting.zones import ZONES
 from pooling.scoring.score import DEFINITIONS
-
-IMPLAUSIBLE = 1000.0  # pCi/L: 250 times the EPA's action level; no house of the survey reaches 300
 
 TABLE_NOTES = {
     "models": "the models, their pooling, whether they converged, which is the headline model",
@@ -18,6 +19,9 @@ TABLE_NOTES = {
     "counties": "typical radon of each county under each model, and predictions for a new house",
     "unmeasured": "radon in a county without a measured house, under models whose counties differ "
     "by independent normal intercepts and slopes only",
+    "ranks": "rank of each county by its typical radon, 1 the highest, under each model",
+    "zones": "average radon of each county and probabilities of the EPA's zones, under each model",
+    "weights": "how much of each county's estimate comes from its own houses, under each model",
     "data_rules": "rules applied to the rows of the data, in order",
     "data_summary": "the houses of the study, by floor",
     "prior_predictive": "prior distribution of a typical house under each model",
@@ -42,6 +46,19 @@ COLUMN_DEFINITIONS = {  # with places for the study's unit and levels
     "house_q5, house_q95": "90% predictive interval of a new house ({unit})",
     "p_action": "posterior predictive probability that a new house is at or above the action "
     "level, {action_level}",
+    "rank, rank_q5, rank_q95": "posterior median and 90% interval of the county's rank among "
+    "`ranked` counties; without pooling, counties whose own data do not identify it have none",
+    "p_highest": f"posterior probability that the county is among the highest {HIGHEST}",
+    "average": "arithmetic or geometric mean over new houses of the county, of which "
+    "`first_floor_share` are on the first floor, as in the survey of its state; with Student-t "
+    "errors there is no arithmetic mean",
+    "zone_1, zone_2, zone_3": "probability that this average is above {zones[0]}, between, or "
+    "below {zones[1]}: the EPA's zones of the average screening measurement",
+    "own": "geometric mean of the county's measured houses on this floor, its estimate by least "
+    "squares ({unit})",
+    "weight_floor, weight_other_floor, weight_counties": "weight of the county's houses on this "
+    "floor, of its other houses and of the other counties in the estimate, posterior means; only "
+    "where errors and county effects are normal",
     "identified": "whether the county's own data identify the quantity, without the prior or the "
     "other counties",
     "prior, likelihood": "cumulative Jensen-Shannon distance by which the posterior moves per "
@@ -92,6 +109,7 @@ def definitions(response: Response) -> pd.DataFrame:
         "unit": response.unit_label,
         "action_level": response.action_label,
         "implausible": f"{implausible:,.0f} {response.unit_label}",
+        "zones": [f"{response.from_pci(zone):g} {response.unit_label}" for zone in ZONES],
         "times": f"{implausible / response.action_level:.3g}",
     }
     columns = COLUMN_DEFINITIONS | DECISION_DEFINITIONS

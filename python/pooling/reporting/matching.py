@@ -11,7 +11,7 @@ from pooling.inputs.tables import Table
 from pooling.reporting.counties import FLOORS
 
 
-def floor_words(table: Table, floors: Mapping[int, str]) -> list[str]:
+def floor_words(table: Table, floors: Mapping[int | str, str]) -> list[str]:
     """Floor of each house, "basement" or "first floor".
 
     Raises
@@ -19,7 +19,7 @@ def floor_words(table: Table, floors: Mapping[int, str]) -> list[str]:
     DataError
         A floor is neither of these nor a code of the study.
     """
-    meanings = {str(code): word for code, word in floors.items()}
+    meanings = {_plain(code): word for code, word in floors.items()}
     meanings |= {word: word for word in FLOORS}
     written = table.rows["floor"].map(_plain)
     unknown = ~written.isin(list(meanings))

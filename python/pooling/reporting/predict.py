@@ -6,8 +6,9 @@ r"""Predict the radon of the houses in a table of the user's, from a fit.
 The table has the columns `county` and `floor`, optionally `activity` (in the study's unit) for
 houses that were measured, and any others, which are copied to the output. A house in a county
 without measured houses is predicted from the county's predictors and the population. A house in
-a county that is not in the study is predicted as in a county without houses whose predictors are
-the means over the study's counties; with several states, as an equal mixture over them.
+a county that is not in the study is predicted as in a county without houses or neighbours whose
+predictors are the means over the study's counties; with several states, as an equal mixture of
+one in each state.
 """
 
 import json
@@ -57,7 +58,7 @@ def predict_houses(
     fit: Fit,
     executable: Path,
     data: Mapping,
-    floors: Mapping[int, str],
+    floors: Mapping[int | str, str],
     settings: Sampler,
     decision: Decision | None = None,
 ) -> pd.DataFrame:
@@ -222,13 +223,16 @@ def outside(
 def with_unknown_counties(data: Mapping) -> dict:
     """Stan data with one additional county without houses, at the end, in each state.
 
-    Its predictors are the means over the study's counties.
+    Its predictors are the means over the study's counties, and none of these is near it.
     """
     states = data.get("S", 1)
     extended = double_counties(data, [1] * states)
     for name in PREDICTORS:
         if name in data:
             extended[name] = [*data[name], *[float(np.mean(data[name]))] * states]
+    if "distance" in data:
+        extended["distance"] = np.where(np.eye(extended["J"]), 0.0, np.inf)
+        extended["distance"][: data["J"], : data["J"]] = data["distance"]
     if "S" in data:
         extended["state"] = [*data["state"], *range(1, states + 1)]
     return extended

@@ -28,6 +28,9 @@ from pooling.reporting.counties import (
 )
 from pooling.reporting.definitions import definitions
 from pooling.reporting.fits import Result, open_results
+from pooling.reporting.ranks import county_ranks
+from pooling.reporting.weights import pooling_weights
+from pooling.reporting.zones import county_zones
 
 
 def models(results: Sequence[Result]) -> pd.DataFrame:
@@ -116,6 +119,9 @@ def make_tables(results: Sequence[Result], coords: dict, wanted: str) -> dict[st
         "comparison": compared,
         "counties": pd.concat([county_levels(r.fit) for r in results], ignore_index=True),
         "unmeasured": unmeasured([r.fit for r in results]),
+        "ranks": county_ranks(results),
+        "zones": county_zones([r.fit for r in results]),
+        "weights": pooling_weights(results),
         "prior_predictive": prior_predictive([r.fit for r in results]),
         "sensitivity": together(results, "sensitivity"),
         "other_priors": together(results, "other_priors"),

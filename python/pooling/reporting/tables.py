@@ -10,7 +10,7 @@ from pooling.inputs.decision import TABLES as DECISIONS
 
 REQUIRED = (
     *("models", "estimates", "diagnostics", "scores", "comparison"),
-    *("counties", "data_rules", "data_summary", "definitions"),
+    *("counties", "ranks", "zones", "weights", "data_rules", "data_summary", "definitions"),
 )
 OPTIONAL = (
     *("priors", "prior_predictive", "sensitivity", "other_priors", "frequentist", "published"),

@@ -250,6 +250,12 @@ def test_wrong_shape_is_named(block, name, dimensions, shape):
     assert said.count("  - ") == 1
 
 
+def test_distances_must_be_a_matrix():
+    check_contract(INFO | {"inputs": INFO["inputs"] | {"distance": {"dimensions": 2}}}, "foo.stan")
+    said = faults(inputs=INFO["inputs"] | {"distance": {"dimensions": 1}})
+    assert said.endswith("  - its data `distance` must be a matrix")
+
+
 def test_data_that_nothing_provides_is_named():
     said = faults(inputs=INFO["inputs"] | {"humidity": {}})
     assert "no table or study provides its data `humidity`" in said

@@ -114,10 +114,10 @@ def test_tenths_of_ten_counties_are_single_counties():
 def test_shrinkage_by_hand():
     found = facts.shrinkage(tables(FOUR), "per_county", "foo")
     # Alone 3, 1, 2, 2.5, 1.5 about 2: squares sum to 2.5; pooled about 1.9 to 0.36; over 4.
-    assert found["alpha"] == pytest.approx({"counties": 5, "alone": 0.625**0.5, "pooled": 0.3})
+    assert found["alpha"] == pytest.approx({"counties": 5, "separate": 0.625**0.5, "pooled": 0.3})
     # Slopes of ANOKA, BECKER and CASS alone: 1, 2, 2.5 with mean 11/6.
     assert found["beta"]["counties"] == 3
-    assert found["beta"]["alone"] == pytest.approx((7 / 12) ** 0.5)
+    assert found["beta"]["separate"] == pytest.approx((7 / 12) ** 0.5)
     # Quartiles of 1, 2, 4, 8, 16 houses; moves 1, .6 below and .2, .1 above.
     assert found["moves"] == pytest.approx({"few": 2, "many": 8, "small": 0.8, "large": 0.15})
 
@@ -147,6 +147,36 @@ def test_answer_by_hand():
     # p is .6, .2, .4, .5, .3 in basements and .1 on first floors.
     assert found["likely"] == {"basement": 2, "first": 0}
     assert found["unidentified"] == {"basement": 0, "first": 2}
+
+
+def test_the_story_has_one_model_of_each_structure():
+    data = tables(FOUR)
+    found = facts.story(data, ["foo", "pooled", "hierarchical_centered"])
+    assert found == {"complete": "pooled", "none": "", "partial": "foo"}
+
+
+def test_extremes_are_of_counties_that_were_measured():
+    data = tables(FOUR)
+    rows = data["counties"]
+    # AITKIN, with 3.0 the highest, loses its basement house: CASS has 2.5.
+    rows["identified"] = rows["identified"] & (rows["county"] != "AITKIN")
+    found = facts.extremes(data, "foo")
+    assert (found["lowest"]["label"], found["highest"]["label"]) == ("ANOKA", "CASS")
+    rows["identified"] = False
+    assert facts.extremes(data, "foo")["highest"]["label"] == "AITKIN"
+
+
+def test_a_county_has_its_levels_and_its_effects():
+    (first, *_) = facts.by_county(tables(FOUR), "foo")
+    assert (first["label"], first["typical_first"]) == ("AITKIN", 1.5)
+    assert (first["alpha"]["mean"], first["beta"]["mean"]) == (2.0, -2.0)
+
+
+def test_shared_parameters_are_those_without_a_county():
+    found = facts.shared(tables(FOUR))
+    assert list(found) == list(FOUR)
+    assert [*found["foo"]] == ["sigma"]
+    assert found["foo"]["sigma"]["mean"] == 0.7
 
 
 def test_the_tutorials_numbers_are_quoted_beside_ours():

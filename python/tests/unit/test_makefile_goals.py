@@ -172,6 +172,15 @@ def test_a_figure_that_was_asked_for_is_shown_and_follows_its_fit(project):
     assert "figures.trace" in project.built("all")
 
 
+def test_a_report_for_a_model_adds_all_its_figures(project):
+    stages = project.stages("report", "MODEL=pooled")
+    assert {stage[0] for stage in stages} == OF_ONE_MODEL | {"pages"}
+    drawn = set((project.folder / "reports/minnesota/figures/pooled").glob("*.svg"))
+    assert len(drawn) == len(OF_ONE_MODEL)
+    assert {str(path.relative_to(project.folder)) for path in drawn} < set(stages[-1])
+    assert project.built("all") == set()
+
+
 def test_the_page_of_every_model_is_made_again(project):
     made = project.folder / "reports/minnesota/models"
     assert {path.stem for path in made.glob("*.html")} == MODELS
@@ -249,6 +258,29 @@ def test_help_lists_everything_without_making_anything(project):
         assert re.search(rf"^ *{word}\b", run.stdout, re.MULTILINE), word
     assert run.stdout == project.run("help").stdout
     assert not project.log.exists()
+
+
+def test_a_first_study_is_made_of_a_table_without_planning_another(project):
+    shutil.rmtree(project.folder / ".build/minnesota")
+    (project.folder / "mine").mkdir()
+    (project.folder / "mine/houses 1.csv").write_text("county")
+    (project.folder / "mine/my-houses.csv").write_text("county")
+    assert project.run("study", "FROM=mine/my-houses.csv").returncode == 0
+    assert project.run("study", "FROM=mine/my-houses.csv", "STUDY=rhön").returncode == 0
+    stage = "pooling.inputs.first_study mine/my-houses.csv -o data/studies"
+    assert project.log.read_text().splitlines() == [f"{stage}/my-houses.toml", f"{stage}/rhön.toml"]
+    assert not (project.folder / ".build/minnesota").exists()
+    for name, message in (
+        ("", "FROM=: no such file; run `make study FROM=houses.csv` with a table of houses"),
+        ("mine/none.csv", "FROM=mine/none.csv: no such file; run"),
+        ("mine/houses 1.csv", 'FROM="mine/houses 1.csv": contains a space; remove it'),
+        ("~/$(id).csv", "FROM=~/$(id).csv: contains $; give a plain name, number or path"),
+    ):
+        run = project.run("study", f"FROM={name}")
+        assert run.returncode
+        assert message in run.stderr
+    # A model has no folder.
+    assert "contains /" in project.run("shrinkage-plot", "FROM=mine/my-houses.csv").stderr
 
 
 def test_clean_removes_exactly_what_is_ignored(project):

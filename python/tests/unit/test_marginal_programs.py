@@ -25,7 +25,12 @@ GENERATED = {
     for stem in SHIPPED
 }
 # With the density of counties' houses, their effects integrated out; and those that sample so.
-BY_COUNTY = [stem for stem in SHIPPED if "log_lik_county" in GENERATED[stem]]
+# Counties that learn from their neighbours are in test_spatial.py.
+BY_COUNTY = [
+    stem
+    for stem in SHIPPED
+    if "log_lik_county" in GENERATED[stem] and "distance" not in declared(text_of(stem))
+]
 MARGINAL = [stem for stem in BY_COUNTY if "alpha" in GENERATED[stem]]
 # Standard deviations of houses, by the names of those that have the prior of `sigma`.
 OF_HOUSES = ("sigma", "sigma_basement", "sigma_first_floor", "sigma_state")

@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from cmdstanpy import CmdStanMCMC
-from programs import STEMS, WEAK, executable, quick, study_data, tiny_data
+from programs import STEMS, WEAK, between, executable, quick, study_data, tiny_data
 
 from pooling.fits.summaries import summarize
 from pooling.fitting.generate import to_predict
 from pooling.fitting.sampling import sample
-from pooling.inputs.priors import Gamma, Lkj, Normal, Priors, Spread
+from pooling.inputs.priors import Gamma, InverseGamma, Lkj, Normal, Priors, Spread
 
 POPULATION = {
     "mu_alpha": 1.5,
@@ -40,6 +40,8 @@ TRUTHS = {
     "hierarchical_marginal": {},
     "hierarchical_uranium": ON_BOTH,
     "hierarchical_uranium_correlated": ON_BOTH | {"rho": -0.6},
+    "hierarchical_spatial": {"range_alpha": 100.0},
+    "hierarchical_uranium_spatial": ON_BOTH | {"range_alpha": 100.0},
     "hierarchical_robust": {"nu": 4.0},
     "hierarchical_states": BY_STATE,
     "hierarchical_states_sigma": BY_STATE | {"sigma_state": np.linspace(0.5, 1.1, 8)},
@@ -59,6 +61,7 @@ def soil_and_states(counties: int, rng: np.random.Generator) -> dict:
         "state": np.resize(np.arange(1, STATES + 1), counties).tolist(),
         "log_uranium": rng.uniform(-1, 1, counties).tolist(),
         "first_floor_share": rng.uniform(0, 1, counties).tolist(),
+        "distance": between(rng.uniform(0, 500, (counties, 2)).tolist()),
     }
 
 
@@ -72,6 +75,9 @@ def effects(truth: dict, known: dict, rng: np.random.Generator) -> dict:
         for slope, predictor in (("gamma", "log_uranium"), ("delta", "first_floor_share")):
             mean = mean + truth.get(f"{slope}_{name}", 0.0) * np.array(known[predictor])
         own = rng.normal(size=z.size)
+        if f"range_{name}" in truth:
+            near = np.exp(-np.array(known["distance"]) / truth[f"range_{name}"])
+            own = np.linalg.cholesky(near) @ own
         z = correlation * z + np.sqrt(1 - correlation**2) * own
         made[name] = mean + truth[f"sigma_{name}"] * z
     return made
@@ -140,11 +146,14 @@ def test_parameters_are_within_four_posterior_standard_deviations(recovered):
     assert {"alpha", "beta"} <= names
     assert {"sigma", "sigma_first_floor"} & names
     for name in names:
-        draws = run.stan_variable(name)
-        assert (abs(draws.mean(axis=0) - truth[name]) < 4 * draws.std(axis=0)).all(), name
+        draws, true = run.stan_variable(name), truth[name]
+        if name == "range_alpha":
+            draws, true = np.log(draws), np.log(true)
+        assert (abs(draws.mean(axis=0) - true) < 4 * draws.std(axis=0)).all(), name
         # And the data say something: the prior's standard deviations are 14 for nu, 10 for
-        # what is normal, 0.6 for what is half-normal and 0.45 for rho.
-        assert np.mean(draws.std(axis=0)) < {"nu": 4, "rho": 0.35}.get(name, 0.5), name
+        # what is normal, 0.6 for what is half-normal, 0.45 for rho and 0.8 for a log range.
+        most = {"nu": 4, "rho": 0.35, "range_alpha": 0.75}.get(name, 0.5)
+        assert np.mean(draws.std(axis=0)) < most, name
 
 
 def test_county_intervals_cover_as_often_as_they_say(recovered):
@@ -210,11 +219,13 @@ INFORMATIVE = Priors(
     sigma_alpha_state=Spread(scale=3),
     sigma_beta_state=Spread(upper=4),
     rho=Lkj(shape=1),
+    range_alpha=InverseGamma(shape=6, scale=500),
     nu=Gamma(shape=2, rate=0.1),
 )
 # Mean and standard deviation: a half-normal has scale * sqrt(2 / pi) and
 # scale * sqrt(1 - 2 / pi), a uniform upper / 2 and upper / sqrt(12); LKJ of shape 1
-# makes one correlation uniform from -1 to 1, of standard deviation 1 / sqrt(3).
+# makes one correlation uniform from -1 to 1, of standard deviation 1 / sqrt(3); an inverse gamma
+# has scale / (shape - 1) and that by sqrt(shape - 2).
 STATED = {
     "mu_alpha": (1, 2),
     "mu_beta": (-1, 3),
@@ -228,6 +239,7 @@ STATED = {
     "gamma_beta": (-2, 0.5),
     "delta_alpha": (4, 2),
     "rho": (0, 0.57735),
+    "range_alpha": (100, 50),
 }
 BY_COUNTY = {"alpha": (3, 0.5), "beta": (-2, 0.25), "sigma": STATED["sigma"]}
 
