@@ -172,7 +172,7 @@ def updated(radon: Radon, test: Test, reading: np.ndarray | float) -> Radon:
 
 
 def limit_of(problem: Problem, radon: Radon, test: Test) -> np.ndarray:
-    """Log reading above which to remedy, (cell,); infinite if no reading justifies it."""
+    """Log reading above which to remedy, (cell,): inf if no reading justifies it, -inf if any."""
 
     def gain(reading: np.ndarray, cell: np.ndarray) -> np.ndarray:
         after = updated(_cells(radon, cell.astype(int)), test, reading)
@@ -183,7 +183,8 @@ def limit_of(problem: Problem, radon: Radon, test: Test) -> np.ndarray:
     cells = np.arange(radon.mean.shape[1])
     value = np.broadcast_to(problem.value, cells.shape)
     found = find_root(gain, (-FARTHEST, FARTHEST), args=(cells,))
-    return np.where(found.success, found.x, np.inf)
+    always = gain(np.full(cells.shape, -FARTHEST), cells) > 0
+    return np.where(found.success, found.x, np.where(always, -np.inf, np.inf))
 
 
 def _cells(radon: Radon, cell: np.ndarray) -> Radon:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pooling.deciding.policies import ACTIONS
@@ -57,8 +58,11 @@ def decided(tables: Mapping[str, pd.DataFrame]) -> dict[str, Any] | None:
 
 
 def _by_action(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Counties and share of represented houses by action; only actions that are taken."""
-    total = rows["represented"].sum()
+    """Counties and share of represented houses by action; only actions that are taken.
+
+    The share is missing if the survey stands for no house on the floor.
+    """
+    total = rows["represented"].sum() or np.nan
     return {
         action: {"counties": len(part), "share": part["represented"].sum() / total}
         for action in ACTIONS

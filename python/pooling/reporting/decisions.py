@@ -121,7 +121,8 @@ def _identified(fit: Fit) -> np.ndarray:
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(values), values, np.nan)
+    """Results from which to remedy: missing if none justifies it, 0 if all do."""
+    return np.where(np.isfinite(values), np.maximum(values, 0.0), np.nan)
 
 
 def houses_of(fit: Fit, decision: Decision, represented: pd.DataFrame, count: int) -> Houses:

@@ -91,6 +91,13 @@ def test_without_tables_nothing_is_decided(tables):
     assert decided(found) is None
 
 
+def test_a_floor_without_houses_has_no_shares(tables):
+    found = dict(read_tables(tables))
+    found["decisions"] = found["decisions"].assign(represented=0)
+    shares = [a["share"] for floor in decided(found)["floors"].values() for a in floor.values()]
+    assert all(share != share for share in shares)
+
+
 def test_households_with_another_own_one():
     """At 1900 dollars per pCi/L, two smokers act at 3.05; then the average at 3.98."""
     table = settings(Decision(household="two smokers", value_of_life=210_000))

@@ -188,6 +188,14 @@ def test_no_reading_justifies_a_remedy_that_costs_a_fortune():
     assert found == pytest.approx(50 + nothing * (1 + 1 / 30))
 
 
+def test_every_reading_of_a_poor_test_justifies_a_remedy_where_radon_is_high():
+    poor = Test(20.0, 0.0, 50.0)
+    limit = limit_of(PROBLEM, house(20), poor)
+    assert limit.item() == -np.inf
+    found = PROBLEM.loss_measure(house(20), poor, limit).item()
+    assert found == pytest.approx(20 + PROBLEM.loss_remedy(house(20)).item())
+
+
 @pytest.mark.parametrize("x", [-1.3, 0.0, 0.4, 15.0])
 @pytest.mark.parametrize("y", [-0.6, 0.0, 2.0])
 @pytest.mark.parametrize("correlation", [0.2, 0.95])
