@@ -31,7 +31,6 @@ from pooling.inputs.decision import SOURCES, TEST_COSTS, Decision, Kind
 from pooling.inputs.study import read_section
 from pooling.reporting.comparison import headline
 from pooling.reporting.facts import headline_model
-from pooling.reporting.tables import read_tables
 
 KINDS: tuple[Kind, ...] = tuple(TEST_COSTS)
 LEVELS = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0)  # pCi/L, of which the book shows most
@@ -315,7 +314,9 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("-o", "--output", type=Path, nargs="+", required=True)
     given = parser.parse_args(arguments)
     decision = read_section(Decision, given.decision)
-    fit = open_fit(given.fits / deciding_model(read_tables(given.tables)))
+    needed = ("models", "comparison", "estimates")
+    tables = {name: read_table(given.tables / f"{name}.csv") for name in needed}
+    fit = open_fit(given.fits / deciding_model(tables))
     made = make_tables(fit, decision, read_table(given.represented))
     for path in given.output:
         write_table(made[path.stem], path)
