@@ -35,7 +35,7 @@ from pooling.reporting.tables import read_tables, records
 
 BEST = ("rmse_in_sample", "elpd_loo", "elpd_loco")
 TITLES = {
-    "index.html": "Radon",
+    "index.html": "Overview",
     "counties.html": "Counties",
     "decisions.html": "Decisions",
     "models.html": "Models",

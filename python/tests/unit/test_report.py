@@ -302,6 +302,21 @@ def test_the_story_has_the_models_that_the_study_says(site):
     assert cells == 3 * ["pooled", "per_county", "hierarchical_noncentered"]
 
 
+def test_a_program_dropped_in_has_its_page_and_changes_nothing_in_the_story(tmp_path):
+    sites = []
+    for models in (STORY, (*STORY, "zebra")):
+        folder = tmp_path / models[-1]
+        lines = write_figure(folder / "reports" / "county-lines.svg", "LINES")
+        tables = write_tables(folder, models, failed=())
+        sites.append(write_pages(folder, tables, "--figures", str(lines)))
+    before, after = (site["index"] for site in sites)
+    for table in ("t-highlighted", "t-story-scores", "t-widths"):
+        assert after.rows(table) == before.rows(table)
+    assert "models/zebra" not in sites[0]
+    assert "<h1>zebra</h1>" in sites[1]["models/zebra"].source
+    assert [row[0] for row in sites[1]["models"].rows("t-scores")][-1] == "zebra"
+
+
 def test_the_county_table_is_that_of_a_model_that_converged(site):
     assert "Radon by county under hierarchical_noncentered, pCi/L." in site["counties"].text
 
