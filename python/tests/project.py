@@ -32,7 +32,8 @@ reading=
 for word in "${{@:3}}"; do
     case $word in
         --cache) reading=folder ;;
-        -o | --coords | --estimates | --coverage | --sensitivity | --draws | --means | --vega) reading=yes ;;
+        -o | --coords | --estimates | --coverage | --sensitivity) reading=yes ;;
+        --draws | --means | --vega) reading=yes ;;
         -*) reading= ;;
         *)
             if [[ $reading == folder ]]; then reading=
