@@ -25,7 +25,7 @@ READ_LEFT_OUT = {
 LEFT_OUT = READ_LEFT_OUT - OF_ONE_MODEL
 READ_REPLICATIONS = {f"figures.{f.name}" for f in DECLARED if "replications.nc" in f.needs}
 # Tables say which model the figures of one model show.
-TABLES = {"results", "headline", "decisions", "pages"}
+TABLES = {"results", "headline", "decisions", "explorer", "pages"}
 SHOWN = FIGURES | TABLES | {"published"}
 PREPARED = {"prepare", "represented", "highlights", "frequentist"}
 # What is made of a fit, and of its diagnostics.
