@@ -131,6 +131,8 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("figures/_drawing", "save", FIGURES | OF_ONE_MODEL | {"headline", "pages"}),
         ("reporting/pages", "main", {"pages"}),
         ("reporting/results", "main", TABLES),
+        ("reporting/packing", "packed", {"explorer"}),
+        ("reporting/charts", "together", {"charts"}),
         ("inputs/highlights", "main", {"highlights"}),
         ("checking/gate", "main", {"gate"}),
         ("inputs/prepare", "main", PREPARED | refit(*MODELS)),
