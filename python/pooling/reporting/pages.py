@@ -35,7 +35,7 @@ from pooling.reporting.tables import read_tables, records
 
 BEST = ("rmse_in_sample", "elpd_loo", "elpd_loco")
 TITLES = {
-    "index.html": "Radon",
+    "index.html": "Overview",
     "counties.html": "Counties",
     "decisions.html": "Decisions",
     "models.html": "Models",
@@ -151,11 +151,11 @@ def placed(pictures: Sequence[Picture], story: Sequence[Picture]) -> dict[str, A
 
 
 def about_models(values: dict[str, Any], listings: Mapping[str, Listing]) -> None:
-    """Add to each model its title in words and its summary, from its program's opening comment."""
+    """Add to each model its title and description, from its program's opening comment."""
     for name, row in values["models"].items():
         listing = listings.get(f"{name}.stan")
         row["title"] = listing.title if listing else name.replace("_", " ")
-        row["summary"] = listing.summary if listing else ""
+        row["description"] = listing.description if listing else ""
 
 
 def of_model(

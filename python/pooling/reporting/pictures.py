@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from pooling.build.errors import DataError, FigureError, NothingToShow
 from pooling.figures import CHAPTERS, Declared
 
-LARGE = 1_000_000  # bytes from which the PNG of a figure is shown instead of its SVG
+LARGE = 500_000  # bytes from which the PNG of a figure is shown instead of its SVG
 DUBLIN_CORE = "{http://purl.org/dc/elements/1.1/}"
 PIXELS = {"": 1.0, "px": 1.0, "pt": 4 / 3, "in": 96.0}
 
@@ -67,7 +67,7 @@ class Listing:
     title
         The comment up to its first colon, or else the file's name in words.
     comment
-        Its paragraphs; the first is the summary of the model.
+        Its paragraphs.
     text
         The whole file.
     """
@@ -78,9 +78,11 @@ class Listing:
     text: str
 
     @property
-    def summary(self) -> str:
-        """First paragraph of the comment."""
-        return self.comment[0].text if self.comment else ""
+    def description(self) -> str:
+        """First paragraph of the comment, after the title."""
+        summary = self.comment[0].text if self.comment else ""
+        rest = summary.removeprefix(f"{self.title}:").strip()
+        return rest[:1].upper() + rest[1:]
 
     @property
     def includes(self) -> set[str]:

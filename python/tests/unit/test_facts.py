@@ -149,6 +149,36 @@ def test_answer_by_hand():
     assert found["unidentified"] == {"basement": 0, "first": 2}
 
 
+def test_the_story_has_one_model_of_each_structure():
+    data = tables(FOUR)
+    found = facts.story(data, ["foo", "pooled", "hierarchical_centered"])
+    assert found == {"complete": "pooled", "none": "", "partial": "foo"}
+
+
+def test_extremes_are_of_counties_that_were_measured():
+    data = tables(FOUR)
+    rows = data["counties"]
+    # AITKIN, with 3.0 the highest, loses its basement house: CASS has 2.5.
+    rows["identified"] = rows["identified"] & (rows["county"] != "AITKIN")
+    found = facts.extremes(data, "foo")
+    assert (found["lowest"]["label"], found["highest"]["label"]) == ("ANOKA", "CASS")
+    rows["identified"] = False
+    assert facts.extremes(data, "foo")["highest"]["label"] == "AITKIN"
+
+
+def test_a_county_has_its_levels_and_its_effects():
+    (first, *_) = facts.by_county(tables(FOUR), "foo")
+    assert (first["label"], first["typical_first"]) == ("AITKIN", 1.5)
+    assert (first["alpha"]["mean"], first["beta"]["mean"]) == (2.0, -2.0)
+
+
+def test_shared_parameters_are_those_without_a_county():
+    found = facts.shared(tables(FOUR))
+    assert list(found) == list(FOUR)
+    assert [*found["foo"]] == ["sigma"]
+    assert found["foo"]["sigma"]["mean"] == 0.7
+
+
 def test_the_tutorials_numbers_are_quoted_beside_ours():
     alone, pooled = score_facts.tutorial(tables(FOUR))
     assert (alone["model"], alone["reported"]) == ("per_county", "0.13")

@@ -172,6 +172,15 @@ def test_a_figure_that_was_asked_for_is_shown_and_follows_its_fit(project):
     assert "figures.trace" in project.built("all")
 
 
+def test_a_report_for_a_model_adds_all_its_figures(project):
+    stages = project.stages("report", "MODEL=pooled")
+    assert {stage[0] for stage in stages} == OF_ONE_MODEL | {"pages"}
+    drawn = set((project.folder / "reports/minnesota/figures/pooled").glob("*.svg"))
+    assert len(drawn) == len(OF_ONE_MODEL)
+    assert {str(path.relative_to(project.folder)) for path in drawn} < set(stages[-1])
+    assert project.built("all") == set()
+
+
 def test_the_page_of_every_model_is_made_again(project):
     made = project.folder / "reports/minnesota/models"
     assert {path.stem for path in made.glob("*.html")} == MODELS

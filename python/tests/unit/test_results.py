@@ -133,6 +133,25 @@ def test_standard_deviations_by_floor_are_used_by_floor():
         assert found["house_q95"] == pytest.approx(POINT * math.exp(sd * Z95) - 0.1), floor
 
 
+def test_a_county_that_nobody_measured_is_as_wide_as_the_population_and_a_house_wider():
+    fit = steady(0.0, 0.0, 0.5)
+    posterior = fit.tree["posterior"].to_dataset()
+    values = {"mu_alpha": 1.0, "mu_beta": -0.5, "sigma_alpha": 0.3, "sigma_beta": 0.4}
+    fit.tree["posterior"] = posterior.assign({n: posterior[n] * 0 + v for n, v in values.items()})
+    basement, first = counties.unmeasured([fit]).to_dict("records")
+    assert basement["typical"] == pytest.approx(math.e - 0.1)
+    assert basement["typical_q95"] == pytest.approx(math.exp(1 + 0.3 * Z95) - 0.1)
+    # On the first floor the standard deviation of levels is (0.3^2 + 0.4^2)^0.5 = 0.5.
+    assert first["typical_q5"] == pytest.approx(math.exp(0.5 - 0.5 * Z95) - 0.1)
+    # And that of houses (0.5^2 + 0.5^2)^0.5.
+    assert first["house_q95"] == pytest.approx(math.exp(0.5 + 0.5**0.5 * Z95) - 0.1)
+
+
+def test_models_whose_counties_differ_otherwise_say_nothing_of_an_unmeasured_county():
+    with_soil = build_fit("hierarchical_uranium", uranium=True)
+    assert counties.unmeasured([build_fit("pooled"), build_fit("per_county"), with_soil]).empty
+
+
 def test_a_spread_by_county_is_used_by_county():
     fit = steady(math.log(POINT), 0.0, 1.0, "per_county")
     sigma = fit.tree["posterior"]["sigma"]
