@@ -60,10 +60,9 @@ def annual(fit: Fit, decision: Decision, count: int = SCORED) -> Radon:
     StudyError
         Houses of the survey differ by less than the noise of a screening test alone.
     """
-    effects = fit.effects()
-    chosen = spaced(fit, count)
+    effects, chosen = fit.effects(), spaced(fit, count)
     alpha, beta = (effects[name].values[chosen] for name in ("alpha", "beta"))
-    sigma = [np.broadcast_to(house_sd(fit, f)[chosen], alpha.shape) for f in range(len(FLOORS))]
+    sigma = [np.broadcast_to(house_sd(fit, floor)[chosen], alpha.shape) for floor in (0, 1)]
     seen = np.concatenate(sigma, axis=1) ** 2 - decision.screening_noise**2
     if (seen <= 0).any():
         raise StudyError(

@@ -69,9 +69,7 @@ def averages(fit: Fit, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     geometric = response.activity(alpha + share * beta)
     if errors_of(fit) is not NORMAL:
         return np.full(alpha.shape, np.nan), geometric
-    basement, first = (
-        mean_activity(alpha + floor * beta, house_sd(fit, floor), response) for floor in (0, 1)
-    )
+    basement, first = (mean_activity(alpha + f * beta, house_sd(fit, f), response) for f in (0, 1))
     return (1 - share) * basement + share * first, geometric
 
 
