@@ -60,10 +60,11 @@ def annual(fit: Fit, decision: Decision, count: int = SCORED) -> Radon:
     StudyError
         Houses of the survey differ by less than the noise of a screening test alone.
     """
-    effects, sigma = fit.effects(), house_sd(fit)
+    effects = fit.effects()
     chosen = spaced(fit, count)
     alpha, beta = (effects[name].values[chosen] for name in ("alpha", "beta"))
-    seen = np.broadcast_to(sigma[chosen], alpha.shape) ** 2 - decision.screening_noise**2
+    sigma = [np.broadcast_to(house_sd(fit, f)[chosen], alpha.shape) for f in range(len(FLOORS))]
+    seen = np.concatenate(sigma, axis=1) ** 2 - decision.screening_noise**2
     if (seen <= 0).any():
         raise StudyError(
             f"{study_file(fit.study)}: decision.screening_spread: the noise that it leaves to a "
@@ -75,7 +76,7 @@ def annual(fit: Fit, decision: Decision, count: int = SCORED) -> Radon:
     factors = [decision.factor[floor] for floor in FLOORS]
     means = [alpha + floor * beta + np.log(factor) for floor, factor in enumerate(factors)]
     shift = zero_added(fit) * np.repeat(factors, alpha.shape[1])
-    return Radon(np.concatenate(means, axis=1), np.tile(sd, 2), shift)
+    return Radon(np.concatenate(means, axis=1), sd, shift)
 
 
 def spaced(fit: Fit, count: int) -> np.ndarray:
