@@ -149,7 +149,7 @@ $(reports)/tables/published.csv: $(code)/reporting/published data/published.csv 
 # ---- Decisions: a fit and the costs in the study's section --> what to do in each county
 $(if $(decisions),$(decisions) &:,no_decisions:) $(code)/reporting/decisions $(plan)/decision.json \
   $(prepared).represented.csv $(reports)/tables/scores.csv $(gated)
-	$(run) $(plan)/decision.json $(prepared).represented.csv $(reports)/tables $(fits) -o $(@D)
+	$(run) $(plan)/decision.json $(prepared).represented.csv $(reports)/tables $(fits) -o $(decisions)
 
 listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
 shown    := $(pictures) $(headline) $(told) $(if $(MODEL),$(call figures_of,$(MODEL)))
@@ -180,7 +180,7 @@ predict_from := $(prepared).json $(addprefix $(plan)/,data.json sampler.json mod
 ## predict: radon of the houses in HOUSES, by the headline model or MODEL; reports/<study>/predictions.csv
 predict: $(code)/reporting/predict $(predict_from) $(if $(HOUSES),$(predictor))
 	$(run) stan $(fits) $(predict_from) --houses='$(HOUSES)' --model='$(MODEL)' --tables $(reports)/tables \
-	  -o $(reports)/predictions.csv
+	  $(if $(decisions),--decision $(plan)/decision.json) -o $(reports)/predictions.csv
 
 ## verify: repeat every fit from its record and compare the draws
 verify: $(checked) $(PROGRAMS:%=.build/programs/%.normalised) .build/toolchain.json

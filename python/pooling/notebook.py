@@ -127,4 +127,4 @@ def predict(
     """
     settings, (data, _) = read_study(Path(study)), prepare(study)
     floors, path = settings.data.floors, Path(executable).resolve()
-    return predict_houses(houses, fit, path, data, floors, settings.sampler)
+    return predict_houses(houses, fit, path, data, floors, settings.sampler, settings.decision)
