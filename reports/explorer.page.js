@@ -71,13 +71,13 @@ function updateSlider() {
 const code = (fips) => String(fips).padStart(5, "0");
 const hash = () => `#county-${code(state.first)}${state.second === null ? "" : `,${code(state.second)}`}`;
 
-function pick(which, fips) {
+function pick(which, fips, linked = true) {
   state[which] = fips;
   if (fips !== null && which === "first") state.map = shapeOf(fips)?.map ?? state.map;
   const field = $(which);
   if (field) field.value = fips === null ? "" : labels.get(fips);
   if ($("state") && state.map !== undefined) $("state").value = state.map;
-  if ($("cards") && state.first !== null) history.replaceState(null, "", hash());
+  if (linked && $("cards") && state.first !== null) history.replaceState(null, "", hash());
   $("message").textContent = "";
   update();
 }
@@ -152,6 +152,6 @@ fill();
 if (follow()) {
   // Until it has loaded the page, a browser keeps scrolling to the county's row in the table.
   window.addEventListener("load", () => setTimeout(() => root.scrollIntoView()));
-} else if ($("cards")) pick("first", mostMeasured());
+} else if ($("cards")) pick("first", mostMeasured(), false);
 else update();
 listen();

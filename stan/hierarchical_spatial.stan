@@ -1,6 +1,6 @@
 /*
- * Partial pooling of intercepts and slopes, with intercepts correlated over space: a county
- * learns most from its neighbours.
+ * Partial pooling with neighbouring counties: intercepts are correlated over space, so that a
+ * county learns most from its neighbours; slopes vary independently.
  *
  *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma)
  *   alpha     ~ multi_normal(mu_alpha, K),
@@ -44,7 +44,7 @@ transformed data {
   // Houses of each county by floor, their mean log radon, and sums of squares around it
   matrix[J, 2] houses = cell_counts(county, floor_measure, J);
   matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
-  vector[J] squares = within_squares(log_radon, county, floor_measure, J);
+  matrix[J, 2] squares = within_squares(log_radon, county, floor_measure, J);
 }
 parameters {
   real mu_alpha;                                              // Mean county intercept, log pCi/L
@@ -84,14 +84,14 @@ generated quantities {
   {
     vector[J] mean_alpha = rep_vector(mu_alpha, J);
     vector[J] mean_beta = rep_vector(mu_beta, J);
-    vector[J] spread = rep_vector(sigma, J);
+    matrix[J, 2] noise = rep_matrix(sigma, J, 2);
     matrix[J, 2] known = intercept_score(mean_y, houses, mean_alpha, mean_beta, sigma_beta, sigma);
     matrix[J, 2] others = intercepts_left_out(known, distance, sigma_alpha, range_alpha);
     log_lik_county = spatial_log_density(county_log_density(mean_y, houses, squares, mean_alpha,
-                                                            mean_beta, 0, sigma_beta, 0, spread),
+                                                            mean_beta, 0, sigma_beta, 0, noise),
                                          known, others);
     alpha = intercepts_rng(known, others, distance, mean_alpha, sigma_alpha, range_alpha);
-    beta = county_effects_rng(mean_y, houses, alpha, mean_beta, 0, sigma_beta, 0, spread)[, 2];
+    beta = county_effects_rng(mean_y, houses, alpha, mean_beta, 0, sigma_beta, 0, noise)[, 2];
   }
   for (i in 1 : N_new) {
     real mu = alpha[county_new[i]] + beta[county_new[i]] * floor_measure_new[i];

@@ -13,7 +13,6 @@
  * the posterior and drawn exactly afterwards.
  */
 functions {
-  #include functions/county_marginal.stanfunctions
   #include functions/censored.stanfunctions
 }
 data {

@@ -1,6 +1,7 @@
 /*
- * Partial pooling of intercepts and slopes, each towards what soil uranium predicts, with
- * intercepts correlated over space: a county learns from its soil and from its neighbours.
+ * Partial pooling with soil uranium and neighbouring counties: intercepts and slopes are pooled
+ * towards what uranium predicts, and intercepts are correlated over space, so that a county
+ * learns from its soil and from its neighbours.
  *
  *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma)
  *   alpha     ~ multi_normal(mu_alpha + gamma_alpha * log_uranium, K),
@@ -49,7 +50,7 @@ transformed data {
   // Houses of each county by floor, their mean log radon, and sums of squares around it
   matrix[J, 2] houses = cell_counts(county, floor_measure, J);
   matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
-  vector[J] squares = within_squares(log_radon, county, floor_measure, J);
+  matrix[J, 2] squares = within_squares(log_radon, county, floor_measure, J);
 }
 parameters {
   real mu_alpha;                                              // Mean intercept where uranium is 1 ppm, log pCi/L
@@ -93,14 +94,14 @@ generated quantities {
   {
     vector[J] mean_alpha = mu_alpha + gamma_alpha * log_uranium;
     vector[J] mean_beta = mu_beta + gamma_beta * log_uranium;
-    vector[J] spread = rep_vector(sigma, J);
+    matrix[J, 2] noise = rep_matrix(sigma, J, 2);
     matrix[J, 2] known = intercept_score(mean_y, houses, mean_alpha, mean_beta, sigma_beta, sigma);
     matrix[J, 2] others = intercepts_left_out(known, distance, sigma_alpha, range_alpha);
     log_lik_county = spatial_log_density(county_log_density(mean_y, houses, squares, mean_alpha,
-                                                            mean_beta, 0, sigma_beta, 0, spread),
+                                                            mean_beta, 0, sigma_beta, 0, noise),
                                          known, others);
     alpha = intercepts_rng(known, others, distance, mean_alpha, sigma_alpha, range_alpha);
-    beta = county_effects_rng(mean_y, houses, alpha, mean_beta, 0, sigma_beta, 0, spread)[, 2];
+    beta = county_effects_rng(mean_y, houses, alpha, mean_beta, 0, sigma_beta, 0, noise)[, 2];
   }
   for (i in 1 : N_new) {
     real mu = alpha[county_new[i]] + beta[county_new[i]] * floor_measure_new[i];

@@ -21,7 +21,7 @@ import numpy as np
 from cmdstanpy import CmdStanModel
 
 from pooling.build.errors import ProgramError
-from pooling.fits.store import Fit
+from pooling.fits.store import BY_HOUSE, Fit
 from pooling.fitting.generate import (
     DIGITS,
     fitted_houses,
@@ -30,7 +30,6 @@ from pooling.fitting.generate import (
     to_predict,
     without_houses,
 )
-from pooling.fitting.refits import hold_out
 
 POINTS = 3  # draws of the fit at which densities are compared
 TOLERANCE = 1e-6  # of the sum of absolute log densities of houses
@@ -139,10 +138,11 @@ def gap_of_one_county(
     """
     asked = [{**each, **to_predict([], [])} for each in (data, far_apart(data))]
     densities = [generate(executable, d, parameters, seed)["log_lik_county"] for d in asked]
-    if np.allclose(*densities):
+    if np.allclose(densities[0], densities[1]):
         return 0.0
     largest = int(np.bincount(data["county"]).argmax())
-    houses = np.flatnonzero(np.asarray(data["county"]) == largest).tolist()
-    without = {**hold_out(dict(data), houses), **to_predict([], [])}
+    rest = np.flatnonzero(np.asarray(data["county"]) != largest)
+    fitted = {name: np.asarray(data[name])[rest].tolist() for name in BY_HOUSE}
+    without = {**data, **fitted, "N": rest.size, **to_predict([], [])}
     added = log_density(executable, data, points) - log_density(executable, without, points)
     return float(np.ptp(added - flat(densities[0])[:, largest - 1]))

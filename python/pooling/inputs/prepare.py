@@ -17,7 +17,7 @@ from pooling.build.files import replacing
 from pooling.inputs.csv_table import line_number
 from pooling.inputs.names import read_named_counties, spellings, with_codes
 from pooling.inputs.priors import Priors
-from pooling.inputs.response import ZERO, Response
+from pooling.inputs.response import ROUNDING, ZERO, Response
 from pooling.inputs.study import Data, read_section, study_file
 from pooling.inputs.tables import Table, read_counties, read_houses
 
@@ -203,17 +203,18 @@ def log_radon(activity: np.ndarray, response: Response, rules: Rules) -> np.ndar
     return response.log_radon(activity)
 
 
-def _limit(activity: np.ndarray, data: Data, rules: Rules) -> dict[str, float]:
+def _limit(log_radon: pd.Series, data: Data, rules: Rules) -> dict[str, float]:
     if data.detection_limit is None:
         return {}
-    below = int((activity <= data.detection_limit).sum())
+    limit = data.measured().log_radon(data.detection_limit)
+    below = int((log_radon <= limit + ROUNDING).sum())
     rules.record(
         "activities up to the detection limit",
         below,
         f"{data.detection_limit:g} {data.measured().unit_label}; censored by programs that read "
         "log_limit, as above for the others",
     )
-    return {"log_limit": data.measured().log_radon(data.detection_limit)}
+    return {"log_limit": limit}
 
 
 def count_houses(houses: pd.DataFrame, counties: pd.DataFrame, data: Data) -> pd.DataFrame:
@@ -250,7 +251,7 @@ def stan_data(
         "floor_measure": first.astype(float).tolist(),
         "log_radon": houses["log_radon"].tolist(),
         "first_floor_share": share.tolist(),
-        **_limit(houses["activity"].to_numpy(), data, rules),
+        **_limit(houses["log_radon"], data, rules),
         **_uranium(counties, data),
         **_distances(counties, data),
         **_states(counties, data),

@@ -221,6 +221,12 @@ def test_a_link_to_a_county_opens_it(page, report):
     page.wait_for_function("document.querySelector('.card h3').textContent.startsWith('AITKIN')")
 
 
+def test_without_a_link_the_page_starts_at_its_top(page):
+    assert text(page, ".card h3").startswith("AITKIN")  # with the most houses
+    assert "#" not in page.url
+    assert page.evaluate("scrollY") == 0
+
+
 def test_a_county_that_nobody_measured_says_so(page, report):
     visit(page, report, "counties", "#county-27009")
     assert text(page, ".card h3").startswith("BENTON")

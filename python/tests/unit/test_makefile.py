@@ -32,7 +32,7 @@ from project import ROOT, fake_cmdstan
 
 def test_first_make_makes_everything_once(finished):
     _, made, _ = finished
-    assert made == PREPARED | of(MODELS, "compile") | refit(*MODELS)
+    assert made == PREPARED | {"charts"} | of(MODELS, "compile") | refit(*MODELS)
 
 
 def test_second_make_makes_nothing(project):
@@ -132,6 +132,8 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("figures/_drawing", "save", FIGURES | OF_ONE_MODEL | {"headline", "pages"}),
         ("reporting/pages", "main", {"pages"}),
         ("reporting/results", "main", TABLES),
+        ("reporting/packing", "packed", {"explorer"}),
+        ("reporting/charts", "together", {"charts"}),
         ("inputs/highlights", "main", {"highlights"}),
         ("checking/gate", "main", {"gate"}),
         ("inputs/prepare", "main", PREPARED | refit(*MODELS)),

@@ -14,7 +14,8 @@ def test_another_seed_has_results_of_its_own(project):
     assert project.built("pooled", "SEED=8") == one
     assert project.built("all") == set()
     stages = project.stages("all", SEED="7")
-    assert {label(words) for words in stages} == PREPARED | refit(*MODELS), "programs are shared"
+    made = {*PREPARED, "charts", *refit(*MODELS)}
+    assert {label(words) for words in stages} == made, "programs are shared"
     words = {word for words in stages for word in words} - {"data/studies/minnesota.toml"}
     assert not [word for word in words if "/minnesota/" in word or "/minnesota." in word]
     (prepare,) = (words for words in stages if words[0] == "prepare")
@@ -107,7 +108,7 @@ def test_environment_is_made_again_for_another_content_alone(installed):
 
 def test_other_study_has_folders_of_its_own(project):
     stages = project.stages("all", "STUDY=post")
-    made = {*PREPARED, "fit", "gate", *SCORED} | SHOWN | OF_ONE_MODEL
+    made = {*PREPARED, "charts", "fit", "gate", *SCORED} | SHOWN | OF_ONE_MODEL
     made -= {"represented", "decisions", *OF_DECISIONS}  # the tutorial's study decides nothing
     assert {s[0] for s in stages} == made, "programs are shared"
     words = {word for stage in stages for word in stage}

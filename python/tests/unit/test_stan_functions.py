@@ -18,7 +18,6 @@ from pooling.programs.compile import compile_program
 
 PROGRAM = """
 functions {
-  #include functions/county_marginal.stanfunctions
   #include functions/censored.stanfunctions
   #include functions/spread.stanfunctions
 }
