@@ -2,7 +2,7 @@
 # A rule's first prerequisite is its stage; the others are the stage's arguments, in order.
 
 STUDY   ?= minnesota#    study, data/studies/<study>.toml
-FROM    ?=#              model at the tail of the shrinkage arrows; default: the main model without pooling
+FROM    ?=#              model at the tail of the shrinkage arrows (default: without pooling); table for study
 TO      ?=#              model at their head; default: the main model with partial pooling
 SEED    ?=#              sampler seed instead of the study's; results go to <study>-seed-<seed>
 SCHEDULER ?=#            dask scheduler for refits, tcp://...; default: this machine
@@ -43,7 +43,7 @@ scheduler = $(SCHEDULER:%=--scheduler %)
 # complete, since stages write a draft and rename it.
 .PRECIOUS: $(explorer) $(data) $(pictures) $(headline) $(told) $(checked) $(decisions)
 .PRECIOUS: $(foreach name,loo.csv sensitivity.csv,$(MODELS:%=$(fits)/%/$(name)))
-.PHONY: all report tables figures fits scores predict verify $(MODELS)
+.PHONY: all report tables figures fits scores predict verify study $(MODELS)
 
 ## all: report, tables and figures of the study
 all: report
@@ -62,12 +62,18 @@ scores: $(scored)
 $(MODELS): %: $(fits)/%/diagnostics.json $(fits)/%/estimates.csv
 	@$(PYTHON) -m pooling.checking.gate $<
 
+## study: a first study of the table of houses FROM=houses.csv; data/studies/<houses>.toml, or STUDY=
+study: | $(environment)
+	@$(PYTHON) -m pooling.inputs.first_study '$(FROM)' \
+	  -o data/studies/$(if $(filter STUDY,$(typed)),$(STUDY),$(basename $(notdir $(FROM)))).toml
+
 # ---- Data: tables and sections of the study --> Stan data
 $(data) &: $(code)/inputs/prepare $(plan)/data.json $(plan)/priors.json $(HOUSE_TABLE) $(COUNTY_TABLE)
 	$(run) $(inputs) --study $(STUDY) -o $(prepared).json --coords $(prepared).coords.json
 
 # Houses of each county and floor, counted by the survey's weights.
-$(prepared).represented.csv: $(code)/inputs/represented $(plan)/data.json $(HOUSE_TABLE) $(prepared).coords.json
+$(prepared).represented.csv: $(code)/inputs/represented $(plan)/data.json $(prepared).coords.json $(HOUSE_TABLE) \
+  $(COUNTY_TABLE)
 	$(run) $(inputs) -o $@
 
 # The counties to highlight are checked before models are fitted, which do not depend on them.
@@ -143,7 +149,7 @@ $(reports)/tables/published.csv: $(code)/reporting/published data/published.csv 
 # ---- Decisions: a fit and the costs in the study's section --> what to do in each county
 $(if $(decisions),$(decisions) &:,no_decisions:) $(code)/reporting/decisions $(plan)/decision.json \
   $(prepared).represented.csv $(reports)/tables/scores.csv $(gated)
-	$(run) $(plan)/decision.json $(prepared).represented.csv $(reports)/tables $(fits) -o $(@D)
+	$(run) $(plan)/decision.json $(prepared).represented.csv $(reports)/tables $(fits) -o $(decisions)
 
 listings := $(MODELS:%=stan/%.stan) $(wildcard stan/functions/*.stanfunctions)
 shown    := $(pictures) $(headline) $(told) $(if $(MODEL),$(call figures_of,$(MODEL)))
@@ -174,7 +180,7 @@ predict_from := $(prepared).json $(addprefix $(plan)/,data.json sampler.json mod
 ## predict: radon of the houses in HOUSES, by the headline model or MODEL; reports/<study>/predictions.csv
 predict: $(code)/reporting/predict $(predict_from) $(if $(HOUSES),$(predictor))
 	$(run) stan $(fits) $(predict_from) --houses='$(HOUSES)' --model='$(MODEL)' --tables $(reports)/tables \
-	  -o $(reports)/predictions.csv
+	  $(if $(decisions),--decision $(plan)/decision.json) -o $(reports)/predictions.csv
 
 ## verify: repeat every fit from its record and compare the draws
 verify: $(checked) $(PROGRAMS:%=.build/programs/%.normalised) .build/toolchain.json

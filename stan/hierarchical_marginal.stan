@@ -46,7 +46,7 @@ transformed data {
   // Houses of each county by floor, their mean log radon, and sums of squares around it
   matrix[J, 2] houses = cell_counts(county, floor_measure, J);
   matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
-  vector[J] squares = within_squares(log_radon, county, floor_measure, J);
+  matrix[J, 2] squares = within_squares(log_radon, county, floor_measure, J);
   matrix[J, 4] counts = count_products(houses);
   matrix[J, 12] means = mean_squares(mean_y, houses);
   int measured = size(occupied(houses * [1, 1]'));  // Counties with a house; others have no effect
@@ -95,11 +95,11 @@ generated quantities {
   // Log density of each county's fitted houses, with its intercept and slope integrated out
   vector[J] log_lik_county = county_log_density(mean_y, houses, squares,
                                                 rep_vector(mu_alpha, J), rep_vector(mu_beta, J),
-                                                sigma_alpha, sigma_beta, 0, rep_vector(sigma, J));
+                                                sigma_alpha, sigma_beta, 0, rep_matrix(sigma, J, 2));
   {
     matrix[J, 2] effects = county_effects_rng(mean_y, houses, rep_vector(mu_alpha, J),
                                               rep_vector(mu_beta, J), sigma_alpha, sigma_beta, 0,
-                                              rep_vector(sigma, J));
+                                              rep_matrix(sigma, J, 2));
     alpha = effects[, 1];
     beta = effects[, 2];
   }

@@ -73,7 +73,7 @@ generated quantities {
   // Log density of each county's fitted houses, with its intercept and slope integrated out
   vector[J] log_lik_county = county_log_lik(log_radon, county, floor_measure,
                                             rep_vector(mu_alpha, J), rep_vector(mu_beta, J),
-                                            sigma_alpha, sigma_beta, 0, rep_vector(sigma, J));
+                                            sigma_alpha, sigma_beta, 0, rep_matrix(sigma, J, 2));
   for (i in 1 : N_new) {
     real mu = alpha[county_new[i]] + beta[county_new[i]] * floor_measure_new[i];
     log_lik[i] = normal_lpdf(log_radon_new[i] | mu, sigma);

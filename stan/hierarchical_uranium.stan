@@ -46,7 +46,7 @@ transformed data {
   // Houses of each county by floor, their mean log radon, and sums of squares around it
   matrix[J, 2] houses = cell_counts(county, floor_measure, J);
   matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
-  vector[J] squares = within_squares(log_radon, county, floor_measure, J);
+  matrix[J, 2] squares = within_squares(log_radon, county, floor_measure, J);
 }
 parameters {
   real mu_alpha;                                              // Mean intercept where uranium is 1 ppm, log pCi/L
@@ -83,12 +83,12 @@ generated quantities {
   vector[J] log_lik_county = county_log_density(mean_y, houses, squares,
                                                 mu_alpha + gamma_alpha * log_uranium,
                                                 mu_beta + gamma_beta * log_uranium,
-                                                sigma_alpha, sigma_beta, 0, rep_vector(sigma, J));
+                                                sigma_alpha, sigma_beta, 0, rep_matrix(sigma, J, 2));
   {
     matrix[J, 2] effects = county_effects_rng(mean_y, houses,
                                               mu_alpha + gamma_alpha * log_uranium,
                                               mu_beta + gamma_beta * log_uranium,
-                                              sigma_alpha, sigma_beta, 0, rep_vector(sigma, J));
+                                              sigma_alpha, sigma_beta, 0, rep_matrix(sigma, J, 2));
     alpha = effects[, 1];
     beta = effects[, 2];
   }

@@ -55,13 +55,15 @@ generated quantities {
   // Log density of each county's fitted houses, with its intercept and slope integrated out
   vector[J] log_lik_county = county_log_lik(log_radon, county, floor_measure,
                                             rep_vector(prior_alpha_loc, J), rep_vector(prior_beta_loc, J),
-                                            prior_alpha_scale, prior_beta_scale, 0, sigma);
+                                            prior_alpha_scale, prior_beta_scale, 0,
+                                            rep_matrix(sigma, 2));
   {
     matrix[J, 2] effects = county_effects_rng(cell_means(log_radon, county, floor_measure, J),
                                               cell_counts(county, floor_measure, J),
                                               rep_vector(prior_alpha_loc, J),
                                               rep_vector(prior_beta_loc, J),
-                                              prior_alpha_scale, prior_beta_scale, 0, sigma);
+                                              prior_alpha_scale, prior_beta_scale, 0,
+                                              rep_matrix(sigma, 2));
     alpha = effects[, 1];
     beta = effects[, 2];
   }

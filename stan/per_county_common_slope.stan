@@ -35,7 +35,7 @@ transformed data {
   // Houses of each county by floor, their mean log radon, and sums of squares around it
   matrix[J, 2] houses = cell_counts(county, floor_measure, J);
   matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
-  vector[J] squares = within_squares(log_radon, county, floor_measure, J);
+  matrix[J, 2] squares = within_squares(log_radon, county, floor_measure, J);
 }
 parameters {
   real mu_beta;                                               // Slope, the same in all counties, log pCi/L
@@ -62,12 +62,12 @@ generated quantities {
   vector[J] log_lik_county = county_log_density(mean_y, houses, squares,
                                                 rep_vector(prior_alpha_loc, J),
                                                 rep_vector(mu_beta, J),
-                                                prior_alpha_scale, 0, 0, rep_vector(sigma, J));
+                                                prior_alpha_scale, 0, 0, rep_matrix(sigma, J, 2));
   {
     matrix[J, 2] effects = county_effects_rng(mean_y, houses,
                                               rep_vector(prior_alpha_loc, J),
                                               rep_vector(mu_beta, J),
-                                              prior_alpha_scale, 0, 0, rep_vector(sigma, J));
+                                              prior_alpha_scale, 0, 0, rep_matrix(sigma, J, 2));
     alpha = effects[, 1];
     beta = effects[, 2];
   }

@@ -47,7 +47,7 @@ transformed data {
   // Houses of each county by floor, their mean log radon, and sums of squares around it
   matrix[J, 2] houses = cell_counts(county, floor_measure, J);
   matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
-  vector[J] squares = within_squares(log_radon, county, floor_measure, J);
+  matrix[J, 2] squares = within_squares(log_radon, county, floor_measure, J);
 }
 parameters {
   real mu_alpha;                                              // Mean intercept where uranium is 1 ppm, log pCi/L
@@ -82,12 +82,12 @@ generated quantities {
   vector[J] log_lik_county = county_log_density(mean_y, houses, squares,
                                                 mu_alpha + gamma_alpha * log_uranium + delta_alpha * first_floor_share,
                                                 rep_vector(mu_beta, J),
-                                                sigma_alpha, 0, 0, rep_vector(sigma, J));
+                                                sigma_alpha, 0, 0, rep_matrix(sigma, J, 2));
   {
     matrix[J, 2] effects = county_effects_rng(mean_y, houses,
                                               mu_alpha + gamma_alpha * log_uranium + delta_alpha * first_floor_share,
                                               rep_vector(mu_beta, J),
-                                              sigma_alpha, 0, 0, rep_vector(sigma, J));
+                                              sigma_alpha, 0, 0, rep_matrix(sigma, J, 2));
     alpha = effects[, 1];
     beta = effects[, 2];
   }

@@ -27,7 +27,6 @@ from pooling.fits.summaries import summarize as summarize_draws
 from pooling.fitting.fit import fit as sample_and_store
 from pooling.inputs import prepare as prepared
 from pooling.inputs.study import read_study
-from pooling.inputs.tables import read_counties, read_houses
 from pooling.programs.compile import compile_program
 from pooling.programs.source import normalised
 from pooling.reporting.predict import predict_houses
@@ -52,9 +51,9 @@ def prepare(study: Path | str) -> tuple[dict, dict]:
     path = Path(study)
     settings = read_study(path)
     data = settings.data
-    houses = read_houses(path.parent / data.houses, data.columns, data.unit)
-    counties = read_counties(path.parent / data.counties, data.county_columns)
-    return prepared.prepare(path.stem, data, settings.priors, houses, counties)
+    counties = path.parent / data.counties if data.counties else None
+    tables = prepared.read_tables(data, path.parent / data.houses, counties)
+    return prepared.prepare(path.stem, data, settings.priors, *tables)
 
 
 def sample(program: Path | str, study: Path | str, folder: Path | str) -> Fit:
@@ -128,4 +127,4 @@ def predict(
     """
     settings, (data, _) = read_study(Path(study)), prepare(study)
     floors, path = settings.data.floors, Path(executable).resolve()
-    return predict_houses(houses, fit, path, data, floors, settings.sampler)
+    return predict_houses(houses, fit, path, data, floors, settings.sampler, settings.decision)

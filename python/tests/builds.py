@@ -3,6 +3,7 @@
 from project import ROOT
 
 from pooling.figures import declared_figures
+from pooling.inputs.decision import TABLES as DECISIONS
 from pooling.inputs.study import read_study
 from pooling.workflow.plan import models_of, programs
 
@@ -24,8 +25,9 @@ READ_LEFT_OUT = {
 }
 LEFT_OUT = READ_LEFT_OUT - OF_ONE_MODEL
 READ_REPLICATIONS = {f"figures.{f.name}" for f in DECLARED if "replications.nc" in f.needs}
-# Tables say which model the figures of one model show.
-TABLES = {"results", "headline", "decisions", "explorer", "pages"}
+OF_DECISIONS = {f"figures.{figure.name}" for figure in DECLARED if {*figure.tables} & {*DECISIONS}}
+# Tables say which model the figures of one model show, and which decides.
+TABLES = {"results", "headline", "decisions", *OF_DECISIONS, "explorer", "pages"}
 SHOWN = FIGURES | TABLES | {"published"}
 PREPARED = {"prepare", "represented", "highlights", "frequentist"}
 # What is made of a fit, and of its diagnostics.

@@ -1,6 +1,8 @@
 """The programs in `stan/`, small data for them, and the data of the shipped studies."""
 
 import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from pooling.fitting.chains import read_chains
 from pooling.fitting.fit import as_tree
 from pooling.fitting.sampling import sample
 from pooling.inputs.prepare import prepare
-from pooling.inputs.priors import Gamma, Lkj, Normal, Priors, Spread
+from pooling.inputs.priors import Gamma, InverseGamma, Lkj, Normal, Priors, Spread
 from pooling.inputs.study import Sampler, read_study
 from pooling.inputs.tables import read_counties, read_houses
 from pooling.programs.source import declared, normalised, twin
@@ -38,6 +40,7 @@ WEAK = Priors(
     sigma_beta=Spread(scale=1),
     sigma_alpha_state=Spread(scale=1),
     sigma_beta_state=Spread(scale=1),
+    range_alpha=InverseGamma(shape=2, scale=150),
     rho=Lkj(shape=2),
     nu=Gamma(shape=2, rate=0.1),
 )
@@ -57,10 +60,19 @@ HOUSES = (
 )
 
 
+# Of its five counties, in a plane (km).
+PLACES = ((0, 0), (30, 0), (0, 40), (60, 80), (90, 40))
+
+
+def between(places: Sequence[Sequence[float]]) -> list[list[float]]:
+    """Distances between places in a plane."""
+    return [[math.dist(one, other) for other in places] for one in places]
+
+
 def tiny_data(priors: Priors = WEAK, **changes: object) -> dict:
     """Stan data of ten houses in five counties of two states, with everything a program may use.
 
-    As `prepare` writes it: there is no house to predict.
+    As `prepare` writes it: there is no house to predict. No house is below the detection limit.
     """
     county, floor, log_radon = (list(column) for column in zip(*HOUSES, strict=True))
     data = {
@@ -69,8 +81,10 @@ def tiny_data(priors: Priors = WEAK, **changes: object) -> dict:
         "county": county,
         "floor_measure": floor,
         "log_radon": log_radon,
+        "log_limit": 0.2,
         "log_uranium": [-0.7, 0.1, -0.3, 0.4, 0.0],
         "first_floor_share": [0.5, 0.5, 1.0, 0.0, 0.0],
+        "distance": between(PLACES),
         "S": 2,
         "state": [1, 1, 1, 2, 2],
         "N_new": 0,

@@ -16,8 +16,6 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pooling.inputs.decision import TABLES as DECISIONS
-
 ROOT = Path(__file__).parents[2]
 TOP = ("Makefile", "requirements.lock", "pyproject.toml", "CITATION.cff", ".gitignore")
 STAGE = re.compile(r"^pooling\.(?:(?!figures)\w+\.)?")  # as in `pooling.fitting.fit`
@@ -44,7 +42,6 @@ for word in "${{@:3}}"; do
     esac
 done
 [[ $stage != pooling.reporting.results ]] || output=("${{output[0]}}"/{{models,scores}}.csv)
-[[ $stage != pooling.reporting.decisions ]] || output=("${{output[0]}}"/{decisions}.csv)
 echo "${{*:2}}" >> {log}
 [[ -z ${{LINGER:-}} ]] || sleep 0.0$((RANDOM % 9))
 if [[ ${{FAIL:-}} && "$*" == *$FAIL* ]]; then
@@ -148,14 +145,7 @@ class Project:
         """Put the stub in the place of Python, and `cmdstan` in that of CmdStan."""
         stub = self.folder / ".stub"
         real = " | ".join(REAL)
-        stub.write_text(
-            STUB.format(
-                real=real,
-                python=sys.executable,
-                log=self.log,
-                decisions=f"{{{','.join(DECISIONS)}}}",
-            )
-        )
+        stub.write_text(STUB.format(real=real, python=sys.executable, log=self.log))
         stub.chmod(0o755)
         self.variables |= {"PYTHON": str(stub), "CMDSTAN": str(cmdstan)}
         return self

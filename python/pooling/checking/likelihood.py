@@ -5,6 +5,10 @@ county effects are integrated out. If only one is edited, every score belongs to
 than the fit. So the program's log density, CmdStan's `lp__`, is compared with the sum of that
 output at a few draws of the fit: both must change equally when the radon of the houses changes,
 and both must change by the same constant at all draws when all houses are removed.
+
+`log_lik_county` of a county that learns from its neighbours is the density given their houses.
+Such densities add up only when counties are far from each other, as they are made for the
+comparison; then one county is removed where all counties are in their places.
 """
 
 import os
@@ -17,11 +21,19 @@ import numpy as np
 from cmdstanpy import CmdStanModel
 
 from pooling.build.errors import ProgramError
-from pooling.fits.store import Fit
-from pooling.fitting.generate import DIGITS, fitted_houses, flat, generate, without_houses
+from pooling.fits.store import BY_HOUSE, Fit
+from pooling.fitting.generate import (
+    DIGITS,
+    fitted_houses,
+    flat,
+    generate,
+    to_predict,
+    without_houses,
+)
 
 POINTS = 3  # draws of the fit at which densities are compared
 TOLERANCE = 1e-6  # of the sum of absolute log densities of houses
+FAR = 1e9  # km, a distance without any correlation
 STATIONARY = 1e-12  # step size at which the integrator stays at the initial values
 
 
@@ -35,6 +47,14 @@ def shifted(data: Mapping, seed: int) -> dict:
     by_cell = rng.normal(size=(data["J"], 2))
     county, floor = (np.asarray(data[name], int) for name in ("county", "floor_measure"))
     return {**data, "log_radon": (data["log_radon"] + by_cell[county - 1, floor]).tolist()}
+
+
+def far_apart(data: Mapping) -> dict:
+    """The survey with counties too far from each other to be correlated."""
+    if "distance" not in data:
+        return dict(data)
+    # An infinite distance would have no derivative.
+    return {**data, "distance": np.where(np.eye(data["J"]), 0.0, FAR).tolist()}
 
 
 def log_density(executable: Path, data: Mapping, points: list[Mapping[str, Any]]) -> np.ndarray:
@@ -79,6 +99,7 @@ def check_likelihood(fit: Fit, executable: Path, data: Mapping, seed: int) -> No
     points: list[Mapping[str, Any]] = [
         {n: v[0, i].tolist() for n, v in parameters.items()} for i in range(POINTS)
     ]
+    own, data = data, far_apart(data)
     changed = shifted(data, seed)
     densities = [log_density(executable, d, points) for d in (data, changed)]
     sums, name, size = [], "", 0.0
@@ -95,9 +116,33 @@ def check_likelihood(fit: Fit, executable: Path, data: Mapping, seed: int) -> No
         # Auxiliary `_free` parameters may depend on the houses.
         none = log_density(executable, without_houses(data), points)
         gaps.append(np.ptp(densities[0] - none - sums[0]))
+    if name == "log_lik_county" and "distance" in data:
+        gaps.append(gap_of_one_county(executable, own, points, parameters, seed))
     if not max(gaps) <= TOLERANCE * (1 + size):
         raise ProgramError(
             f"stan/{executable.name}.stan: the sum of its `{name}` and the log density of its "
             f"model block differ by more than a constant (by {max(gaps):.3g} nats); give both "
             "the same likelihood"
         )
+
+
+def gap_of_one_county(
+    executable: Path,
+    data: Mapping,
+    points: list[Mapping[str, Any]],
+    parameters: Mapping[str, np.ndarray],
+    seed: int,
+) -> float:
+    """Range, over the draws, of the gap between a county's `log_lik_county` and what its houses add
+    to the log density of all others, nats: the largest county's. 0 if counties are independent.
+    """
+    asked = [{**each, **to_predict([], [])} for each in (data, far_apart(data))]
+    densities = [generate(executable, d, parameters, seed)["log_lik_county"] for d in asked]
+    if np.allclose(densities[0], densities[1]):
+        return 0.0
+    largest = int(np.bincount(data["county"]).argmax())
+    rest = np.flatnonzero(np.asarray(data["county"]) != largest)
+    fitted = {name: np.asarray(data[name])[rest].tolist() for name in BY_HOUSE}
+    without = {**data, **fitted, "N": rest.size, **to_predict([], [])}
+    added = log_density(executable, data, points) - log_density(executable, without, points)
+    return float(np.ptp(added - flat(densities[0])[:, largest - 1]))

@@ -177,8 +177,8 @@ def diagnostics(
     """posteriordb's diagnostics, and one row per scalar parameter as by `summarize`.
 
     R-hat and effective sample sizes are of the kept draws, divergent transitions and E-FMI of
-    all. (posteriordb's own are of the kept ones only. Of draws ten transitions apart E-FMI is
-    near 2 however slowly the energy moves.)
+    all. posteriordb's own are of the kept ones, among which nine in ten divergent transitions
+    are missing, and E-FMI is near 2 unless the energy moves very slowly.
 
     Parameters
     ----------

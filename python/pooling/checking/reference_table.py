@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pooling.build import cli
-from pooling.build.files import replacing
+from pooling.fits.store import write_table
 
 OWN, TWIN = "_noncentered", "_centered"
 
@@ -56,9 +56,8 @@ def main(arguments: list[str] | None) -> None:
         else:
             reference = path.name.removesuffix(".mean_value.json")
             means.append(pd.DataFrame({"reference_posterior_name": reference, **content}))
-    for table, path in ((pd.concat(means), given.means), (pd.DataFrame(checked), given.output)):
-        with replacing(path) as draft:
-            table.to_csv(draft, index=False, float_format="%.6g", lineterminator="\n")
+    write_table(pd.concat(means), given.means)
+    write_table(pd.DataFrame(checked), given.output)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ study's section `[decision]` gives the factor, the noise and the standard deviat
 own factors, which no survey of single measurements can tell.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection
 
 import numpy as np
 import pandas as pd
@@ -24,20 +24,21 @@ from pooling.fits.new_house import house_sd
 from pooling.fits.store import Fit
 from pooling.fitting.generate import SCORED
 from pooling.inputs.decision import Decision, Floor
-from pooling.inputs.response import ZERO
 from pooling.inputs.study import study_file
+
+CONTRADICTING = 0.05
 
 FLOORS: tuple[Floor, ...] = ("basement", "first floor")
 
 
-def has_expectation(parameters: Mapping) -> bool:
+def has_expectation(parameters: Collection[str]) -> bool:
     """Whether radon has an expectation: not with Student-t errors of its logarithm."""
     return "nu" not in parameters
 
 
 def zero_added(fit: Fit) -> float:
     """What the study's response adds to activities before it takes logarithms, pCi/L."""
-    return ZERO if fit.tree.attrs["response"] == "log(x + 0.1)" else 0.0
+    return fit.response.added
 
 
 def annual(fit: Fit, decision: Decision, count: int = SCORED) -> Radon:
@@ -58,24 +59,52 @@ def annual(fit: Fit, decision: Decision, count: int = SCORED) -> Radon:
     Raises
     ------
     StudyError
-        Houses of the survey differ by less than the noise of a screening test alone.
+        Houses of the survey differ by less than the noise of a screening test alone, in more
+        than a share of `CONTRADICTING` of the draws.
     """
-    effects, sigma = fit.effects(), house_sd(fit)
-    chosen = spaced(fit, count)
+    chosen, effects = spaced(fit, count), fit.effects()
     alpha, beta = (effects[name].values[chosen] for name in ("alpha", "beta"))
-    seen = np.broadcast_to(sigma[chosen], alpha.shape) ** 2 - decision.screening_noise**2
-    if (seen <= 0).any():
+    sigma = [np.broadcast_to(house_sd(fit, floor)[chosen], alpha.shape) for floor in (0, 1)]
+    means = np.concatenate([alpha, alpha + beta], axis=1)
+    floors = np.repeat([0, 1], alpha.shape[1])
+    radon = of_screening(means, np.concatenate(sigma, axis=1), floors, decision, zero_added(fit))
+    if radon is None:
         raise StudyError(
             f"{study_file(fit.study)}: decision.screening_spread: the noise that it leaves to a "
             f"single test, a factor of {np.exp(decision.screening_noise):.2f}, exceeds all "
             f"differences between houses of a county under {fit.model}; lower it, or raise "
             "factor_spread"
         )
-    sd = np.sqrt(seen + decision.factor_sd**2)
-    factors = [decision.factor[floor] for floor in FLOORS]
-    means = [alpha + floor * beta + np.log(factor) for floor, factor in enumerate(factors)]
-    shift = zero_added(fit) * np.repeat(factors, alpha.shape[1])
-    return Radon(np.concatenate(means, axis=1), np.tile(sd, 2), shift)
+    return radon
+
+
+def of_screening(
+    mean: np.ndarray, sd: np.ndarray, floor: np.ndarray, decision: Decision, added: float
+) -> Radon | None:
+    """Annual radon of houses whose screening measurements are normal given each draw.
+
+    Parameters
+    ----------
+    mean, sd
+        Of the logarithm of a measurement plus `added`, (component, cell), log pCi/L.
+    floor
+        Where it stands, 0 or 1, (cell,).
+    added
+        pCi/L.
+
+    Returns
+    -------
+    Radon or None
+        None if measurements vary less than the noise of a single one in more than a share of
+        `CONTRADICTING` of the draws.
+    """
+    seen = sd**2 - decision.screening_noise**2
+    if ((seen <= 0).mean(axis=0) > CONTRADICTING).any():
+        return None
+    # In the few draws that contradict the settings, houses differ in their factors only.
+    seen = np.maximum(seen, 0.0)
+    factor = np.array([decision.factor[name] for name in FLOORS])[np.asarray(floor, int)]
+    return Radon(mean + np.log(factor), np.sqrt(seen + decision.factor_sd**2), added * factor)
 
 
 def spaced(fit: Fit, count: int) -> np.ndarray:

@@ -22,6 +22,7 @@ from plotnine import (
 from pooling.build.errors import NothingToShow
 from pooling.figures._theme import FAINT, MUTED, theme_pooling
 from pooling.fits.store import Fit
+from pooling.inputs.names import read_named_counties
 from pooling.inputs.shapes import NO_SHAPES, read_shapes
 from pooling.inputs.study import Data, read_study, study_file
 from pooling.inputs.tables import read_counties
@@ -73,7 +74,7 @@ def on_map(values: pd.DataFrame, fit: Fit, study: str) -> pd.DataFrame:
     if not path.is_file():
         raise NothingToShow(f"no study file {path} that names the counties' outlines; give `study`")
     data = read_study(path).data
-    table = _counties(fit, data, path.parent / data.counties)
+    table = _counties(fit, data, path.parent)
     outlines = data.outlines(path.parent)
     shapes = read_shapes(outlines) if outlines else NO_SHAPES
     shapes = shapes[shapes["county_fips"].isin(table.index)]
@@ -98,9 +99,15 @@ def on_map(values: pd.DataFrame, fit: Fit, study: str) -> pd.DataFrame:
     return counties.merge(values, how="left", on="county_fips")
 
 
-def _counties(fit: Fit, data: Data, path: Path) -> pd.DataFrame:
+def _counties(fit: Fit, data: Data, folder: Path) -> pd.DataFrame:
     """Counties of the fit's states by FIPS code: county, state, houses (0: none), lon, lat."""
-    table = read_counties(path, data.county_columns).rows
+    table = fit.counties.assign(lon=np.nan, lat=np.nan)
+    if data.counties:
+        path = folder / data.counties
+        if data.named:
+            table = read_named_counties(path, data).rows
+        else:
+            table = read_counties(path, data.county_columns).rows
     table = table[~table["county_fips"].isin(data.drop_counties)].set_index("county_fips")
     fitted = fit.counties.set_index("county_fips")
     table = table[table["state"].isin(fitted["state"]) | table.index.isin(fitted.index)]

@@ -1,6 +1,7 @@
 """The common theme of all figures, and colours by role."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import pandas as pd
 from plotnine import element_blank, element_line, element_rect, element_text, theme
@@ -17,6 +18,7 @@ MUTED = "#7F7F7F"
 FAINT = "#D9D9D9"
 TUTORIAL_COLOURS = (BLACK, BLUE, ORANGE, VERMILION)
 FLOORS = {"basement": BLUE, "first floor": ORANGE}
+ACTIONS = {"nothing": SKY, "measure": ORANGE, "remedy": VERMILION}
 
 OTHERS = (
     *(GREEN, PURPLE, SKY, "#8C510A", "#6A51A3", "#01665E", "#B2182B", "#5C5C5C"),
@@ -45,6 +47,20 @@ class theme_pooling(theme_bw):
             legend_position="bottom",
             legend_box_spacing=0.01,
         )
+
+
+def theme_rows(**more: Any) -> theme:
+    """Theme of panels with one row per model or parameter, and `more` settings.
+
+    Rows have no line along them; title and caption begin above and below the rows' labels.
+    """
+    return theme(
+        plot_title_position="plot",
+        plot_caption_position="plot",
+        axis_ticks_major_y=element_blank(),
+        panel_grid_major_y=element_blank(),
+        **more,
+    )
 
 
 def model_colours(models: Iterable[str]) -> dict[str, str]:

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 from plotnine import (
     aes,
-    element_blank,
     element_text,
     facet_wrap,
     geom_blank,
@@ -27,7 +26,6 @@ from plotnine import (
     scale_shape_manual,
     scale_x_continuous,
     scale_y_continuous,
-    theme,
 )
 from plotnine.scales.scale import scale
 
@@ -43,7 +41,7 @@ from pooling.figures._panels import (
     spread_out,
     subject,
 )
-from pooling.figures._theme import model_colours, theme_pooling
+from pooling.figures._theme import model_colours, theme_pooling, theme_rows
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
@@ -150,13 +148,9 @@ def plot(frame: pd.DataFrame) -> ggplot:
             caption=_about(rows),
         )
         + theme_pooling()
-        + theme(
+        + theme_rows(
             figure_size=(INCHES_WIDE, bands * (INCHES_A_LINE * rows["row"].nunique() + 0.9) + 1.2),
-            plot_title_position="plot",
-            plot_caption_position="plot",
             axis_text_y=element_text(size=8),
-            axis_ticks_major_y=element_blank(),
-            panel_grid_major_y=element_blank(),
         )
     )
 

@@ -6,8 +6,10 @@ options_shrinkage := $(FROM:%=--from-model %) $(TO:%=--to-model %)
 reruns_shrinkage  := $(plan)/arrows
 reruns_map        := $(plan)/data.json $(COUNTY_TABLE) $(SHAPE_TABLE)
 reruns_map_draws  := $(reruns_map)
+reruns_action_map := $(reruns_map)
 options_map       := --study data/studies/$(STUDY).toml
 options_map_draws := $(options_map)
+options_action_map := $(options_map)
 # Figures of models chosen on the command line do not need the others to pass.
 ungated := $(if $(and $(FROM),$(TO)),shrinkage) $(if $(MODEL),$(MODEL_FIGURES))
 

@@ -15,7 +15,6 @@ import pandas as pd
 from mizani.breaks import breaks_extended
 from plotnine import (
     aes,
-    element_blank,
     facet_wrap,
     geom_point,
     geom_segment,
@@ -27,13 +26,12 @@ from plotnine import (
     scale_shape_manual,
     scale_x_continuous,
     scale_y_continuous,
-    theme,
 )
 
 from pooling.build.errors import NothingToShow
 from pooling.figures._drawing import draw
 from pooling.figures._panels import TALLEST, by_model, caption, even_grid, strip
-from pooling.figures._theme import BLUE, DATA, VERMILION, theme_pooling
+from pooling.figures._theme import BLUE, DATA, VERMILION, theme_pooling, theme_rows
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
@@ -174,12 +172,8 @@ def plot(frame: pd.DataFrame) -> ggplot:
         )
         + scale_fill_manual(COLOURS | {"": "white"}, guide=None)
         + theme_pooling()
-        + theme(
+        + theme_rows(
             figure_size=(INCHES_WIDE, min(tall, TALLEST * INCHES_WIDE)),
-            plot_title_position="plot",
-            plot_caption_position="plot",
-            axis_ticks_major_y=element_blank(),
-            panel_grid_major_y=element_blank(),
         )
     )
 

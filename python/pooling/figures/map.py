@@ -71,7 +71,7 @@ def frame(fits: Sequence[Fit], figures: Figures, study: str = "") -> pd.DataFram
     fit = of_story(fits)
     response = fit.response
     mean = fit.effects()["alpha"].values
-    chance = above_action_level(mean, house_sd(fit), response, errors_of(fit))
+    chance = above_action_level(mean, house_sd(fit, 0), response, errors_of(fit))
     low, high = np.quantile(chance, [0.05, 0.95], axis=0)
     values = pd.DataFrame(
         {

@@ -16,7 +16,6 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 from plotnine import (
     aes,
-    element_blank,
     facet_wrap,
     geom_blank,
     geom_point,
@@ -30,13 +29,12 @@ from plotnine import (
     scale_shape_manual,
     scale_x_continuous,
     scale_y_discrete,
-    theme,
 )
 
 from pooling.build.errors import NothingToShow
 from pooling.figures._drawing import draw
 from pooling.figures._panels import MARKERS_X, SCHEME_TITLES, caption, side, strip
-from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling
+from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling, theme_rows
 from pooling.fits.store import Fit
 from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures
@@ -155,12 +153,8 @@ def plot(frame: pd.DataFrame) -> ggplot:
             caption=_about(frame, rows),
         )
         + theme_pooling()
-        + theme(
+        + theme_rows(
             figure_size=(INCHES_WIDE, -(-panels // columns) * (0.3 * len(order) + 0.6) + 1.8),
-            plot_title_position="plot",
-            plot_caption_position="plot",
-            axis_ticks_major_y=element_blank(),
-            panel_grid_major_y=element_blank(),
         )
     )
 

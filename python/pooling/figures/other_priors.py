@@ -13,7 +13,6 @@ import pandas as pd
 from mizani.breaks import breaks_extended
 from plotnine import (
     aes,
-    element_blank,
     element_text,
     facet_wrap,
     geom_point,
@@ -26,13 +25,12 @@ from plotnine import (
     scale_shape_manual,
     scale_x_continuous,
     scale_y_continuous,
-    theme,
 )
 
 from pooling.build.errors import NothingToShow
 from pooling.figures._drawing import draw
 from pooling.figures._panels import TALLEST, by_model, caption, even_grid, meanings, strip
-from pooling.figures._theme import DATA, model_colours, theme_pooling
+from pooling.figures._theme import DATA, model_colours, theme_pooling, theme_rows
 from pooling.fits.store import Fit
 from pooling.inputs.study import OWN_PRIORS, Figures
 
@@ -120,14 +118,10 @@ def plot(frame: pd.DataFrame) -> ggplot:
             caption=_about(frame),
         )
         + theme_pooling()
-        + theme(
+        + theme_rows(
             figure_size=(INCHES_WIDE, min(tall, TALLEST * INCHES_WIDE)),
-            plot_title_position="plot",
-            plot_caption_position="plot",
             legend_position="top",
             axis_text_y=element_text(size=8),
-            axis_ticks_major_y=element_blank(),
-            panel_grid_major_y=element_blank(),
         )
     )
 

@@ -13,7 +13,6 @@ import pandas as pd
 from mizani.breaks import breaks_extended
 from plotnine import (
     aes,
-    element_blank,
     facet_wrap,
     geom_blank,
     geom_label,
@@ -26,12 +25,11 @@ from plotnine import (
     scale_shape_manual,
     scale_x_continuous,
     scale_y_discrete,
-    theme,
 )
 
 from pooling.figures._drawing import draw
 from pooling.figures._panels import MARKERS_X, by_model, caption, side, strip
-from pooling.figures._theme import DATA, model_colours, theme_pooling
+from pooling.figures._theme import DATA, model_colours, theme_pooling, theme_rows
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
@@ -50,7 +48,10 @@ Statistic = Callable[[np.ndarray], np.ndarray]
 
 
 def statistics(fit: Fit) -> dict[str, Statistic]:
-    """Summaries by name, each from data sets (replication, house) to (replication,)."""
+    """Summaries by name, each from data sets (replication, house) to (replication,).
+
+    NaN where the data have none: a single house or county has no standard deviation.
+    """
     county = fit.houses["county_fips"]
     response = fit.response
 
@@ -58,9 +59,12 @@ def statistics(fit: Fit) -> dict[str, Statistic]:
         means = pd.DataFrame(y.T).groupby(county.to_numpy()).mean()
         return means.std(ddof=1).to_numpy()
 
+    def between_houses(y: np.ndarray) -> np.ndarray:
+        return y.std(axis=1, ddof=1) if y.shape[1] > 1 else np.full(len(y), np.nan)
+
     return {
         "mean, log pCi/L": lambda y: y.mean(axis=1),
-        "standard deviation, log pCi/L": lambda y: y.std(axis=1, ddof=1),
+        "standard deviation, log pCi/L": between_houses,
         "sd of county means, log pCi/L": between_counties,
         "smallest, log pCi/L": lambda y: y.min(axis=1),
         "largest, log pCi/L": lambda y: y.max(axis=1),
@@ -131,13 +135,9 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + labs(x="", y="", title="Summaries of the survey, observed and replicated")
         + labs(caption=_about(rows))
         + theme_pooling()
-        + theme(
+        + theme_rows(
             figure_size=(INCHES_WIDE, bands * (0.5 * len(order) + 0.9) + 1.2),
-            plot_title_position="plot",
-            plot_caption_position="plot",
             panel_spacing_x=0.025,  # labels at the ends of neighbouring axes
-            axis_ticks_major_y=element_blank(),
-            panel_grid_major_y=element_blank(),
         )
     )
 

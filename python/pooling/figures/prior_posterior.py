@@ -21,14 +21,13 @@ from plotnine import (
     scale_color_manual,
     scale_fill_manual,
     scale_y_continuous,
-    theme,
 )
 
 from pooling.build.errors import NothingToShow
 from pooling.figures._densities import bandwidth, smooth
 from pooling.figures._drawing import draw
 from pooling.figures._panels import by_model, caption, even_grid, meanings, strip, subject
-from pooling.figures._theme import DATA, model_colours, theme_pooling
+from pooling.figures._theme import DATA, model_colours, theme_pooling, theme_rows
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
@@ -152,13 +151,9 @@ def plot(frame: pd.DataFrame) -> ggplot:
             caption=_about(frame),
         )
         + theme_pooling()
-        + theme(
+        + theme_rows(
             figure_size=(INCHES_WIDE, bands * (max(0.42 * len(labels), 1.2) + 0.9) + 1.5),
-            plot_title_position="plot",
-            plot_caption_position="plot",
             axis_text_y=element_blank() if one else element_text(size=8),
-            axis_ticks_major_y=element_blank(),
-            panel_grid_major_y=element_blank(),
         )
     )
 

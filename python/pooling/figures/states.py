@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from plotnine import (
     aes,
-    element_blank,
     element_text,
     facet_grid,
     geom_point,
@@ -25,13 +24,12 @@ from plotnine import (
     labs,
     scale_color_manual,
     scale_y_continuous,
-    theme,
 )
 
 from pooling.build.errors import NothingToShow
 from pooling.figures._drawing import draw
 from pooling.figures._panels import by_model, caption, strip
-from pooling.figures._theme import MUTED, model_colours, theme_pooling
+from pooling.figures._theme import MUTED, model_colours, theme_pooling, theme_rows
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
@@ -160,13 +158,9 @@ def plot(frame: pd.DataFrame) -> ggplot:
         + scale_color_manual(model_colours(rows["model"]), guide=None)
         + labs(x="", y="", title="States and their counties", caption=_about(frame))
         + theme_pooling()
-        + theme(
+        + theme_rows(
             figure_size=(INCHES_WIDE, models * (0.55 * len(named) + 0.5) + 1.7),
-            plot_title_position="plot",
-            plot_caption_position="plot",
             strip_text_y=element_text(size=8),
-            axis_ticks_major_y=element_blank(),
-            panel_grid_major_y=element_blank(),
         )
     )
 

@@ -41,7 +41,7 @@ from scipy.ndimage import gaussian_filter1d
 from pooling.figures._drawing import draw
 from pooling.figures._panels import MARKERS_Y, by_model, caption, side, spread_out, strip, subject
 from pooling.figures._theme import BLACK, BLUE, GREEN, MUTED, ORANGE, PURPLE, SKY, theme_pooling
-from pooling.fits.identified import identified
+from pooling.fits.identified import identified, shared_effects
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 from pooling.programs.order import story_order
@@ -105,7 +105,7 @@ def _parameters(fit: Fit) -> Iterator[tuple[str, xr.DataArray]]:
         if name in posterior and "county" in posterior[name].dims:
             values = posterior[name].isel(county=shown)
             houses = fit.counties["basement_houses"], fit.counties["first_floor_houses"]
-            own = identified(name, *houses)[shown]
+            own = identified(name, *houses, shared_effects(posterior) & {name})[shown]
             values = values.transpose("chain", "draw", "county").assign_coords(own=("county", own))
             if len(shown) == 1 or np.ptp(values.values, axis=2).any():
                 yield name, values

@@ -30,7 +30,7 @@ def identified(
     basement, first_floor
         Houses of each county by floor, (county,).
     shared
-        Those of `EFFECTS` that are the same in all counties, and so informed by all houses.
+        Those of `EFFECTS` that counties share, and so informed by the houses of others.
 
     Returns
     -------
@@ -52,11 +52,12 @@ def identified(
 
 
 def shared_effects(posterior: xr.Dataset) -> set[str]:
-    """Those of `EFFECTS` that are the same in all counties."""
+    """Those of `EFFECTS` that are the same in all counties, or in those of a state."""
     return {
         name
         for name in set(EFFECTS) & posterior.data_vars.keys()
         if "county" not in posterior[name].dims
+        or f"{name}_state" in posterior
         or is_shared(posterior[name].transpose(..., "county").values)
     }
 

@@ -1,6 +1,6 @@
 """The predictive distribution of a new house in a county, and of reaching the action level."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ class Errors(NamedTuple):
 
 
 NORMAL = Errors(ndtr, ndtri)
+SIGMA_BY_FLOOR = ("sigma_basement", "sigma_first_floor")  # of programs without a `sigma`
 
 
 def errors_of(fit: Fit) -> Errors:
@@ -29,11 +30,34 @@ def errors_of(fit: Fit) -> Errors:
     return Errors(partial(stdtr, nu), partial(stdtrit, nu))
 
 
-def house_sd(fit: Fit) -> np.ndarray:
-    """Residual standard deviation: (sample, county), or (sample, 1) if shared."""
-    sigma = fit.tree["posterior"]["sigma"].stack(sample=("chain", "draw"), create_index=False)
+def house_sd(fit: Fit, floor: int) -> np.ndarray:
+    """Residual standard deviation on a floor (0, 1): (sample, county), or (sample, 1) if shared."""
+    posterior = fit.tree["posterior"].to_dataset()
+    name = "sigma" if "sigma" in posterior else SIGMA_BY_FLOOR[floor]
+    sigma = posterior[name].stack(sample=("chain", "draw"), create_index=False)
     values = sigma.transpose("sample", ...).values
     return values.reshape(len(values), -1)
+
+
+def sd_of_houses(draws: Mapping, houses: Mapping) -> np.ndarray:
+    """Residual standard deviation of the houses to predict, (sample, house), log pCi/L.
+
+    Parameters
+    ----------
+    draws
+        Of the program's variables, (chain, draw, ...).
+    houses
+        As Stan data.
+    """
+    county = np.asarray(houses["county_new"], int) - 1
+    floor = np.asarray(houses["floor_measure_new"], int)
+    names = ("sigma", "sigma") if "sigma" in draws else SIGMA_BY_FLOOR
+    columns = []
+    for name in names:
+        sigma = np.asarray(draws[name])
+        values = sigma.reshape(sigma.shape[0] * sigma.shape[1], -1)
+        columns.append(values[:, county] if values.shape[1] > 1 else np.tile(values, county.size))
+    return np.where(floor == 1, columns[1], columns[0])
 
 
 def above_action_level(

@@ -33,6 +33,7 @@ from pooling.fits.limits import MAX_DIVERGENT_SHARE, MAX_R_HAT, MIN_ESS_PER_CHAI
 from pooling.fits.store import BY_HOUSE, Fit, Start
 from pooling.fitting import sampling
 from pooling.fitting.generate import flat, to_predict
+from pooling.fitting.log_scores import log_scores, scored, with_points_below
 from pooling.inputs.study import Sampler
 from pooling.programs.compile import compile_program
 
@@ -77,8 +78,8 @@ def read_program(
     return Program(executable.name, text, executable.resolve(), tools, start)
 
 
-def hold_out(data: dict, houses: list[int]) -> dict:
-    """Stan data with some houses (0-based) to be predicted instead of fitted.
+def hold_out(data: dict, houses: list[int], normalised: str) -> dict:
+    """Stan data with some houses (0-based) to be predicted by a program instead of fitted.
 
     They are few, so the refit predicts them while sampling, which saves a process.
     """
@@ -86,6 +87,7 @@ def hold_out(data: dict, houses: list[int]) -> dict:
     rest = [i for i in range(data["N"]) if i not in held]
     fitted = {name: [data[name][i] for i in rest] for name in BY_HOUSE}
     predicted = to_predict(*([data[name][i] for i in houses] for name in BY_HOUSE))
+    predicted = with_points_below(predicted, data, normalised)
     return data | fitted | {"N": len(rest)} | predicted
 
 
@@ -102,12 +104,14 @@ def score_predicted(draws: Mapping, data: dict, divergences: int) -> dict[str, l
     Returns
     -------
     dict of list
-        `elpd`, the log predictive density; `mean`, the posterior mean of alpha + beta * floor
-        (log pCi/L), and `mcse`, its Monte Carlo error; `pit`, the share of replications up to
-        the measurement; `converged`, whether the refit had no divergences and R-hat and
-        effective sample size of that mean are within the limits. NaN where undefined.
+        `elpd`, the log score (see `pooling.fitting.log_scores`); `mean`, the posterior mean of
+        alpha + beta * floor (log pCi/L), and `mcse`, its Monte Carlo error; `pit`, the share of
+        replications up to the measurement; `converged`, whether the refit had no divergences and
+        R-hat and effective sample size of that mean are within the limits. NaN where undefined.
     """
-    county, floor = (np.asarray(data[name]) for name in ("county_new", "floor_measure_new"))
+    houses = scored(data)
+    names = ("county_new", "floor_measure_new", "log_radon_new")
+    county, floor, y = (np.asarray(data[name])[:houses] for name in names)
     # All houses of a county on one floor have the same mean in every draw.
     _, first, cell = np.unique([county, floor], axis=1, return_index=True, return_inverse=True)
     at = county[first].astype(int) - 1
@@ -118,14 +122,14 @@ def score_predicted(draws: Mapping, data: dict, divergences: int) -> dict[str, l
         r_hat[finite] = arviz_stats.rhat(chains[..., finite])
     mean = flat(chains)
     mcse = mean.std(axis=0, ddof=1) / np.sqrt(ess)
-    log_lik = flat(draws["log_lik"])
-    elpd = logsumexp(log_lik, axis=0) - np.log(log_lik.shape[0])
-    below = flat(draws["y_rep"]) <= np.asarray(data["log_radon_new"])
+    scores = log_scores(flat(draws["log_lik"]), data)
+    elpd = logsumexp(scores, axis=0) - np.log(len(scores))
+    below = flat(draws["y_rep"])[:, :houses] <= y
     mixed = (r_hat <= MAX_R_HAT) & (ess >= MIN_ESS_PER_CHAIN * len(chains))
     sound = np.isfinite(elpd) & mixed[cell] & (divergences == 0)
     values = (elpd, mean.mean(axis=0)[cell], mcse[cell], below.mean(axis=0))
-    scores = {name: value.tolist() for name, value in zip(SCORES, values, strict=True)}
-    return scores | {"converged": sound.tolist()}
+    found = {name: value.tolist() for name, value in zip(SCORES, values, strict=True)}
+    return found | {"converged": sound.tolist()}
 
 
 def failed_refit(houses: int, reason: str) -> dict[str, list | str]:
@@ -185,7 +189,7 @@ def refit(program: Program, data: dict, houses: list[int], sampler: dict) -> dic
         As `score_predicted`, or as `failed_refit` if CmdStan failed in the last run.
     """
     disable_logging()
-    executable, without = compiled(program), hold_out(data, houses)
+    executable, without = compiled(program), hold_out(data, houses, program.normalised)
     scores: dict = {}
     run = partial(
         sampling.sample, executable, without, parallel_chains=1, progress=False, take=predictions

@@ -20,7 +20,10 @@ Kind = Literal["long-term", "screening"]
 Household = Literal["average", "two nonsmokers", "two smokers"]
 
 # What a study with this section has in addition, in the order in which they are written.
-TABLES = ("decision_settings", "book", "policies", "action_regions", "readings", "decisions")
+TABLES = (
+    *("decision_settings", "decision_sensitivity", "book", "policies"),
+    *("action_regions", "readings", "decisions"),
+)
 
 BOOK = "Gelman et al. (2013), Bayesian Data Analysis, section 9.4"
 FACTORS: dict[Floor, float] = {"basement": 0.5, "first floor": 0.8}
@@ -48,8 +51,8 @@ SOURCES = {
     "spring, summer and autumn are as 1.6, 1.4, 1 and 1.4, and basements as 2.5 times upper "
     "floors. So the annual average is 0.84 of a winter measurement on the same floor, and 0.34 of "
     "one in a basement below the living area; houses with living area in the basement are between "
-    "the two. The adjustments of Price and Nero (1996), Environment International 22:S699-S714, "
-    "by type of house, would be better; set them here",
+    "the two. The adjustments of Price and Nero (1996), Environment International 22, by type of "
+    "house, would be better; set them here",
     "factor_spread": "assumption: half of the variance of the logarithm behind screening_spread is "
     "of houses, whose factors differ, and half of the few days of the test. It makes 0.33 to 0.75 "
     "one standard deviation of the factor of a basement",
@@ -103,12 +106,15 @@ class Decision(Section):
         if others and level is not None:
             raise ValueError(f"{others[0]} says the same in another way; remove one of them")
         remedied = given.data.get("remedied_level", 0.0)
-        if not others and (level or EPA_ACTION_LEVEL) <= remedied:
+        if others:
+            return None
+        level = level or EPA_ACTION_LEVEL
+        if level <= remedied:
             raise ValueError(
-                f"{level or EPA_ACTION_LEVEL:g} pCi/L is not above remedied_level, {remedied:g}: a "
-                "remedy would cost something and change nothing; raise action_level"
+                f"{level:g} pCi/L is not above remedied_level, {remedied:g}, so a remedy would "
+                "cost something and change nothing; raise action_level"
             )
-        return level if others else level or EPA_ACTION_LEVEL
+        return level
 
     @field_validator("long_term_spread", "screening_spread", "factor_spread")
     @classmethod

@@ -15,7 +15,7 @@ import pandas as pd
 
 from pooling.build import cli
 from pooling.build.errors import DataError
-from pooling.inputs.import_survey import write_table
+from pooling.inputs.import_survey import command_line, write_table
 from pooling.inputs.tables import read_counties
 
 DECIMALS = 2  # of a degree: about a kilometre, less than a hundredth of an inch on a printed page
@@ -107,13 +107,11 @@ def county_shapes(topology: dict, fips: Sequence[int]) -> pd.DataFrame:
 
 def main(arguments: list[str] | None = None) -> None:
     """Command line of the module."""
-    parser = cli.parser(__doc__)
-    parser.add_argument("topology", type=Path, help="counties-10m.json of us-atlas")
-    parser.add_argument("counties", type=Path, help="table of the counties to keep")
-    parser.add_argument(
-        *("-o", "--output"), type=Path, default=Path("data"), help="folder (default: %(default)s)"
-    )
-    given = parser.parse_args(arguments)
+    inputs = {
+        "topology": "counties-10m.json of us-atlas",
+        "counties": "table of the counties to keep",
+    }
+    given = command_line(__doc__, **inputs).parse_args(arguments)
     fips = read_counties(given.counties).rows["county_fips"].tolist()
     write_table(
         county_shapes(read_topology(given.topology), fips), given.output / "county_shapes.csv"

@@ -6,6 +6,7 @@ counties distributed with Gelman and Hill (2007) and writes `households.csv` and
 data/README.md lists the rules and how many rows each affects.
 """
 
+from argparse import ArgumentParser
 from pathlib import Path
 
 import pandas as pd
@@ -37,6 +38,10 @@ NAMES_WITH_BLANKS = {
     55063: "LA CROSSE",
     55109: "ST CROIX",
 }
+
+# A county in several parts has one row for each. The first has the centroid of the whole county or
+# of its main part, except here, where the second has.
+SECOND_CENTROID = {25021}  # NORFOLK
 
 
 def read_raw(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
@@ -86,7 +91,8 @@ def counties(survey: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
     """One row per county in the survey's states or in the codes of its houses, in FIPS order.
 
     A county in several parts has several rows in `places`, with one uranium value and several
-    centroids; the first row is used. Uranium 0 means not measured.
+    centroids; the first row is used, or the second of `SECOND_CENTROID`. Uranium 0 means not
+    measured.
     """
     seen = pd.DataFrame(
         {
@@ -96,7 +102,8 @@ def counties(survey: pd.DataFrame, places: pd.DataFrame) -> pd.DataFrame:
     ).drop_duplicates("county_fips")
     mapped = places.rename(columns={"st": "state", "cty": "county", "Uppm": "uranium"})
     mapped.insert(0, "county_fips", fips(places["stfips"], places["ctfips"]))
-    mapped = mapped.drop_duplicates("county_fips")
+    minor = mapped["county_fips"].isin(SECOND_CENTROID) & ~mapped["county_fips"].duplicated()
+    mapped = mapped[~minor].drop_duplicates("county_fips")
     mapped = mapped[mapped["state"].isin(survey["state2"])]
     mapped.loc[mapped["uranium"].astype(float) == 0, "uranium"] = ""
     unmapped = seen[~seen["county_fips"].isin(mapped["county_fips"])]
@@ -127,14 +134,20 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(draft, index=False, lineterminator="\n", encoding="utf-8")
 
 
-def main(arguments: list[str] | None = None) -> None:
-    """Command line of the module."""
-    parser = cli.parser(__doc__)
-    parser.add_argument("survey", type=Path, help="srrs2.dat, the houses")
-    parser.add_argument("places", type=Path, help="cty.dat, the counties")
+def command_line(description: str | None, **inputs: str) -> ArgumentParser:
+    """Parser of an import: its `inputs` in order, each with its help, and the folder to fill."""
+    parser = cli.parser(description)
+    for name, text in inputs.items():
+        parser.add_argument(name, type=Path, help=text)
     parser.add_argument(
         *("-o", "--output"), type=Path, default=Path("data"), help="folder (default: %(default)s)"
     )
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Command line of the module."""
+    parser = command_line(__doc__, survey="srrs2.dat, the houses", places="cty.dat, the counties")
     given = parser.parse_args(arguments)
     survey = read_raw(given.survey, HOUSE_COLUMNS)
     places = read_raw(given.places, COUNTY_COLUMNS)

@@ -14,10 +14,19 @@ import pandas as pd
 from pooling.build import cli
 from pooling.build.errors import StudyError
 from pooling.build.files import replacing
+from pooling.inputs.csv_table import line_number
+from pooling.inputs.names import read_named_counties, spellings, with_codes
 from pooling.inputs.priors import Priors
-from pooling.inputs.response import ZERO, Response
+from pooling.inputs.response import ROUNDING, ZERO, Response
 from pooling.inputs.study import Data, read_section, study_file
 from pooling.inputs.tables import Table, read_counties, read_houses
+
+REPEATED = (
+    "several detectors in one house, which are not independent, or a wrong number; correct the "
+    'number, remove a row, or set data.repeated_houses = "first" or "mean"'
+)
+EARTH_RADIUS = 6371.0088  # km; mean radius of the International Union of Geodesy and Geophysics
+METRE = 3  # decimals of a distance in km; centroids have hundreds of metres
 
 
 @dataclass
@@ -66,7 +75,8 @@ def select_houses(table: Table, data: Data, rules: Rules) -> pd.DataFrame:
         rules.record_any("houses dropped", others.sum(), "state not in data.states")
         houses = houses[~others]
     houses = _without_codes(houses, "floor", data.drop_floors, rules)
-    houses = _without_codes(houses, "county_fips", data.drop_counties, rules)
+    key = "county" if data.named else "county_fips"
+    houses = _without_codes(houses, key, data.drop_counties, rules)
     if houses.empty:
         raise StudyError(f"data: no house of {table.path} is left; change data.states or drop_*")
     _refuse_unknown_floors(table, houses, data)
@@ -78,10 +88,10 @@ def _file(table: Table) -> str:
 
 
 def _without_codes(
-    houses: pd.DataFrame, column: str, codes: Sequence[int], rules: Rules
+    houses: pd.DataFrame, column: str, codes: Sequence[int | str], rules: Rules
 ) -> pd.DataFrame:
-    setting = {"floor": "drop_floors", "county_fips": "drop_counties"}[column]
-    for code in sorted(set(codes)):
+    setting = "drop_floors" if column == "floor" else "drop_counties"
+    for code in sorted(set(codes), key=str):
         rows = int((houses[column] == code).sum())
         rules.record_any("houses dropped", rows, f"{column} {code} is in data.{setting}")
     return houses[~houses[column].isin(codes)] if codes else houses
@@ -91,12 +101,12 @@ def _refuse_unknown_floors(table: Table, houses: pd.DataFrame, data: Data) -> No
     unknown = houses.loc[~houses["floor"].isin(list(data.floors)), "floor"]
     if unknown.empty:
         return
-    codes = sorted(set(unknown.tolist()))
+    codes = set(unknown.tolist())
     raise table.error(
         "floor",
         unknown.index[0],
         f"has no meaning in the study; define it in data.floors, or set "
-        f"data.drop_floors = {sorted({*codes, *data.drop_floors})} to exclude such houses "
+        f"data.drop_floors = {sorted({*codes, *data.drop_floors}, key=str)} to exclude such houses "
         f"({len(unknown)} of {len(houses)})",
     )
 
@@ -118,8 +128,9 @@ def select_counties(
     """
     unknown = houses.index[~houses["county_fips"].isin(table.rows["county_fips"])]
     if len(unknown):
-        remedy = f"is not in {table.path}; add the county there or correct the code"
-        raise house_table.error("county_fips", unknown[0], remedy)
+        key, what = ("county", "name") if data.named else ("county_fips", "code")
+        remedy = f"is not in {table.path}; add the county there or correct the {what}"
+        raise house_table.error(key, unknown[0], remedy)
     counties = table.rows.sort_values("county_fips", ignore_index=True)
     counties = counties[~counties["county_fips"].isin(data.drop_counties)]
     measured = counties["county_fips"].isin(houses["county_fips"])
@@ -133,6 +144,54 @@ def select_counties(
     return counties[measured].reset_index(drop=True)
 
 
+def with_log_radon(houses: pd.DataFrame, data: Data, rules: Rules) -> pd.DataFrame:
+    """Houses with their response in `log_radon`, log pCi/L, and the rule for activities of 0."""
+    response = data.measured()
+    if data.logged:
+        rules.record("responses read", len(houses), f"the table has {response.transform}")
+        logs = houses["log_radon"].to_numpy() - np.log(response.from_pci(1.0))
+    else:
+        logs = log_radon(houses["activity"].to_numpy(), response, rules)
+    return houses.assign(log_radon=logs)
+
+
+def one_row_per_house(table: Table, houses: pd.DataFrame, data: Data, rules: Rules) -> pd.DataFrame:
+    """Houses measured by several detectors, reduced to one row as `repeated_houses` says.
+
+    A model takes rows for houses with independent errors, which detectors in one house have not.
+
+    Raises
+    ------
+    DataError
+        A house has several rows, and the study does not say what to do with them, or wants the
+        mean of detectors that stood in different counties or on different floors.
+    """
+    repeated = houses["house_id"].duplicated()
+    if not repeated.any():
+        return houses
+    row = int(repeated.idxmax())
+    same = houses["house_id"] == houses.at[row, "house_id"]
+    if data.repeated_houses == "refuse":
+        also = line_number(table.path, int(same.idxmax())) if table.path else same.idxmax()
+        raise table.error("house_id", row, f"occurs twice, before in line {also}: {REPEATED}")
+    if data.repeated_houses == "first":
+        rules.record("houses dropped", repeated.sum(), "a further detector in the same house")
+        return houses[~repeated]
+    places = houses.groupby("house_id")[["county_fips", "floor"]].nunique()
+    apart = houses["house_id"].map((places > 1).any(axis=1))
+    if apart.any():
+        raise table.error(
+            "house_id",
+            int(apart.idxmax()),
+            "has detectors in different counties or on different floors, which have no mean; "
+            'remove all but one floor, or set data.repeated_houses = "first"',
+        )
+    reason = "averaged on the log scale: detectors in the same house"
+    rules.record("houses averaged", houses["house_id"].duplicated(keep=False).sum(), reason)
+    means = houses.groupby("house_id")["log_radon"].transform("mean")
+    return houses.assign(log_radon=means)[~repeated]
+
+
 def log_radon(activity: np.ndarray, response: Response, rules: Rules) -> np.ndarray:
     """Response of each house, log pCi/L; records the rule for activities of 0."""
     zeros = int((activity == 0).sum())
@@ -142,6 +201,20 @@ def log_radon(activity: np.ndarray, response: Response, rules: Rules) -> np.ndar
     else:
         rules.record("zero activities replaced", zeros, f"activity 0 counts as {added}")
     return response.log_radon(activity)
+
+
+def _limit(log_radon: pd.Series, data: Data, rules: Rules) -> dict[str, float]:
+    if data.detection_limit is None:
+        return {}
+    limit = data.measured().log_radon(data.detection_limit)
+    below = int((log_radon <= limit + ROUNDING).sum())
+    rules.record(
+        "activities up to the detection limit",
+        below,
+        f"{data.detection_limit:g} {data.measured().unit_label}; censored by programs that read "
+        "log_limit, as above for the others",
+    )
+    return {"log_limit": limit}
 
 
 def count_houses(houses: pd.DataFrame, counties: pd.DataFrame, data: Data) -> pd.DataFrame:
@@ -164,7 +237,8 @@ def stan_data(
     """Stan data, of which each program declares a part; lists over houses (N) and counties (J).
 
     `first_floor_share` is a county's share of first-floor houses; for a county without houses,
-    the mean of the others. `log_uranium` (log ppm) is included if the study uses it, `S` and
+    the mean of the others. `log_limit` (log pCi/L) is included if the study has a detection
+    limit, `log_uranium` (log ppm) and `distance` (km) if it uses them, `S` and
     `state` (1..S, alphabetical) unless the study names a single state.
     """
     number = count_houses(houses, counties, data)
@@ -175,9 +249,11 @@ def stan_data(
         "J": len(counties),
         "county": (np.searchsorted(counties["county_fips"], houses["county_fips"]) + 1).tolist(),
         "floor_measure": first.astype(float).tolist(),
-        "log_radon": log_radon(houses["activity"].to_numpy(), data.measured(), rules).tolist(),
+        "log_radon": houses["log_radon"].tolist(),
         "first_floor_share": share.tolist(),
+        **_limit(houses["log_radon"], data, rules),
         **_uranium(counties, data),
+        **_distances(counties, data),
         **_states(counties, data),
         **priors.scales(),
         # Later stages add houses to predict.
@@ -207,6 +283,36 @@ def _uranium(counties: pd.DataFrame, data: Data) -> dict[str, list]:
             f"the study's counties, such as {unknown[0]}; set it to false or add the values"
         )
     return {"log_uranium": np.log(counties["uranium"].to_numpy()).tolist()}
+
+
+def _distances(counties: pd.DataFrame, data: Data) -> dict[str, list]:
+    if not data.distances:
+        return {}
+    unplaced = counties.loc[counties[["lon", "lat"]].isna().any(axis=1), "county_fips"].tolist()
+    if unplaced:
+        raise StudyError(
+            f"data.distances is true, but the county table has no lon and lat for {len(unplaced)} "
+            f"of the study's counties, such as {unplaced[0]}; set it to false or add the values"
+        )
+    twice = counties.loc[counties.duplicated(["lon", "lat"], keep=False), "county_fips"].tolist()
+    if twice:
+        raise StudyError(
+            f"data.distances is true, but counties {twice[0]} and {twice[1]} have the same lon and "
+            "lat in the county table; correct them or set it to false"
+        )
+    distance = great_circles(counties["lon"].to_numpy(), counties["lat"].to_numpy())
+    return {"distance": distance.round(METRE).tolist()}
+
+
+def great_circles(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
+    """Great-circle distance between any two places, in degrees, (place, place), km.
+
+    By the haversine formula, on a sphere with the mean radius of the Earth.
+    """
+    lon, lat = np.radians(lon), np.radians(lat)
+    half_chord = np.sin((lat[:, None] - lat) / 2) ** 2
+    half_chord += np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
+    return 2 * EARTH_RADIUS * np.arcsin(np.sqrt(half_chord))
 
 
 def _states(counties: pd.DataFrame, data: Data) -> dict[str, int | list]:
@@ -261,24 +367,45 @@ def prepare(
     state = kept["county_fips"].map(chosen.set_index("county_fips")["state"])
     moved = int((state != kept["state"]).sum())
     rules.record_any("houses moved", moved, "to the state that their county is in")
+    if data.named:
+        rules.record_any("names read", spellings(kept), "spelt otherwise than in an earlier row")
+    kept = one_row_per_house(houses, with_log_radon(kept, data, rules), data, rules)
     values = stan_data(kept, chosen, data, priors, rules)
     rules.record("houses kept", len(kept), f"floor {_meanings(data)}")
     return values, coordinates(study, kept, chosen, data, rules)
 
 
+def read_tables(data: Data, houses: Path, counties: Path | None) -> tuple[Table, Table]:
+    """The tables of houses, with codes of counties, and of counties, which houses may give.
+
+    Raises
+    ------
+    DataError
+        A table is missing or invalid.
+    """
+    table = read_houses(houses, data.columns, data.unit)
+    if data.named:
+        known = read_named_counties(counties or table, data)
+        return with_codes(table, known), known
+    if counties is None:
+        raise StudyError("data.counties: houses have codes of counties; name their table")
+    return table, read_counties(counties, data.county_columns)
+
+
 def _meanings(data: Data) -> str:
-    return ", ".join(f"{code} {meaning}" for code, meaning in data.floors.items())
+    pairs = data.floors.items()
+    return ", ".join(meaning if code == meaning else f"{code} {meaning}" for code, meaning in pairs)
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Prepare one study; without `--study` its name is the output's stem."""
-    parser = cli.stage(__doc__, "data", "priors", "houses", "counties")
+    parser = cli.stage(__doc__, "data", "priors", "houses")
+    parser.add_argument("counties", type=Path, nargs="?", help="unless houses have all of it")
     parser.add_argument("--coords", type=Path, required=True, help="names of the positions, JSON")
     parser.add_argument("--study", help="name of the study")
     given = parser.parse_args(arguments)
     data, priors = read_section(Data, given.data), read_section(Priors, given.priors)
-    houses = read_houses(given.houses, data.columns, data.unit)
-    counties = read_counties(given.counties, data.county_columns)
+    houses, counties = read_tables(data, given.houses, given.counties)
     study = given.study or given.output.stem
     try:
         values, names = prepare(study, data, priors, houses, counties)

@@ -1,8 +1,8 @@
 """Priors of any parameter, as studies write them and as programs read them.
 
 The keys of a prior determine its family: `{loc, scale}` is normal; `{scale}`, `{upper}` or both
-are for a standard deviation, `{shape}` for a correlation; `{shape, rate}` is gamma. A program
-reads each number as `prior_<parameter>_<key>`.
+are for a standard deviation, `{shape}` for a correlation; `{shape, rate}` is gamma and
+`{shape, scale}` inverse gamma. A program reads each number as `prior_<parameter>_<key>`.
 """
 
 import math
@@ -91,8 +91,23 @@ class Gamma(Section):
         return stats.gamma.logpdf(values, self.shape, scale=1 / self.rate)
 
 
+class InverseGamma(Section):
+    """Inverse-gamma prior of a range, km; 1 / range is gamma of this shape and the rate `scale`."""
+
+    family: ClassVar = "inverse gamma"
+    shape: Positive
+    scale: Positive
+
+    def log_density(self, values: np.ndarray) -> np.ndarray:
+        """As of `Normal`."""
+        from scipy import stats  # every make reads studies, and it takes half a second
+
+        return stats.invgamma.logpdf(values, self.shape, scale=self.scale)
+
+
 KINDS: dict[str, type[Section]] = {
-    "{" + ", ".join(kind.model_fields) + "}": kind for kind in (Normal, Spread, Lkj, Gamma)
+    "{" + ", ".join(kind.model_fields) + "}": kind
+    for kind in (Normal, Spread, Lkj, Gamma, InverseGamma)
 }
 PARTS = tuple(dict.fromkeys(part for kind in KINDS.values() for part in kind.model_fields))
 DATA_NAME = re.compile(rf"prior_(\w+)_({'|'.join(PARTS)})")
@@ -101,7 +116,8 @@ DATA_NAME = re.compile(rf"prior_(\w+)_({'|'.join(PARTS)})")
 def _kind(prior: object) -> str:
     """The tag of a prior's family, from its keys; by default that of a standard deviation."""
     keys = dict(prior) if isinstance(prior, (Mapping, Section)) else {}
-    telling = {"loc": "{loc, scale}", "rate": "{shape, rate}", "shape": "{shape}"}
+    telling = {"loc": "{loc, scale}", "rate": "{shape, rate}"}
+    telling["shape"] = "{shape, scale}" if "scale" in keys else "{shape}"
     return next((tag for key, tag in telling.items() if key in keys), "{scale, upper}")
 
 
@@ -109,7 +125,8 @@ Prior = Annotated[
     Annotated[Normal, Tag("{loc, scale}")]
     | Annotated[Spread, Tag("{scale, upper}")]
     | Annotated[Lkj, Tag("{shape}")]
-    | Annotated[Gamma, Tag("{shape, rate}")],
+    | Annotated[Gamma, Tag("{shape, rate}")]
+    | Annotated[InverseGamma, Tag("{shape, scale}")],
     Discriminator(_kind),
 ]
 

@@ -1,6 +1,6 @@
 r"""How many houses each county has on each floor, from the survey's weights.
 
-    python -m pooling.inputs.represented DATA.json HOUSES.csv COORDS.json -o TABLE.csv
+    python -m pooling.inputs.represented DATA.json COORDS.json HOUSES.csv [COUNTIES.csv] -o OUT.csv
 
 A survey that samples some places more densely than others gives each house a weight, the number
 of houses that it stands for. Without weights, the houses of the study stand for themselves.
@@ -13,9 +13,9 @@ import pandas as pd
 
 from pooling.build import cli
 from pooling.build.files import replacing
-from pooling.inputs.prepare import Rules, select_houses
+from pooling.inputs.prepare import Rules, read_tables, select_houses
 from pooling.inputs.study import Data, read_section
-from pooling.inputs.tables import Table, read_houses
+from pooling.inputs.tables import Table
 
 FLOORS = ("basement", "first floor")
 
@@ -42,6 +42,7 @@ def represented(table: Table, data: Data, counties: list[int]) -> pd.DataFrame:
         Some houses have a weight and others do not.
     """
     houses = select_houses(table, data, Rules())
+    houses = houses[~houses["house_id"].duplicated()]
     weight = houses["weight"]
     if weight.notna().any() and weight.isna().any():
         row = int(weight.index[weight.isna()][0])
@@ -58,10 +59,13 @@ def represented(table: Table, data: Data, counties: list[int]) -> pd.DataFrame:
 
 def main(arguments: list[str] | None) -> None:
     """Write the table of one study."""
-    given = cli.stage(__doc__, "data", "houses", "coords").parse_args(arguments)
+    parser = cli.stage(__doc__, "data", "coords", "houses")
+    parser.add_argument("counties", type=Path, nargs="?", help="unless houses have all of it")
+    given = parser.parse_args(arguments)
     data = read_section(Data, given.data)
     counties = json.loads(Path(given.coords).read_text(encoding="utf-8"))["county_fips"]
-    table = represented(read_houses(given.houses, data.columns), data, counties)
+    houses, _ = read_tables(data, given.houses, given.counties)
+    table = represented(houses, data, counties)
     with replacing(given.output) as draft:
         table.to_csv(draft, index=False, float_format="%.10g", lineterminator="\n")
 

@@ -61,7 +61,7 @@ class Response:
     def log_radon(self, activity: ArrayLike) -> np.ndarray | float:
         """Response (log pCi/L) of houses with these activities (in the study's unit, from 0)."""
         level = np.asarray(activity, dtype=float) / PER_PCI[self.unit]
-        added = level + ZERO if self._adds else np.where(level == 0, ZERO, level)
+        added = level + self.added if self.added else np.where(level == 0, ZERO, level)
         found = np.log(added)
         # A Python float does not promote draws in single precision.
         return found if found.ndim else found.item()
@@ -70,7 +70,7 @@ class Response:
         """Activity (study's unit, from 0) of these responses; infinite above the largest float."""
         with np.errstate(over="ignore"):
             level = np.exp(np.asarray(log_radon, dtype=float))
-            return self.from_pci(np.maximum(level - ZERO, 0.0) if self._adds else level)
+            return self.from_pci(np.maximum(level - self.added, 0.0))
 
     @overload
     def from_pci(self, activity: float) -> float: ...
@@ -100,5 +100,6 @@ class Response:
         return f"{self.action_level:,g} {self.unit_label}"
 
     @property
-    def _adds(self) -> bool:
-        return self.transform == "log(x + 0.1)"
+    def added(self) -> float:
+        """What is added to every activity before the logarithm, pCi/L."""
+        return ZERO if self.transform == "log(x + 0.1)" else 0.0

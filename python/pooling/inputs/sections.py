@@ -18,9 +18,11 @@ def _fips(value: object) -> object:
 
 def _code(value: object) -> object:
     # TOML keys are text: 0 and 00 would define the same code twice.
-    if isinstance(value, str) and re.fullmatch(r"0|-?[1-9]\d{0,8}", value) is None:
+    if not isinstance(value, str) or re.search("[^-+.\\d]", value):
+        return value
+    if re.fullmatch(r"0|-?[1-9]\d{0,8}", value) is None:
         raise ValueError("write the code as a whole number, such as 0")
-    return value
+    return int(value)
 
 
 def _once(values: list) -> list:
@@ -56,6 +58,6 @@ Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 Flag = Annotated[bool, Strict()]
 Line = Annotated[str, AfterValidator(_line)]
-Code = Annotated[int, BeforeValidator(_code)]
+Code = Annotated[Whole | Line, BeforeValidator(_code)]  # a whole number, or text
 Fips = Annotated[Whole, BeforeValidator(_fips), Field(ge=1, lt=10**9)]
 Once = AfterValidator(_once)

@@ -9,7 +9,7 @@ import re
 import tomllib
 from inspect import isclass
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar, get_args
+from typing import Annotated, TypeVar, get_args
 
 from pydantic import (
     AfterValidator,
@@ -17,89 +17,21 @@ from pydantic import (
     ValidationError,
     ValidationInfo,
     field_validator,
-    model_validator,
 )
 
 from pooling.build.errors import StudyError
+from pooling.inputs.data_section import Data
 from pooling.inputs.decision import Decision
 from pooling.inputs.priors import KINDS, Priors
-from pooling.inputs.response import EPA_ACTION_LEVEL, Response, Transform, Unit
 from pooling.inputs.schemes import SCHEMES
-from pooling.inputs.sections import Code, Fips, Flag, Line, Number, Once, Section, Whole, line_of
+from pooling.inputs.sections import Fips, Flag, Line, Number, Once, Section, Whole, line_of
 
 Counties = Annotated[list[Fips], Once]
 
 S = TypeVar("S", bound=Section)
 
 
-class Data(Section):
-    """The tables, the houses to use, and their transformation.
-
-    Paths are relative to the study file. `columns` maps our column names to the table's own.
-    `floors` defines the floor codes; houses with a code in `drop_floors` are dropped and
-    counted, and any other code is an error. Houses in `drop_counties` are dropped and counted
-    too; the default is the survey's codes for tribal land without a known county.
-    """
-
-    houses: Path = Path("../households.csv")
-    counties: Path = Path("../counties.csv")
-    county_shapes: Path = Field(
-        default=Path("../county_shapes.csv"), description="outlines of counties, for maps"
-    )
-    columns: dict[
-        Literal["house_id", "state", "county_fips", "floor", "activity", "weight"], str
-    ] = {}
-    county_columns: dict[
-        Literal["county_fips", "state", "county", "lon", "lat", "uranium"], str
-    ] = {}
-    states: Annotated[list[Line], Once] = Field(
-        default=[], description="default: all states of the table"
-    )
-    response: Transform = "log(x + 0.1)"
-    unit: Unit = "pCi/L"
-    action_level: Annotated[Number, Field(gt=0, lt=1e9)] = Field(
-        default=EPA_ACTION_LEVEL, description="in `unit`; required unless that is pCi/L"
-    )
-    floors: dict[Code, Literal["basement", "first floor"]] = {
-        0: "basement",
-        1: "first floor",
-    }
-    drop_floors: list[Whole] = []
-    drop_counties: list[Whole] = [26999, 27189, 27999, 55999]
-    unmeasured_counties: Flag = False
-    uranium: Flag = Field(default=False, description="use the counties' uranium; all must have it")
-
-    def outlines(self, folder: Path) -> Path | None:
-        """Path of the table of outlines; None if it is the default and missing."""
-        path = folder / self.county_shapes
-        return path if "county_shapes" in self.model_fields_set or path.is_file() else None
-
-    def measured(self) -> Response:
-        """How radon is measured and transformed."""
-        return Response.of(dict(self))
-
-    @property
-    def several_states(self) -> bool:
-        """Whether programs may have a state level: not in a study of a single state."""
-        return len(self.states) != 1
-
-    @model_validator(mode="after")
-    def _one_meaning(self) -> "Data":
-        both = sorted(set(self.floors) & set(self.drop_floors))
-        if both:
-            raise ValueError(f"floor {both[0]} is both in floors and in drop_floors")
-        return self
-
-    @model_validator(mode="after")
-    def _level_in_the_unit(self) -> "Data":
-        if self.unit != "pCi/L" and "action_level" not in self.model_fields_set:
-            raise ValueError(
-                f"action_level is missing; with unit {self.unit} give the reference level that "
-                "applies to you, such as 300 (European directive 2013/59) or 100 (WHO)"
-            )
-        return self
-
-
+UNDECIDED = "?"  # a setting that a first study leaves to its author
 OWN_PRIORS = "study"  # name of the study's own priors in tables
 
 
@@ -299,7 +231,9 @@ def _validated(kind: type[S], table: dict, path: Path, text: str = "") -> S:
         first = next((one for one in errors if one["type"] == "extra_forbidden"), errors[0])
         setting = ".".join(str(part) for part in first["loc"] if part not in KINDS) or "study"
         message = first["msg"]
-        if first["type"] == "extra_forbidden":
+        if first["input"] == UNDECIDED:
+            message = f"has still to be decided: replace {UNDECIDED!r}; the file says by what"
+        elif first["type"] == "extra_forbidden":
             names = ", ".join(_section_at(kind, first["loc"][:-1]).model_fields)
             message = f"unknown setting; remove it or correct its name; known settings: {names}"
         elif first["type"] == "missing":

@@ -4,10 +4,8 @@ Invalid input yields one error that names file, line, column and value. Checks r
 columns; the line number is looked up only after a failure.
 """
 
-import csv
 import re
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +16,23 @@ from pandera.errors import SchemaError
 from pandera.pandas import Check, Column, DataFrameSchema
 
 from pooling.build.errors import DataError
+from pooling.inputs.csv_table import (
+    line_number,
+    read_header,
+    read_rows,
+    thousands,
+    with_points,
+)
 from pooling.inputs.response import PER_PCI
 
 HIGHEST_ACTIVITY = 100_000.0  # pCi/L; the highest ever measured in a house is near 3,500
 LOWEST_ACTIVITY = 1e-6  # pCi/L; a smaller activity other than 0 is a typing error
 LONGEST_NAME = 100  # characters
+MISSING = "data.houses or data.counties in the study"
+OTHERWISE = {
+    "county_fips": ", or data.columns.county to that with the names of counties",
+    "activity": ", or data.columns.log_radon to that with its logarithm",
+}
 
 # Characters that XML or a terminal cannot show, and line ends.
 UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
@@ -52,9 +62,9 @@ WEIGHT = Check.in_range(
 )
 
 
-def _activity(unit: str) -> list[Check]:
+def _activity(unit: str, *, nullable: bool = False) -> Column:
     highest, lowest = HIGHEST_ACTIVITY * PER_PCI[unit], LOWEST_ACTIVITY * PER_PCI[unit]
-    return [
+    checks = [
         Check(lambda x: x >= 0, error="is negative; correct it or remove the house"),
         Check(
             lambda x: x <= highest,
@@ -65,19 +75,28 @@ def _activity(unit: str) -> list[Check]:
             error=f"is below {lowest:g} {unit}, but not 0; correct it",
         ),
     ]
+    return Column(float, checks, nullable=nullable)
 
 
-def _houses(unit: str) -> DataFrameSchema:
-    return DataFrameSchema(
-        {
-            "house_id": Column(None, [*NAME, ONCE]),
-            "state": Column(None, NAME),
-            "county_fips": Column(float, [WHOLE, CODE]),
-            "floor": Column(float, WHOLE),
-            "activity": Column(float, _activity(unit)),
-            "weight": Column(float, WEIGHT, nullable=True),
-        }
-    )
+def _log_radon(unit: str) -> Column:
+    lowest, highest = (PER_PCI[unit] * level for level in (LOWEST_ACTIVITY, HIGHEST_ACTIVITY))
+    error = f"is not the logarithm of an activity up to {highest:,.0f} {unit}; correct it, or name "
+    error += "the column data.columns.activity if it is the activity itself"
+    return Column(float, Check.in_range(np.log(lowest), np.log(highest), error=error))
+
+
+def _houses(unit: str, columns: Collection[str]) -> DataFrameSchema:
+    """The columns that a study's table of houses has, given those that the study names."""
+    named, logged = "county" in columns, "log_radon" in columns
+    schema = {"house_id": Column(None, NAME)}
+    if not named or "state" in columns:
+        schema["state"] = Column(None, NAME)
+    schema |= {"county": Column(None, NAME)} if named else {"county_fips": FIPS}
+    schema["floor"] = Column(None, metadata={"code": True})
+    schema |= {"log_radon": _log_radon(unit)} if logged else {"activity": _activity(unit)}
+    schema |= {name: column for name, column in OF_COUNTIES.items() if name in columns}
+    schema["weight"] = Column(float, WEIGHT, nullable=True)
+    return DataFrameSchema(schema)
 
 
 def _houses_to_predict(unit: str) -> DataFrameSchema:
@@ -86,7 +105,7 @@ def _houses_to_predict(unit: str) -> DataFrameSchema:
         {
             "county": Column(None, NAME),
             "floor": Column(None, NAME),
-            "activity": Column(float, _activity(unit), nullable=True),
+            "activity": _activity(unit, nullable=True),
         }
     )
 
@@ -96,16 +115,22 @@ LATITUDE = Check.in_range(-90, 90, error="is not a latitude; give degrees, north
 URANIUM = Check.in_range(
     1e-6, 1e6, error="is not from 1e-6 to 1e6 ppm; correct it, or leave it blank if not measured"
 )
-COUNTIES = DataFrameSchema(
-    {
-        "county_fips": Column(float, [WHOLE, CODE, ONCE]),
-        "state": Column(None, NAME),
-        "county": Column(None, NAME),
-        "lon": Column(float, LONGITUDE, nullable=True),
-        "lat": Column(float, LATITUDE, nullable=True),
-        "uranium": Column(float, URANIUM, nullable=True),
-    }
+LOG_URANIUM = Check.in_range(
+    *np.log([1e-6, 1e6]), error="is not the logarithm of uranium in ppm; correct it"
 )
+FIPS = Column(float, [WHOLE, CODE])
+OF_COUNTIES = {
+    "uranium": Column(float, URANIUM, nullable=True),
+    "log_uranium": Column(float, LOG_URANIUM, nullable=True),
+}
+COUNTIES = {
+    "county_fips": Column(float, [WHOLE, CODE, ONCE]),
+    "state": Column(None, NAME),
+    "county": Column(None, NAME),
+    "lon": Column(float, LONGITUDE, nullable=True),
+    "lat": Column(float, LATITUDE, nullable=True),
+    "uranium": OF_COUNTIES["uranium"],
+}
 
 
 @dataclass(frozen=True)
@@ -147,35 +172,54 @@ def read_houses(path: Path, columns: Mapping[Any, str] | None = None, unit: str 
     path
         CSV file, UTF-8, with a header.
     columns
-        The file's column names by ours, where they differ: the study's `data.columns`.
+        The file's column names by ours, where they differ: the study's `data.columns`. Those
+        of county, log_radon, uranium and log_uranium, and with county that of state, are read
+        only if they are named here.
     unit
         Of the activities, as `data.unit` of the study.
 
     Returns
     -------
     Table
-        house_id (integer or text, unique), state (text), county_fips, floor
-        (integers), activity (in `unit`, from 0); weight (number of houses that this one stands
-        for; optional, and NaN where it is missing).
+        house_id (integer or text; without such a column, the number of the row), state (text),
+        county_fips (integer) or county (text), floor (integer where it is one, or text),
+        activity (in `unit`, from 0) or log_radon, and perhaps uranium (ppm), log_uranium;
+        weight (number of houses that this one stands for; NaN where it is missing).
 
     Raises
     ------
     DataError
         The first fault, with file, line, column and remedy.
     """
-    return _read(Path(path), _houses(unit), columns or {}, "data.columns")[0]
+    given = columns or {}
+    return _read(Path(path), _houses(unit, given), given, "data.columns")[0]
 
 
-def read_counties(path: Path, columns: Mapping[Any, str] | None = None) -> Table:
+def read_counties(
+    path: Path, columns: Mapping[Any, str] | None = None, *, named: bool = False
+) -> Table:
     """Read the table of counties; as `read_houses`, with the study's `data.county_columns`.
+
+    Parameters
+    ----------
+    named
+        Whether houses have the names of counties: codes and states may then be missing.
 
     Returns
     -------
     Table
         county_fips (integer, unique), state, county (text), lon, lat (degrees),
-        uranium (ppm); the last three are optional, and NaN where unknown.
+        uranium (ppm); the last three are optional, and NaN where unknown, as the first two are
+        if houses have names.
     """
-    return _read(Path(path), COUNTIES, columns or {}, "data.county_columns")[0]
+    given = columns or {}
+    schema = dict(COUNTIES)
+    if named:
+        header = read_header(Path(path), MISSING)
+        for name in ("county_fips", "state"):
+            if name not in given and name not in header:
+                del schema[name]
+    return _read(Path(path), DataFrameSchema(schema), given, "data.county_columns")[0]
 
 
 def read_houses_to_predict(
@@ -221,14 +265,6 @@ def read_houses_to_predict(
     return table, frame.drop(columns=list(columns), errors="ignore")
 
 
-def line_number(path: Path, row: int) -> int:
-    """1-based line of the file on which its 0-based `row` begins."""
-    for number, (line, _) in enumerate(_records(path), start=-1):
-        if number == row:
-            return line
-    raise IndexError(row)
-
-
 def _read(
     path: Path, schema: DataFrameSchema, given: Mapping[str, str], setting: str | None
 ) -> tuple[Table, pd.DataFrame]:
@@ -241,77 +277,30 @@ def _read(
         columns are read as text.
     """
     columns = {name: given.get(name, name) for name in schema.columns}
-    try:
-        header = _header(path, setting)
-        _refuse_nul(path)
-        blank = {
-            name
-            for name, column in schema.columns.items()
-            if column.nullable and name not in given and name not in header
-        }
-        _require(path, header, {k: v for k, v in columns.items() if k not in blank}, setting)
-        text = [columns[name] for name in _text_columns(schema)]
-        raw = _parse(path, header, dict.fromkeys(text, str) if setting else str)
-    except UnicodeDecodeError:
-        raise _not_utf8(path) from None
-    if raw.empty:
-        raise DataError(f"{path}: the table has a header and no rows; add rows to it")
+    header = read_header(path, MISSING if setting else "its path")
+    blank = {
+        name
+        for name, column in schema.columns.items()
+        if (column.nullable or name == "house_id") and name not in given and name not in header
+    }
+    _require(path, header, {k: v for k, v in columns.items() if k not in blank}, setting)
+    text = [columns[name] for name in _text_columns(schema)]
+    raw = read_rows(path, header, dict.fromkeys(text, str) if setting else str)
     rows = {ours: np.nan if ours in blank else raw[columns[ours]] for ours in columns}
+    if "house_id" in blank:
+        rows["house_id"] = pd.Series(np.arange(1, len(raw) + 1).astype(str), raw.index)
     table = Table(path, columns, pd.DataFrame(rows, index=raw.index))
     return _checked(table, schema), raw.loc[:, ~raw.columns.isin(list(columns.values()))]
 
 
 def _text_columns(schema: DataFrameSchema) -> list[str]:
-    return [name for name, column in schema.columns.items() if column.dtype is None]
-
-
-def _records(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Yield each record that is not blank, header included, with its first line."""
-    last = ""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(((last := line) for line in file), skipinitialspace=True)
-        begins = 1
-        try:
-            for record in reader:
-                # As in pandas, two quotes or a vertical tab are a field.
-                if len(record) > 1 or last.strip(" \t\r\n"):
-                    yield begins, record
-                begins = reader.line_num + 1
-        except csv.Error:
-            raise DataError(
-                f"{path}: line {begins}: a quote opens here and is not closed; close or remove it"
-            ) from None
-
-
-def _header(path: Path, setting: str | None) -> list[str]:
-    try:
-        _, header = next(_records(path))
-    except FileNotFoundError:
-        remedy = "data.houses or data.counties in the study" if setting else "its path"
-        raise DataError(f"{path}: no such table; correct {remedy}") from None
-    except IsADirectoryError:
-        raise DataError(f"{path}: is a folder; give the path of a table") from None
-    except StopIteration:
-        raise DataError(f"{path}: the file is empty; add a header and rows") from None
-    return [name.strip() for name in header]
-
-
-def _refuse_nul(path: Path) -> None:
-    # csv and pandas treat NUL differently; UTF-16 files contain many.
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if b"\0" in line:
-                raise DataError(f"{path}: line {number}: a NUL byte; save the table as UTF-8 CSV")
+    columns = schema.columns.items()
+    return [name for name, column in columns if column.dtype is None and not column.metadata]
 
 
 def _require(
     path: Path, header: list[str], columns: Mapping[str, str], setting: str | None
 ) -> None:
-    if len(header) == 1 and (mark := re.search(r"[;\t|]", header[0])):
-        raise DataError(
-            f"{path}: line 1: columns are separated by {mark[0]!r}; save the table with commas "
-            "between columns and decimal points"
-        )
     for ours, theirs in columns.items():
         if header.count(theirs) == 1:
             continue
@@ -319,67 +308,18 @@ def _require(
         remedy = f"name exactly one column {ours}"
         if setting:
             remedy = f'set {setting}.{ours} = "..." in the study to the column with {ours}'
+            remedy += OTHERWISE.get(ours, "")
         raise DataError(
             f"{path}: line 1: {count} {theirs}; the columns are {', '.join(header)}; {remedy}"
         )
 
 
-def _parse(path: Path, header: list[str], types: dict[str, type] | type) -> pd.DataFrame:
-    """Read the file; a row with too many or too few fields is an error.
-
-    pandas pads short rows, so only a gap in the last column can mean a short row.
-    """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            raw = pd.read_csv(
-                path,
-                encoding="utf-8-sig",
-                compression=None,
-                index_col=False,
-                skipinitialspace=True,
-                keep_default_na=False,
-                na_values=[""],
-                dtype=types,
-                low_memory=False,
-            )
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        _refuse_ragged(path)
-        raise DataError(f"{path}: not a CSV table ({error}); correct the file") from None
-    raw.columns = pd.Index(header)
-    if raw.iloc[:, -1].isna().any():
-        _refuse_ragged(path)
-    return raw
-
-
-def _refuse_ragged(path: Path) -> None:
-    records = _records(path)
-    _, header = next(records)
-    for line, record in records:
-        if len(record) != len(header):
-            raise DataError(
-                f"{path}: line {line}: {len(record)} fields where the header has {len(header)}; "
-                "give one field per column, and quote fields that contain a comma"
-            )
-
-
-def _not_utf8(path: Path) -> DataError:
-    content = path.read_bytes()
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        return DataError(
-            f"{path}: line {line}: byte {content[error.start]:#04x} is not UTF-8; "
-            "save the table as UTF-8 CSV"
-        )
-    raise AssertionError("the file is UTF-8")
-
-
 def _checked(table: Table, schema: DataFrameSchema) -> Table:
     text = _text_columns(schema)
-    numbers = [name for name in schema.columns if name not in text]
+    codes = [name for name, column in schema.columns.items() if column.metadata]
+    numbers = [name for name in schema.columns if name not in (*text, *codes)]
     columns = {name: _names(table.rows[name]) for name in text}
+    columns |= {name: floor_codes(table.rows[name]) for name in codes}
     rows = table.rows.assign(**columns, **{name: _numbers(table, name) for name in numbers})
     found = Table(table.path, table.columns, rows)
     try:
@@ -388,8 +328,20 @@ def _checked(table: Table, schema: DataFrameSchema) -> Table:
         row = int(error.failure_cases["index"].iloc[0])
         problem = getattr(error.check, "error", None) or "is missing; fill it in or remove the row"
         raise found.error(error.schema.name, row, problem) from None
-    whole = [name for name in ("county_fips", "floor") if name in numbers]
+    whole = [name for name in ("county_fips",) if name in numbers]
     return Table(table.path, table.columns, rows.astype(dict.fromkeys(whole, "int64")))
+
+
+def floor_codes(column: pd.Series) -> pd.Series:
+    """Integers where a whole number is written, otherwise text without surrounding space."""
+    if pd.api.types.is_integer_dtype(column):
+        return column
+    written = column.map(lambda value: str(value).strip(), na_action="ignore").replace("", np.nan)
+    numbers = pd.to_numeric(written, errors="coerce")
+    whole = (numbers == numbers.round()) & (numbers.abs() < 1e9)
+    if whole.all():
+        return numbers.astype("int64")
+    return written.where(~whole, numbers.where(whole, 0).astype("int64").astype(object))
 
 
 def _names(column: pd.Series) -> pd.Series:
@@ -407,7 +359,10 @@ def _numbers(table: Table, name: str) -> pd.Series:
     column = table.rows[name]
     if pd.api.types.is_bool_dtype(column):
         column = column.astype(str)
-    numbers = pd.to_numeric(column, errors="coerce").astype(float)
+    if name in ("activity", "log_radon") and (doubtful := thousands(table.path, column)).any():
+        problem = "may have a thousands separator; write numbers without, with one decimal mark"
+        raise table.error(name, int(doubtful.idxmax()), problem)
+    numbers = pd.to_numeric(with_points(table.path, column), errors="coerce").astype(float)
     text = numbers.isna() & column.notna()
     if text.any():
         raise table.error(name, int(text.idxmax()), "is not a number; correct it")

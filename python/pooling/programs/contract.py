@@ -14,14 +14,17 @@ from pooling.programs.source import LEXEME
 
 OLD_SWITCHES = ("held_out", "prior_only", "pointwise")
 TO_PREDICT = ("N_new", "county_new", "floor_measure_new", "log_radon_new")
-OPTIONAL = {"log_uranium", "S", "state"}
+OPTIONAL = {"log_uranium", "log_limit", "distance", "S", "state"}
 INPUTS = {"N", "J", "county", "floor_measure", "log_radon", "first_floor_share", *TO_PREDICT}
 INPUTS |= OPTIONAL
 LISTS = {"county", "floor_measure", "log_radon", "log_uranium", "first_floor_share", "state"}
 LISTS |= set(TO_PREDICT) - {"N_new"}
+IN_SHAPES = dict.fromkeys(LISTS, 1) | {"distance": 2}  # dimensions of data other than numbers
 OUTPUTS = {"alpha": (1,), "beta": (1,), "sigma": (0, 1), "log_lik": (1,), "y_rep": (1,)}
+SIGMA_BY_FLOOR = {"sigma_basement": (0,), "sigma_first_floor": (0,)}  # in place of sigma
 OPTIONAL_OUTPUTS = {"lprior": (0,), "log_lik_county": (1,)}
 SHAPES = {0: "a number", 1: "a vector"}
+DATA_SHAPES = {0: "a number", 1: "an array or a vector", 2: "a matrix"}
 
 # Words that only some supported releases of Stan reserve; the others are syntax errors anyway.
 # Source: "Reserved names" in the Stan Reference Manual from 2.27 on; each word was also tested as
@@ -159,18 +162,21 @@ def check_contract(info: dict, program: Path) -> None:
         if not is_provided(name) and name not in old
     ]
     faults += [
-        f"its data `{name}` must be {'an array or a vector' if name in LISTS else 'a number'}"
+        f"its data `{name}` must be {DATA_SHAPES[IN_SHAPES.get(name, 0)]}"
         for name, declared in info["inputs"].items()
-        if is_provided(name) and declared["dimensions"] != int(name in LISTS)
+        if is_provided(name) and declared["dimensions"] != IN_SHAPES.get(name, 0)
     ]
     faults += [
         f"no kind of prior has the {', '.join(sorted(parts))} of its data `prior_{name}_...`"
         for name, parts in read_of(info["inputs"]).items()
         if not any(parts <= kind.model_fields.keys() for kind in KINDS.values())
     ]
-    for name, dimensions in (OUTPUTS | OPTIONAL_OUTPUTS).items():
+    expected = OUTPUTS
+    if "sigma" not in outputs and any(name in outputs for name in SIGMA_BY_FLOOR):
+        expected = {name: OUTPUTS[name] for name in OUTPUTS if name != "sigma"} | SIGMA_BY_FLOOR
+    for name, dimensions in (expected | OPTIONAL_OUTPUTS).items():
         if name not in outputs:
-            if name in OUTPUTS:
+            if name in expected:
                 faults.append(f"it has no output `{name}`")
         elif outputs[name]["dimensions"] not in dimensions:
             wanted = " or ".join(SHAPES[d] for d in dimensions)

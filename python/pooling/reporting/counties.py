@@ -30,7 +30,7 @@ def county_levels(fit: Fit) -> pd.DataFrame:
         identified by houses of the county on that floor; if all counties share the
         parameter, by any house on it.
     """
-    effects, sd = fit.effects(), house_sd(fit)
+    effects = fit.effects()
     table = fit.counties.assign(model=fit.model, converged=fit.converged)
     houses = table["basement_houses"], table["first_floor_houses"]
     shared = shared_effects(fit.tree["posterior"].to_dataset())
@@ -38,7 +38,8 @@ def county_levels(fit: Fit) -> pd.DataFrame:
     for floor, level in enumerate(("alpha", FIRST_FLOOR)):
         mean = (effects["alpha"] + floor * effects["beta"]).values
         levels = {"floor": FLOORS[floor], "identified": identified(level, *houses, shared)}
-        parts.append(table.assign(**levels, **_radon(mean, sd, fit.response, errors_of(fit))))
+        radon = _radon(mean, house_sd(fit, floor), fit.response, errors_of(fit))
+        parts.append(table.assign(**levels, **radon))
     columns = ["model", "converged", "county_fips", "county", "state", "houses"]
     columns += ["first_floor_houses", "floor", "identified", "typical", "typical_q5", "typical_q95"]
     columns += ["house_q5", "house_q95", "p_action"]

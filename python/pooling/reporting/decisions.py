@@ -1,12 +1,13 @@
 r"""Tables of decisions: what to do in each county, and what policies would cost and save.
 
-    python -m pooling.reporting.decisions DECISION.json REPRESENTED.csv TABLES FITS -o TABLES
+    python -m pooling.reporting.decisions DECISION.json REPRESENTED.csv TABLES FITS -o TABLE.csv...
 
 The model is the report's headline model or, if radon has no expectation under it, the next best.
 Nothing here is random: the same fits give the same bytes.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import arviz_stats
 import numpy as np
@@ -22,7 +23,7 @@ from pooling.deciding.annual import (
     zero_added,
 )
 from pooling.deciding.book import book
-from pooling.deciding.policies import ACTIONS, Houses, compare
+from pooling.deciding.policies import ACTIONS, Houses, best_action, compare
 from pooling.deciding.tree import Problem, Radon, boundaries, limit_of, test_of, updated
 from pooling.fits.identified import FIRST_FLOOR, identified, shared_effects
 from pooling.fits.store import Fit, open_fit, read_table, write_table
@@ -35,6 +36,7 @@ from pooling.reporting.tables import read_tables
 KINDS: tuple[Kind, ...] = tuple(TEST_COSTS)
 LEVELS = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0)  # pCi/L, of which the book shows most
 CERTAIN = 3  # Monte Carlo errors
+FACTOR = 1.5  # by which the factor is changed to see what depends on it
 COMPARED = 1000  # draws for policies at many action levels
 
 
@@ -222,11 +224,51 @@ def settings(decision: Decision) -> pd.DataFrame:
         each = values[name] if isinstance(values[name], Mapping) else {"": values[name]}
         own = getattr(decision, name) != getattr(default, name)
         rows += [
-            {"name": f"{name}, {part}" if part else name, "value": value}
+            {"name": f"{name}, {part}" if part else name}
+            | {"value": value if isinstance(value, str) else f"{value:.6g}"}
             | {"unit": units.get(name, ""), "source": "the study" if own else source}
             for part, value in each.items()
         ]
     return pd.DataFrame(rows, columns=["name", "value", "unit", "source"])
+
+
+def sensitivity(fit: Fit, decision: Decision, represented: pd.DataFrame) -> pd.DataFrame:
+    """How other settings would change the actions.
+
+    Returns
+    -------
+    DataFrame
+        change (in words); nothing, measure, remedy (share of the houses that the survey stands
+        for). The first row is the study's own.
+    """
+    kind: Kind = "screening" if decision.test == "long-term" else "long-term"
+    lower, higher = (
+        {k: v * times for k, v in decision.factor.items()} for times in (1 / FACTOR, FACTOR)
+    )
+    changes: dict[str, dict] = {
+        "none": {},
+        f"factor divided by {FACTOR:g}": {"factor": lower},
+        f"factor times {FACTOR:g}": {"factor": higher},
+        "half the noise of a screening test in the survey": {
+            "screening_spread": float(
+                np.exp(np.hypot(decision.screening_noise / 2, decision.factor_sd))
+            )
+        },
+        "other kind of test": {"test": kind, "test_cost": None},
+        "twice the cost of a remedy": {"remedy_cost": 2 * decision.remedy_cost},
+    }
+    # The value of radon stays as it is.
+    fixed: dict[str, float | None] = {"action_level": None, "value_of_life": None}
+    fixed["value_per_pci"] = decision.dollars_per_pci
+    rows = []
+    for change, update in changes.items():
+        other = decision.model_copy(update=fixed | update)
+        houses = houses_of(fit, other, represented, COMPARED)
+        test = test_of(other, other.test)
+        action, _ = best_action(Problem.of(other), houses.radon, test)
+        shares = np.bincount(action, houses.number, len(ACTIONS)) / houses.number.sum()
+        rows.append({"change": change} | dict(zip(ACTIONS, shares, strict=True)))
+    return pd.DataFrame(rows)
 
 
 def deciding_model(tables: Mapping[str, pd.DataFrame]) -> str:
@@ -255,6 +297,7 @@ def make_tables(fit: Fit, decision: Decision, represented: pd.DataFrame) -> dict
     table = decisions(fit, decision, represented)
     return {
         "decision_settings": settings(decision),
+        "decision_sensitivity": sensitivity(fit, decision, represented),
         "book": book(),
         "policies": policies(fit, decision, represented),
         "action_regions": regions(decision, float(table["log_sd"].median())),
@@ -264,14 +307,17 @@ def make_tables(fit: Fit, decision: Decision, represented: pd.DataFrame) -> dict
 
 
 def main(arguments: list[str] | None) -> None:
-    """Write the tables of a study's decisions."""
-    names = ("decision", "represented", "tables", "fits")
-    given = cli.stage(__doc__, *names).parse_args(arguments)
+    """Write the tables of a study's decisions, each to the output of its name."""
+    parser = cli.parser(__doc__)
+    for name in ("decision", "represented", "tables", "fits"):
+        parser.add_argument(name, type=Path)
+    parser.add_argument("-o", "--output", type=Path, nargs="+", required=True)
+    given = parser.parse_args(arguments)
     decision = read_section(Decision, given.decision)
     fit = open_fit(given.fits / deciding_model(read_tables(given.tables)))
     made = make_tables(fit, decision, read_table(given.represented))
-    for name, table in made.items():
-        write_table(table, given.output / f"{name}.csv")
+    for path in given.output:
+        write_table(made[path.stem], path)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,13 @@ TABLE_NOTES = {
     "frequentist": "least squares and REML estimates of the same models, without priors",
     "published": "published values compared with ours; empty for your own data",
     "priors": "the study's priors, on the scale of log pCi/L",
+    "decisions": "what to do in new houses of each county and floor, and the expected losses",
+    "policies": "cost and effect of policies for all houses that the survey stands for",
+    "action_regions": "levels of predicted radon from which to measure and to remedy at once",
+    "readings": "expected losses after each result of a test in one county",
+    "decision_settings": "the numbers that decisions rest on, and where each is from",
+    "decision_sensitivity": "shares of houses by action under other settings",
+    "book": "numbers of Bayesian Data Analysis, section 9.4, and the same recomputed",
     "definitions": "definitions of tables, columns, diagnostic checks and scores",
 }
 COLUMN_DEFINITIONS = {  # with places for the study's unit and levels
@@ -64,6 +71,27 @@ COLUMN_DEFINITIONS = {  # with places for the study's unit and levels
     "shift": "difference from the mean under the study's priors, in units of the posterior "
     "standard deviation under these",
 }
+DECISION_DEFINITIONS = {
+    "log_mean, log_sd, median": "mean and standard deviation of the logarithm, and geometric mean "
+    "(pCi/L), of annual radon in the living area of a new house: the house's, not the county's",
+    "represented": "houses that the survey's houses stand for, the sum of their weights; the "
+    "survey's houses where it has no weights",
+    "loss_nothing, loss_measure, loss_remedy": "expected loss in dollars over all the years: of "
+    "tests, remedies, and what the remaining radon is worth to the household",
+    "error_nothing, error_measure, error_remedy": "their Monte Carlo standard errors, dollars",
+    "action": "the action with the smallest expected loss",
+    "certain": "whether its loss is smaller by more than 3 Monte Carlo standard errors of the "
+    "difference; this says nothing of the model or of the settings",
+    "value_of_measuring": "expected loss of the better of nothing and remedy, minus that of "
+    "measuring first, dollars",
+    "remedy_above, remedy_above_screening": "result of a long-term test, and of a screening test "
+    "on that floor as it reads, from which to remedy (pCi/L)",
+    "lives, lives_q5, lives_q95": "deaths from lung cancer avoided over all the years by "
+    "remedies, and the central 90% of the posterior",
+    "treated_above_4, treated_above_8": "share of the houses above 4 and 8 pCi/L that is remedied",
+    "measure_from, remedy_from": "geometric mean of the prediction from which to measure, and to "
+    "remedy without measuring (pCi/L)",
+}
 CHECK_DEFINITIONS = {
     "divergences": "0: divergent transitions",
     "treedepth_hits": "0: transitions that reached the maximum tree depth",
@@ -84,9 +112,10 @@ def definitions(response: Response) -> pd.DataFrame:
         "zones": [f"{response.from_pci(zone):g} {response.unit_label}" for zone in ZONES],
         "times": f"{implausible / response.action_level:.3g}",
     }
+    columns = COLUMN_DEFINITIONS | DECISION_DEFINITIONS
     kinds = {
         "table": TABLE_NOTES,
-        "column": {name: text.format(**words) for name, text in COLUMN_DEFINITIONS.items()},
+        "column": {name: text.format(**words) for name, text in columns.items()},
         "check": CHECK_DEFINITIONS,
         "score": DEFINITIONS,
         "diagnosis": DIAGNOSES,

@@ -88,12 +88,12 @@ def _plain(value: float) -> float | int | None:
 
 def draws_of(fit: Fit) -> dict:
     """Levels and new houses of each floor, as `pooling.reporting.packing` packs them."""
-    effects, sd, response = fit.effects(), house_sd(fit), fit.response
-    kept = evenly(len(sd), LEVELS)
+    effects, response = fit.effects(), fit.response
+    kept = evenly(effects.sizes["sample"], LEVELS)
     found: dict = {"number": {"levels": len(kept), "houses": HOUSES}, "levels": [], "houses": []}
     for floor in range(len(FLOORS)):
         mean = (effects["alpha"] + floor * effects["beta"]).values
-        new = equally_likely(mean, sd, HOUSES, errors_of(fit))
+        new = equally_likely(mean, house_sd(fit, floor), HOUSES, errors_of(fit))
         found["levels"].append(packed(mean[kept], response))
         found["houses"].append(packed(new, response))
     return found

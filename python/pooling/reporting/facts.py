@@ -92,7 +92,7 @@ def shrinkage(tables: Tables, source: str, target: str) -> dict | None:
     -------
     dict or None
         source, target; for alpha and beta over the counties that the source
-        identifies: counties, and the standard deviation across them `alone` and
+        identifies: counties, and the standard deviation across them `separate` and
         `pooled` (log pCi/L); moves: for the counties with at most `few` houses
         and with at least `many` (quartiles of the houses per county), how far
         alpha moves in absolute mean. None without both, or where fewer than
@@ -106,7 +106,7 @@ def shrinkage(tables: Tables, source: str, target: str) -> dict | None:
         known = alone.index[alone[f"{effect}_identified"]]
         facts[effect] = {
             "counties": len(known),
-            "alone": alone.loc[known, effect].std(ddof=1),
+            "separate": alone.loc[known, effect].std(ddof=1),
             "pooled": pooled.loc[known, effect].std(ddof=1),
         }
     known = alone[alone["alpha_identified"]]

@@ -21,7 +21,7 @@ from pooling.build.files import replacing
 from pooling.figures import declared_figures
 from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures, read_section
-from pooling.reporting import facts, reference_facts, score_facts
+from pooling.reporting import decision_facts, facts, reference_facts, score_facts
 from pooling.reporting.pictures import (
     Listing,
     Picture,
@@ -83,6 +83,7 @@ def context(
         "highlighted": highlighted,
         "shrinkage": facts.shrinkage(tables, source, target),
         "answer": facts.answer(tables, headline),
+        "decided": decision_facts.decided(tables),
         "frequentist": reference_facts.frequentist(tables),
         "published": reference_facts.published(tables),
         "other_priors": reference_facts.other_priors(tables),

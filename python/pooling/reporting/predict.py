@@ -6,12 +6,12 @@ r"""Predict the radon of the houses in a table of the user's, from a fit.
 The table has the columns `county` and `floor`, optionally `activity` (in the study's unit) for
 houses that were measured, and any others, which are copied to the output. A house in a county
 without measured houses is predicted from the county's predictors and the population. A house in
-a county that is not in the study is predicted as in a county without houses whose predictors are
-the means over the study's counties; with several states, as an equal mixture over them.
+a county that is not in the study is predicted as in a county without houses or neighbours whose
+predictors are the means over the study's counties; with several states, as an equal mixture of
+one in each state.
 """
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from scipy.special import logsumexp
 
 from pooling.build import cli
 from pooling.build.errors import DataError, DiagnosticsError, SamplingError, StudyError
+from pooling.deciding.annual import has_expectation
+from pooling.fits.new_house import sd_of_houses
 from pooling.fits.store import Fit, in_interval, label_counties, open_fit, read_table, write_table
 from pooling.fitting.generate import (
     SCORED,
@@ -32,11 +34,13 @@ from pooling.fitting.generate import (
     predict,
     to_predict,
 )
+from pooling.inputs.decision import Decision
 from pooling.inputs.response import Response
 from pooling.inputs.study import Data, Sampler, read_section
 from pooling.inputs.tables import Table, read_houses_to_predict
-from pooling.reporting.counties import FLOORS
+from pooling.reporting.advice import ADVICE, advice, kinds_of_tests
 from pooling.reporting.facts import headline_model
+from pooling.reporting.matching import county_positions, floor_words
 from pooling.scoring.importance import double_counties, sample_extended
 from pooling.scoring.loo import BLOCK
 
@@ -54,8 +58,9 @@ def predict_houses(
     fit: Fit,
     executable: Path,
     data: Mapping,
-    floors: Mapping[int, str],
+    floors: Mapping[int | str, str],
     settings: Sampler,
+    decision: Decision | None = None,
 ) -> pd.DataFrame:
     """Predict houses from at least 4,000 draws of a fit, or all of its draws if they are fewer.
 
@@ -64,7 +69,8 @@ def predict_houses(
     houses
         CSV file or frame: `county` (name of one of the study's counties in capitals or not,
         "NAME, ST" where several share a name, or FIPS code), `floor` (the study's code, "basement"
-        or "first floor"), optionally `activity` (study's unit, or blank).
+        or "first floor"), optionally `activity` (study's unit, or blank) and, where a study
+        decides, `test`, the kind of test that gave it: "screening" (also if blank) or "long-term".
     fit, executable, data
         A fit that passed its diagnostics, its compiled program and its Stan data.
     floors
@@ -72,6 +78,8 @@ def predict_houses(
     settings
         The study's sampler settings. Predictions use the seed; the others are needed if the
         program samples county effects and a house is in a county that is not in the study.
+    decision
+        The study's section of that name.
 
     Returns
     -------
@@ -82,7 +90,9 @@ def predict_houses(
         level_q95 (study's unit; the county's geometric mean level on that floor: median and 90%
         interval); house_q5, house_q50, house_q95 (a new house there); p_action (probability that
         it is at or above the action level); for measured houses log_score (log predictive density
-        of log radon) and pit (probability of radon up to the measured value).
+        of log radon) and pit (probability of radon up to the measured value), missing for
+        long-term tests; with a `decision` the columns of `pooling.reporting.advice.advice`, unless
+        radon has no expectation under the model.
 
     Raises
     ------
@@ -109,20 +119,34 @@ def predict_houses(
     rows["county_known"] = np.append(measured, OUTSIDE)[position]
     rows["county"] = np.where(known, np.append(labels, "")[position], rows["county"].astype(str))
     floor = (rows["floor"] == "first floor").to_numpy(float)
-    y = rows["activity"].map(fit.response.log_radon).to_numpy(float)
+    activity = rows["activity"].to_numpy(float)
+    decides = decision is not None and has_expectation(fit.parameters)
+    kinds = kinds_of_tests(table, others) if decides else np.full(len(rows), "screening")
+    # The model predicts screening tests.
+    y = fit.response.log_radon(np.where(kinds == "screening", activity, np.nan))
     parts = []
+
+    def summary(level: np.ndarray, drawn: Mapping[str, np.ndarray], own: np.ndarray) -> None:
+        found = _summary(level, drawn, y[own], fit.response)
+        if decision is not None and decides:
+            tested = activity[own], kinds[own]
+            given = advice(level, drawn["sd"], floor[own], *tested, decision, fit.response)
+            found = pd.concat([found, given], axis=1)
+        parts.append(found.set_index(own))
+
     for own in _blocks(np.flatnonzero(known), BLOCK):
         asked = to_predict(position[own] + 1, floor[own], np.nan_to_num(y[own]))
         drawn = inside(fit, executable, data, asked, settings.seed)
-        parts.append(_summary(*drawn, y[own], fit.response).set_index(own))
+        summary(*drawn, own)
     if not known.all():
         extended = with_unknown_counties(data)
         parameters = extended_draws(fit, executable, extended, settings)
         for own in _blocks(np.flatnonzero(~known), BLOCK // extended.get("S", 1)):
             asked = to_predict(position[own], floor[own], np.nan_to_num(y[own]))
             drawn = outside(fit, executable, extended, parameters, asked, settings.seed)
-            parts.append(_summary(*drawn, y[own], fit.response).set_index(own))
-    found = pd.concat([rows, pd.concat(parts).sort_index()], axis=1)[COLUMNS]
+            summary(*drawn, own)
+    columns = [*COLUMNS, *(ADVICE if decides else ())]
+    found = pd.concat([rows, pd.concat(parts).sort_index()], axis=1)[columns]
     if found["activity"].isna().all():
         found = found.drop(columns=["activity", "log_score", "pit"])
     return pd.concat([others, found], axis=1)
@@ -134,71 +158,11 @@ def _blocks(places: np.ndarray, size: int) -> list[np.ndarray]:
 
 def _refuse_own_names(table: Table, others: pd.DataFrame) -> None:
     for name in others.columns:
-        if name in COLUMNS:
+        if name in (*COLUMNS, *ADVICE):
             place = f"{table.path}: line 1: " if table.path else ""
             raise DataError(
                 f"{place}column {name} has the name of an output column; rename or remove it"
             )
-
-
-def floor_words(table: Table, floors: Mapping[int, str]) -> list[str]:
-    """Floor of each house, "basement" or "first floor".
-
-    Raises
-    ------
-    DataError
-        A floor is neither of these nor a code of the study.
-    """
-    meanings = {str(code): word for code, word in floors.items()}
-    meanings |= {word: word for word in FLOORS}
-    written = table.rows["floor"].map(_plain)
-    unknown = ~written.isin(list(meanings))
-    if unknown.any():
-        codes = "".join(f"{code} ({word}), " for code, word in floors.items())
-        problem = f"is not a floor of the study; give {codes}or the word"
-        raise table.error("floor", int(unknown.idxmax()), problem)
-    return written.map(meanings).tolist()
-
-
-def county_positions(table: Table, counties: pd.DataFrame) -> np.ndarray:
-    """Position of each house's county among the study's, from 0; -1 if it is not in the study.
-
-    Parameters
-    ----------
-    counties
-        `Fit.counties`.
-
-    Raises
-    ------
-    DataError
-        Several counties of the study have this name.
-    """
-    labels = label_counties(counties).tolist()
-    places: dict[str, set[int]] = {}
-    columns = (counties[name] for name in ("county_fips", "county", "state"))
-    for place, (fips, name, state) in enumerate(zip(*columns, strict=True)):
-        for written in (fips, name, f"{name}, {state}", labels[place]):
-            places.setdefault(_plain(written), set()).add(place)
-    found = table.rows["county"].map(lambda written: places.get(_plain(written), set()))
-    several = found.map(len) > 1
-    if several.any():
-        row = int(several.idxmax())
-        choice = " or ".join(
-            f"{labels[i]} ({counties['county_fips'][i]})" for i in sorted(found[row])
-        )
-        raise table.error(
-            "county",
-            row,
-            f"is the name of several counties; give the full name or the code: {choice}",
-        )
-    return np.array([min(places, default=-1) for places in found])
-
-
-def _plain(written: object) -> str:
-    """A name or code in a common form: 01001 and 1001.0 are 1001."""
-    text = re.sub(r"\s*,\s*", ", ", " ".join(str(written).split())).casefold()
-    number = re.fullmatch(r"0*(\d+?)(\.0*)?", text)
-    return number[1] if number else text
 
 
 def inside(
@@ -206,8 +170,8 @@ def inside(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Predictive draws of houses in counties of the study, as `outside` returns them."""
     draws = predict(fit, executable, data, asked, seed)
-    names = ("log_lik", "y_rep")
-    return expected(draws, asked), {name: flat(draws[name].values) for name in names}
+    found = {name: flat(draws[name].values) for name in ("log_lik", "y_rep")}
+    return expected(draws, asked), found | {"sd": sd_of_houses(draws, asked)}
 
 
 def outside(
@@ -236,7 +200,7 @@ def outside(
     ndarray
         alpha + beta * floor, (sample, house), log pCi/L.
     dict
-        `log_lik` and `y_rep`, (sample, house).
+        `log_lik`, `y_rep` and `sd` (of the house given its level, log pCi/L), (sample, house).
     """
     states = extended.get("S", 1)
     copies = to_predict(
@@ -246,7 +210,7 @@ def outside(
     )
     parameters = {name: drawn[name] for name in fit.parameters}
     drawn = {**drawn, **generate(executable, {**extended, **copies}, parameters, seed)}
-    every = {"level": expected(drawn, copies)}
+    every = {"level": expected(drawn, copies), "sd": sd_of_houses(drawn, copies)}
     every |= {name: flat(drawn[name]) for name in ("log_lik", "y_rep")}
     sample = np.arange(len(every["level"]))
     own = {
@@ -259,13 +223,16 @@ def outside(
 def with_unknown_counties(data: Mapping) -> dict:
     """Stan data with one additional county without houses, at the end, in each state.
 
-    Its predictors are the means over the study's counties.
+    Its predictors are the means over the study's counties, and none of these is near it.
     """
     states = data.get("S", 1)
     extended = double_counties(data, [1] * states)
     for name in PREDICTORS:
         if name in data:
             extended[name] = [*data[name], *[float(np.mean(data[name]))] * states]
+    if "distance" in data:
+        extended["distance"] = np.where(np.eye(extended["J"]), 0.0, np.inf)
+        extended["distance"][: data["J"], : data["J"]] = data["distance"]
     if "S" in data:
         extended["state"] = [*data["state"], *range(1, states + 1)]
     return extended
@@ -286,10 +253,12 @@ def extended_draws(
     """
     posterior = fit.tree["posterior"].to_dataset()
     if not any("county" in posterior[name].dims for name in fit.parameters):
-        kept = evenly_spaced(posterior[fit.parameters], SCORED).compute()
-        kept = kept.transpose("chain", "draw", ...)
-        drawn = {name: kept[name].values for name in fit.parameters}
-        first = {name: values[:, :1] for name, values in drawn.items()}
+        # With transformed parameters, such as sigma, which CmdStan does not return again.
+        shared = [str(n) for n, v in posterior.items() if set(v.dims) == {"chain", "draw"}]
+        names = [*dict.fromkeys([*fit.parameters, *shared])]
+        kept = evenly_spaced(posterior[names], SCORED).compute().transpose("chain", "draw", ...)
+        drawn = {name: kept[name].values for name in names}
+        first = {name: drawn[name][:, :1] for name in fit.parameters}
         if "alpha" in generate(executable, extended, first, settings.seed):
             return drawn
     sampled = sample_extended(executable, extended, settings)
@@ -326,6 +295,8 @@ def overview(predictions: pd.DataFrame, fit: Fit) -> str:
         middle, low, high = (first[f"{width}_{q}"] for q in ("q50", "q5", "q95"))
         cells = zip(middle, low, high, strict=True)
         shown[title] = [f"{m:.3g} ({a:.3g} to {b:.3g})" for m, a, b in cells]
+    if "action" in predictions:
+        shown["do"] = first["action"]
     shown[f"{fit.response.action_level:g} or more"] = [f"{p:.0%}" for p in first["p_action"]]
     lines = [
         f"radon in {fit.response.unit_label} by {fit.model}: median (5% to 95%)",
@@ -372,6 +343,7 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("--houses", required=True, help="table of houses to predict")
     parser.add_argument("--model", default="", help="default: the report's headline model")
     parser.add_argument("--tables", type=Path, required=True, help="folder of the report's tables")
+    parser.add_argument("--decision", type=Path, help="the study's [decision] section")
     args = parser.parse_args(arguments)
     disable_logging()
     if not args.houses:
@@ -389,6 +361,7 @@ def main(arguments: list[str] | None) -> None:
         json.loads(args.data.read_text(encoding="utf-8")),
         read_section(Data, args.section).floors,
         read_section(Sampler, args.sampler),
+        read_section(Decision, args.decision) if args.decision else None,
     )
     # Not in the manifest, because users edit this file.
     write_table(predictions, args.output, recorded=False)

@@ -59,7 +59,7 @@ def model_weights(fit: Fit) -> np.ndarray:
     names = ("sigma_alpha", "sigma_beta", "rho")
     tau_alpha, tau_beta, rho = (draws.get(name, zero)[:, None] for name in names)
     houses = fit.counties["basement_houses"], fit.counties["first_floor_houses"]
-    precisions = [np.asarray(n) / house_sd(fit) ** 2 for n in houses]
+    precisions = [np.asarray(n) / house_sd(fit, f) ** 2 for f, n in enumerate(houses)]
     own = own_weights(tau_alpha**2, tau_beta**2, rho * tau_alpha * tau_beta, precisions)
     return np.array(
         [(f, g, 1 - f - g) for f, g in ([w.mean(axis=0) for w in pair] for pair in own)]

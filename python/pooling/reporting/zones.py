@@ -64,12 +64,12 @@ def averages(fit: Fit, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     tuple of ndarray
         (sample, county), in the study's unit; the first is NaN unless errors are normal.
     """
-    effects, sd, response = fit.effects(), house_sd(fit), fit.response
+    effects, response = fit.effects(), fit.response
     alpha, beta = effects["alpha"].values, effects["beta"].values
     geometric = response.activity(alpha + share * beta)
     if errors_of(fit) is not NORMAL:
         return np.full(alpha.shape, np.nan), geometric
-    basement, first = (mean_activity(alpha + f * beta, sd, response) for f in (0, 1))
+    basement, first = (mean_activity(alpha + f * beta, house_sd(fit, f), response) for f in (0, 1))
     return (1 - share) * basement + share * first, geometric
 
 

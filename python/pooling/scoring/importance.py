@@ -7,7 +7,7 @@ Machine Learning Research 25(72)).
 If a program has `log_lik_county`, the density of a county's houses with the county's effects
 integrated out, draws are weighted by that density, since county effects depend strongly on the
 left-out houses. The predictions are then for a county's double, a further county with the same
-predictors but without the left-out houses.
+predictors and neighbours but without the left-out houses.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +22,7 @@ from scipy.special import logsumexp
 from pooling.fitting import sampling
 from pooling.fitting.chains import Chains, read_chains
 from pooling.fitting.generate import SCORED, expected, flat
+from pooling.fitting.log_scores import log_scores
 from pooling.inputs.study import Sampler
 
 ROUNDING = 1e-9  # nats, below which log ratios count as equal
@@ -31,13 +32,17 @@ BY_COUNTY = ("log_uranium", "first_floor_share", "state")  # Stan data with one 
 def double_counties(data: Mapping, counties: Sequence[int]) -> dict:
     """Stan data with a double of each of these counties (1 to J), without houses.
 
-    The doubles are counties J + 1, J + 2, ..., in the order given.
+    The doubles are counties J + 1, J + 2, ..., in the order given, each at distance 0 from its
+    county.
     """
     copied = {
         name: [*data[name], *(data[name][j - 1] for j in counties)]
         for name in BY_COUNTY
         if name in data
     }
+    if "distance" in data:
+        every = [*range(data["J"]), *(j - 1 for j in counties)]
+        copied["distance"] = [[data["distance"][i][j] for j in every] for i in every]
     return {**data, **copied, "J": data["J"] + len(counties)}
 
 
@@ -102,22 +107,24 @@ def weighted_scores(
     draws
         `alpha`, `beta`, `log_lik` and `y_rep` of these houses, (chain, draw, ...).
     houses
-        The houses to predict, as Stan data.
+        As from `pooling.fitting.log_scores.with_points_below`.
     measured
-        Their log radon, log pCi/L.
+        Log radon of the houses without the points, log pCi/L.
 
     Returns
     -------
     DataFrame
-        elpd (log predictive density), mean (expectation of alpha + beta * floor, log pCi/L),
+        elpd (log score), mean (expectation of alpha + beta * floor, log pCi/L),
         mcse (its Monte Carlo error for independent draws), pit (probability of replications
         up to the measurement).
     """
-    means = expected(draws, houses)
+    count = len(measured)
+    means = expected(draws, houses)[:, :count]
+    scores = log_scores(flat(np.asarray(draws["log_lik"])), houses)
     with np.errstate(divide="ignore"):
-        elpd = logsumexp(np.log(weights) + flat(np.asarray(draws["log_lik"])), axis=0)
+        elpd = logsumexp(np.log(weights) + scores, axis=0)
     mean = (weights * means).sum(axis=0)
-    below = flat(np.asarray(draws["y_rep"])) <= np.asarray(measured)
+    below = flat(np.asarray(draws["y_rep"]))[:, :count] <= np.asarray(measured)
     return pd.DataFrame(
         {
             "elpd": elpd,

@@ -27,6 +27,7 @@ from pooling.build.errors import ProgramError
 from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import BY_HOUSE, Fit, read_fit, write_table
 from pooling.fitting.generate import flat, generate, to_predict
+from pooling.fitting.log_scores import with_points_below
 from pooling.fitting.refits import (
     SCORES,
     Program,
@@ -97,10 +98,12 @@ def weighted_counties(
         own = {name: data[name][start : start + BLOCK] for name in BY_HOUSE}
         county = np.asarray(own["county"])
         houses = to_predict(county + data["J"], own["floor_measure"], own["log_radon"])
+        houses = with_points_below(houses, data, program.normalised)
         found = sampled | generate(compiled(program), doubled | houses, parameters, settings.seed)
         density = flat(found["log_lik_county"])[:, : data["J"]]
         if not shares_nothing:
-            refuse_other_densities(program.name, flat(found["log_lik"]), density, data, county)
+            log_lik = flat(found["log_lik"])[:, : county.size]
+            refuse_other_densities(program.name, log_lik, density, data, county)
         if not parts:  # the same in every block
             weights, k = weights_of(-density * (not shares_nothing), len(found["log_lik"]))
         scores = weighted_scores(weights[:, county - 1], found, houses, own["log_radon"])

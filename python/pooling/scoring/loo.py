@@ -38,6 +38,7 @@ from pooling.fitting.generate import (
     predict,
     to_predict,
 )
+from pooling.fitting.log_scores import log_scores, with_points_below
 from pooling.fitting.refits import SCORES, Program, compiled, read_program, run_refits
 from pooling.inputs.priors import Priors
 from pooling.inputs.study import Sampler, Scores, read_section
@@ -54,10 +55,10 @@ def psis(fit: Fit, program: Program, data: dict, seed: int) -> tuple[pd.DataFram
     Returns
     -------
     DataFrame
-        house, elpd (log density of its left-out log radon), mean (left-out
+        house, elpd (log score of its left-out log radon), mean (left-out
         expectation of alpha + beta * floor, log pCi/L), mcse (its Monte Carlo
         error for independent draws), pit (left-out probability of replications
-        up to the measurement), lpd (log density under the full fit), pareto_k,
+        up to the measurement), lpd (log score under the full fit), pareto_k,
         refitted (False), converged (as the fit).
     Dataset
         The program's draws, (chain, draw, ...), with the joint log density of all houses as
@@ -67,23 +68,27 @@ def psis(fit: Fit, program: Program, data: dict, seed: int) -> tuple[pd.DataFram
     total: xr.DataArray | float = 0.0
     for start in range(0, data["N"], BLOCK):
         own = {n: data[n][start : start + BLOCK] for n in ("county", "floor_measure", "log_radon")}
-        houses = to_predict(*own.values())
+        count = len(own["county"])
+        houses = with_points_below(to_predict(*own.values()), data, program.normalised)
         draws = predict(fit, compiled(program), data, houses, seed)
-        weights, k = _loo_weights(draws)
-        lpd = logsumexp(flat(draws["log_lik"].values), axis=0) - np.log(len(weights))
+        fitted = draws["log_lik"].isel(new=slice(count))
+        weights, k = _loo_weights(draws, fitted)
+        lpd = logsumexp(log_scores(flat(draws["log_lik"].values), houses), axis=0)
+        lpd -= np.log(len(weights))
         scores = weighted_scores(weights, draws, houses, own["log_radon"])
         parts.append(scores.assign(lpd=lpd, pareto_k=k))
         # Programs generate county effects before predictions: with the same seed, the effects
         # are the same in every block.
-        total = total + draws["log_lik"].sum("new")
+        total = total + fitted.sum("new")
     scores = pd.concat(parts, ignore_index=True)
     scores = scores.assign(house=fit.houses["house"], refitted=False, converged=fit.converged)
     return scores, draws.drop_vars(["log_lik", "y_rep"]).assign(log_lik=total)
 
 
-def _loo_weights(draws: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
+def _loo_weights(draws: xr.Dataset, log_lik: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (sample, house) and Pareto k from the density that houses were fitted with."""
     posterior = draws.drop_vars(["log_lik", "y_rep", "log_lik_county"], errors="ignore")
-    groups = {"posterior": posterior, "log_likelihood": draws[["log_lik"]]}
+    groups = {"posterior": posterior, "log_likelihood": log_lik.to_dataset(name="log_lik")}
     with warnings.catch_warnings():
         # It warns of a high Pareto k, which is handled by refits.
         warnings.simplefilter("ignore", UserWarning)
@@ -157,6 +162,7 @@ def conditional_loo(
         [data["floor_measure"][i] for i in positions],
         measured,
     )
+    houses = with_points_below(houses, data, program.normalised)
     doubled = double_counties(data, own.tolist()) | houses
     doubled |= {name: [*data[name], *more] for name, more in added.items()}
     doubled["N"] = len(doubled["county"])

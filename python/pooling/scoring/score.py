@@ -21,6 +21,7 @@ from pooling.scoring.standard_errors import cluster, mean, root_mean_square, tot
 
 COLUMNS = ["model", "score", "value", "se", "n", "note"]
 COVERAGE = (50, 90)  # per cent
+FLOORS = {"basement": "in the basement", "first_floor": "on the first floor"}  # 0 and 1
 TOLERATED_NOISE = 0.01  # share of a mean square error that may be Monte Carlo error without a note
 
 IN_SAMPLE = {
@@ -45,14 +46,18 @@ OF_COUNTIES = {
     if scheme.whole_counties
 }
 OF_HOUSES = {
-    "elpd": "sum over houses of the log predictive density of log radon",
+    "elpd": "sum over houses of the log predictive density of log radon or, of a house up to the "
+    "detection limit of the study, of the log predictive probability of being there",
     "rmse": "root mean square of log radon minus its predicted mean",
-    **{f"coverage_{share}": f"share of houses in their {share}% predictive" for share in COVERAGE},
+    **{
+        f"coverage_{share}{of}": f"share of houses{where} in their {share}% predictive interval"
+        for share in COVERAGE
+        for of, where in [("", ""), *((f"_{name}", f" {on}") for name, on in FLOORS.items())]
+    },
 }
 DEFINITIONS = IN_SAMPLE | OF_LOO | OF_LOCO | OF_COUNTIES
 DEFINITIONS |= {
-    f"{name}_{scheme}": f"{what}{' interval' * name.startswith('coverage')}, "
-    f"each with {about.left_out} left out"
+    f"{name}_{scheme}": f"{what}, each with {about.left_out} left out"
     for scheme, about in SCHEMES.items()
     for name, what in OF_HOUSES.items()
 }
@@ -94,8 +99,13 @@ def out_of_sample(fit: Fit, scheme: str, rows: pd.DataFrame) -> dict[str, Score]
         each = np.arange(means.size)
         scores[f"rmse_county_means_{scheme}"] = (*root_mean_square(means**2, each), means.size)
     for share in COVERAGE:
-        inside = in_interval(rows["pit"], share / 100)
-        scores[f"coverage_{share}_{scheme}"] = (*mean(inside.astype(float), group), n)
+        inside = in_interval(rows["pit"], share / 100).astype(float)
+        scores[f"coverage_{share}_{scheme}"] = (*mean(inside, group), n)
+        for floor, name in enumerate(FLOORS):
+            own = houses["floor"].to_numpy() == floor
+            if own.any():
+                found = (*mean(inside[own], group[own]), int(own.sum()))
+                scores[f"coverage_{share}_{name}_{scheme}"] = found
     return scores
 
 

@@ -20,7 +20,7 @@ columns = awk -F'\t' '{ a[NR] = $$1; b[NR] = $$2; if (length($$1) > w) w = lengt
 override typed := $(foreach name,$(.VARIABLES),$(if $(filter command,$(firstword $(origin $(name)))),$(name)))
 override ours  := STUDY FROM TO SEED SCHEDULER STALL SIMS HOUSES MODEL PYTHON3 PYTHON
 override tools := CMDSTAN CXX FILE NAME
-override paths := PYTHON% CMDSTAN HOUSES FILE
+override paths := PYTHON% CMDSTAN HOUSES FILE $(if $(filter study,$(MAKECMDGOALS)),FROM)
 override marks := $$ ` ' " \ ; & | < > ( ) { } [ ] * ? ! % \#
 ifneq ($(findstring e,$(firstword -$(MAKEFLAGS))),)
 $(error error: make -e is not supported; set variables by name, as in `make STUDY=post`)
@@ -39,6 +39,9 @@ $(foreach name,$(filter-out CXX CMDSTAN,$(guarded)),$(if $(filter-out 1,$(words 
   $(error error: $(name)="$(value $(name))": contains a space; remove it)))
 ifneq ($(and $(filter predict,$(MAKECMDGOALS)),$(HOUSES),$(if $(wildcard $(HOUSES)),,missing)),)
 $(error error: HOUSES=$(HOUSES): no such file)
+endif
+ifneq ($(and $(filter study,$(MAKECMDGOALS)),$(if $(wildcard $(FROM)),,missing)),)
+$(error error: FROM=$(FROM): no such file; run `make study FROM=houses.csv` with a table of houses)
 endif
 
 SHELL       := /bin/bash
@@ -96,7 +99,7 @@ sources += $(wildcard reports/*.jinja reports/*.css reports/*.js*)
 planned := PROGRAMS MODELS STORY STORY_MODEL HOUSE_TABLE COUNTY_TABLE SHAPE_TABLE DECISION_TABLES
 planned += STORY_FIGURES MODEL_FIGURES LIBRARY_FIGURES CALIBRATION_FIGURES
 $(foreach name,$(planned),$(eval $(name) :=))
-ifneq ($(filter-out help clean lint fsck repair why,$(goals)),)
+ifneq ($(filter-out help clean lint fsck repair why study,$(goals)),)
 $(shell grep -qsvE '^[A-Za-z0-9_]+ := ' $(plan)/plan.mk || [[ ! -s $(plan)/plan.mk ]] && \
   mkdir -p $(plan) 2>/dev/null && : > $(plan)/plan.mk)
 include $(plan)/plan.mk

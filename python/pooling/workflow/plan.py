@@ -106,6 +106,10 @@ def provided_data(study: Study) -> set[str]:
     provided = INPUTS - OPTIONAL | set(study.priors.scales())
     if study.data.uranium:
         provided.add("log_uranium")
+    if study.data.detection_limit is not None:
+        provided.add("log_limit")
+    if study.data.distances:
+        provided.add("distance")
     if study.data.several_states:
         provided |= {"S", "state"}
     return provided
@@ -147,7 +151,10 @@ def write_plan(study: Study, path: Path, arrows: str, folder: Path, output: Path
             f"choose from: {', '.join(models)}"
         )
     _refuse_arrows(arrows.split(), study, path.stem, available)
-    tables = {name: table_path(path, getattr(study.data, name)) for name in ("houses", "counties")}
+    data = study.data
+    tables = {"houses": table_path(path, data.houses), "counties": ""}
+    if data.counties:
+        tables["counties"] = table_path(path, data.counties)
     outlines = study.data.outlines(path.parent)
     tables["county_shapes"] = table_path(path, study.data.county_shapes) if outlines else ""
     # Faults of the study are found before anything is written.

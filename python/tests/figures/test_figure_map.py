@@ -151,18 +151,19 @@ def test_the_model_is_the_storys_with_partial_pooling(example_fit):
     assert of_story(fits[:1]).model == "pooled"
 
 
-def test_albers_keeps_areas_and_is_that_of_snyder():
-    # Snyder (1987), p. 291: standard parallels 29.5 and 45.5, origin 23 N 96 W; on a sphere of
-    # radius 1 the point 35 N 75 W is at x = 0.2952720, y = 0.2416774. The parallels are a sixth
-    # of 24 degrees from 25.5 and 49.5; the middle is 37.5, which moves y alone.
+def test_albers_is_that_of_snyder():
+    # J. P. Snyder (1987), Map Projections: A Working Manual, USGS Professional Paper 1395, p. 291,
+    # a sphere of radius 1, parallels 29.5 and 45.5 N, origin 23 N 96 W: 35 N 75 W is at
+    # x = 0.2952720, y = 0.2416774, where n = 0.6028370, C = 1.3512213 and rho0 = 1.5562263.
+    # Our parallels are a sixth of the 24 degrees from 25.5 and 49.5, and 96 W is the middle.
     lon, lat = np.array([-75.0, -96.0, -117.0, -96.0]), np.array([35.0, 25.5, 35.0, 49.5])
     x, y = albers(lon, lat)
-    assert x[0] / 6371 == pytest.approx(0.2952720, abs=1e-6)
-    # y of 25.5 N on the central meridian, by the same equations: the two differ by the arc's rise.
-    n = (np.sin(np.radians(29.5)) + np.sin(np.radians(45.5))) / 2
-    assert n == pytest.approx(0.6028370, abs=1e-7)  # Snyder's own intermediate result
-    assert (x[1], x[2]) == pytest.approx((0, -x[0]), abs=1e-9)
-    assert y[3] > y[0] > y[1]
+    assert x / 6371 == pytest.approx([0.2952720, 0, -0.2952720, 0], abs=1e-7)
+    # Our origin differs. North of 25.5 N 96 W, by (14-2) and (14-3):
+    rho = np.sqrt(1.3512213 - 2 * 0.6028370 * np.sin(np.radians(25.5))) / 0.6028370
+    assert (y[0] - y[1]) / 6371 == pytest.approx(rho - (1.5562263 - 0.2416774), abs=2e-7)
+    assert y[2] == pytest.approx(y[0], abs=1e-9)
+    assert y[3] > y[0]
 
 
 def test_draws_stand_beside_the_median(example_fit, study):

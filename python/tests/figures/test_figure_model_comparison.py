@@ -68,7 +68,7 @@ def together(fit, scheme, *elpd):
     return replace(fit, left_out_together=rows)
 
 
-def test_whole_counties_are_drawn_together(example_fit):
+def test_whole_counties_are_clusters(example_fit):
     # Houses of AITKIN, AITKIN, AITKIN, AITKIN, ANOKA, ANOKA, ANOKA, CASS, CASS, MAHNOMEN.
     better = together(example_fit("a"), "loco", *10 * [-1.0])
     worse = together(example_fit("b"), "loco", -2, -2, -1, -1, -2, -1, -1, -1, -1, -2)

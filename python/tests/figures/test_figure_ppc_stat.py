@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 
@@ -68,6 +70,18 @@ def test_one_county_has_no_spread_between_counties(example_fit):
     rows = frame([example_fit(counties=1)], Figures())
     assert SPREAD not in set(rows["statistic"])
     assert rows["statistic"].nunique() == 5
+
+
+def test_one_house_has_no_standard_deviation(example_fit):
+    fit = example_fit()
+    for name in ("observed_data", "constant_data", "posterior_predictive"):
+        fit.tree[name] = fit.tree[name].to_dataset().isel(house=slice(1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rows = frame([fit], Figures())
+    assert not {"standard deviation, log pCi/L", SPREAD} & set(rows["statistic"])
+    # The first house: log radon 1.0.
+    assert rows.set_index("statistic").loc[MEAN, "observed"] == 1.0
 
 
 @pytest.mark.parametrize("counties", [1, 4])

@@ -45,17 +45,17 @@ def _numbers() -> list[Case]:
         sameness("activity +2.20e0", HOUSES.replace("2.2", "+2.20e0")),
         refusal(
             "floor in words",
-            "line 2: column floor: 'first' is not a number",
+            "line 2: column floor: 'first' has no meaning in the study",
             house("a1,MN,27001,first,2.2"),
         ),
         refusal(
             "floor true",
-            "line 2: column floor: 'true' is not a number",
+            "line 2: column floor: 'true' has no meaning in the study",
             house("a1,MN,27001,true,2.2"),
         ),
         refusal(
             "floor 0.5",
-            "line 2: column floor: 0.5 is not a whole number",
+            "line 2: column floor: '0.5' has no meaning in the study",
             house("a1,MN,27001,0.5,2.2"),
         ),
         refusal(

@@ -195,14 +195,16 @@ def _shapes() -> list[Case]:
             "line 1: more than one column floor",
             Tables(HOUSES.replace("\n", ",1\n").replace("activity,1", "activity,floor")),
         ),
+        sameness("semicolons for commas", HOUSES.replace(",", ";")),
+        sameness("tabs, and decimal commas", HOUSES.replace(",", "\t").replace(".", ",")),
         refusal(
-            "semicolons for commas",
-            "line 1: columns are separated by ';'; save the table with commas",
-            Tables(HOUSES.replace(",", ";")),
+            "bars for commas",
+            "line 1: columns are separated by '|'; save the table with commas",
+            Tables(HOUSES.replace(",", "|")),
         ),
         refusal(
             "a page that says not found",
-            "line 1: no column house_id",
+            "line 1: no column state",
             Tables("<!DOCTYPE html>\n<p>404</p>\n"),
         ),
         refusal(
@@ -214,7 +216,7 @@ def _shapes() -> list[Case]:
         refusal("blank lines alone", "houses.csv: the file is empty", Tables("\n \n\n")),
         refusal(
             "no header",
-            "line 1: no column house_id; the columns are a1, MN",
+            "line 1: no column state; the columns are a1, MN",
             Tables("\n".join(rows)),
         ),
         _no_file(),

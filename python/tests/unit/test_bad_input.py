@@ -67,7 +67,7 @@ def only_error(project, *goals, **variables):
     ("old", "new", "wanted"),
     [
         pytest.param(",activity\n", ",radon\n", "line 1: no column activity; ", id="renamed"),
-        pytest.param("house_id,", "", "line 1: no column house_id; ", id="missing column"),
+        pytest.param("state,", "", "line 1: no column state; ", id="missing column"),
         pytest.param(FIRST, "5081,MN,27001,1,high\n", "line 2: column activity: 'high'", id="text"),
         pytest.param(
             FIRST, "5081,MN,27001,1,-2.2\n", "line 2: column activity: -2.2 is neg", id="negative"

@@ -107,7 +107,8 @@ def test_houses_to_predict_are_those_of_the_data(runs):
 def test_without_houses_to_predict_there_are_parameters_alone(runs):
     names = set(runs.run().stan_variables())
     assert not names & {"log_lik", "y_rep"}
-    assert {"alpha", "beta", "sigma"} <= names
+    assert {"alpha", "beta"} <= names
+    assert {"sigma"} <= names or {"sigma_basement", "sigma_first_floor"} <= names
 
 
 def test_both_likelihoods_of_a_program_are_the_same(runs):
@@ -137,8 +138,13 @@ def expectations(run: CmdStanMCMC) -> tuple[np.ndarray, np.ndarray]:
     """Mean and standard deviation of each house of NEW (draw, house), from alpha, beta, sigma."""
     county = np.array(NEW["county_new"]) - 1
     effects = {name: run.stan_variable(name)[:, county] for name in ("alpha", "beta")}
-    sigma = run.stan_variable("sigma")
-    sigma = sigma[:, county] if sigma.ndim == 2 else sigma[:, None]
+    draws = run.stan_variables()
+    if "sigma" in draws:
+        sigma = draws["sigma"]
+        sigma = sigma[:, county] if sigma.ndim == 2 else sigma[:, None]
+    else:
+        floor = np.array(NEW["floor_measure_new"], dtype=int)
+        sigma = np.stack([draws["sigma_basement"], draws["sigma_first_floor"]], axis=1)[:, floor]
     mean = effects["alpha"] + effects["beta"] * np.array(NEW["floor_measure_new"])
     return mean, np.broadcast_to(sigma, mean.shape)
 
@@ -185,6 +191,44 @@ def test_sound_program_passes():
     check_contract(INFO, "stan/foo.stan")
 
 
+def test_standard_deviations_by_floor_take_the_place_of_sigma():
+    by_floor = {"sigma_basement": {"dimensions": 0}, "sigma_first_floor": {"dimensions": 0}}
+    check_contract(INFO | {"parameters": by_floor}, "stan/foo.stan")
+    said = faults(parameters={"sigma_basement": {"dimensions": 0}})
+    assert "it has no output `sigma_first_floor`" in said
+    assert said.count("  - ") == 1
+
+
+CENSORED = [stem for stem in SHIPPED if "log_limit" in declared(text_of(stem))]
+
+
+@pytest.mark.parametrize("stem", CENSORED)
+def test_a_house_up_to_the_limit_has_the_probability_of_being_there(stem):
+    """Whatever number stands for its radon. At 0.9 are the second of NEW and below it three."""
+    run, other = (
+        Runs(stem).run(**NEW | {"log_limit": 0.9, "log_radon_new": radon})
+        for radon in (NEW["log_radon_new"], [min(y, 0.9) for y in NEW["log_radon_new"]])
+    )
+    y = np.array(NEW["log_radon_new"])
+    below = y <= 0.9
+    assert below.sum() == 4
+    mean, sigma = expectations(run)
+    exact = stats.norm.logcdf(0.9, mean, sigma)[:, below]
+    found = run.stan_variable("log_lik")
+    assert found[:, below] == pytest.approx(exact, abs=1e-5)
+    assert found[:, ~below] == pytest.approx(stats.norm.logpdf(y, mean, sigma)[:, ~below], abs=1e-5)
+    assert np.array_equal(found[:, below], other.stan_variable("log_lik")[:, below])
+
+
+@pytest.mark.parametrize("stem", CENSORED)
+def test_the_number_of_a_house_up_to_the_limit_does_not_matter(stem):
+    radon = np.array(tiny_data()["log_radon"])
+    lower = np.where(radon <= 0.9, radon - 5, radon).tolist()
+    runs = Runs(stem)
+    assert same(runs.run(log_limit=0.9), runs.run(log_limit=0.9, log_radon=lower))
+    assert not same(runs.run(log_limit=0.9), runs.run(log_limit=0.5))
+
+
 def test_missing_output_is_named_with_the_file():
     said = faults(**{"generated quantities": {"log_lik": {"dimensions": 1}}})
     assert said == (
@@ -204,6 +248,12 @@ def test_wrong_shape_is_named(block, name, dimensions, shape):
     said = faults(**{block: INFO[block] | {name: {"dimensions": dimensions}}})
     assert f"its `{name}` must be {shape}" in said
     assert said.count("  - ") == 1
+
+
+def test_distances_must_be_a_matrix():
+    check_contract(INFO | {"inputs": INFO["inputs"] | {"distance": {"dimensions": 2}}}, "foo.stan")
+    said = faults(inputs=INFO["inputs"] | {"distance": {"dimensions": 1}})
+    assert said.endswith("  - its data `distance` must be a matrix")
 
 
 def test_data_that_nothing_provides_is_named():

@@ -3,12 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
-import xarray as xr
+from decided import represented, spread_out, with_draws
 
 from pooling.build.errors import StudyError
 from pooling.deciding.annual import annual, spaced
 from pooling.deciding.tree import Problem, Radon, limit_of, test_of
-from pooling.fits.store import Fit
 from pooling.inputs.decision import TABLES, Decision
 from pooling.reporting.decisions import (
     deciding_model,
@@ -18,42 +17,18 @@ from pooling.reporting.decisions import (
     policies,
     readings,
     regions,
+    sensitivity,
     settings,
 )
 
 test_of.__test__ = False
-FLOORS = ("basement", "first floor")
 DECISION = Decision()
-
-
-def with_draws(fit, alpha, beta, sigma, response="log(x), 0 as 0.1"):
-    """The fit with other draws: alpha and beta (chain, draw, county), sigma a number."""
-    tree = fit.tree.copy()
-    dims = ("chain", "draw", "county")
-    values = {"alpha": (dims, alpha), "beta": (dims, beta)}
-    values["sigma"] = (dims[:2], np.full(alpha.shape[:2], sigma))
-    tree["posterior"] = xr.Dataset(values, {"county": fit.counties["county_fips"].to_numpy()})
-    tree.attrs |= {"response": response}
-    return Fit(tree, fit.diagnostics)
 
 
 @pytest.fixture
 def counties(example_fit):
     """Counties with log radon from very low to very high, and 4000 draws of their levels."""
-    rng = np.random.default_rng(3)
-    fit = example_fit(counties=12)
-    means = np.linspace(-1, 4, 12)
-    alpha = means + 0.15 * rng.standard_normal((4, 1000, 12))
-    beta = -0.6 + 0.2 * rng.standard_normal((4, 1000, 12))
-    return with_draws(fit, alpha, beta, 0.75)
-
-
-def represented(fit, weights=None):
-    codes = fit.counties["county_fips"].repeat(2).tolist()
-    number = np.arange(1.0, len(codes) + 1) if weights is None else weights
-    return pd.DataFrame(
-        {"county_fips": codes, "floor": FLOORS * (len(codes) // 2), "represented": number}
-    ).assign(houses=1, weighted=weights is None)
+    return spread_out(example_fit(counties=12))
 
 
 def test_annual_radon_of_a_county_by_hand(counties):
@@ -138,6 +113,15 @@ def test_differences_within_counties_below_the_noise_of_a_test_are_refused(count
         annual(fit, DECISION)
 
 
+def test_few_draws_below_the_noise_are_taken_as_without_differences(counties):
+    """A sigma below the noise of 0.4256 leaves differences in the factor, log 1.5, alone."""
+    fit = with_draws(counties, *(np.zeros((2, 50, 12)),) * 2, 0.75)
+    fit.tree["posterior"]["sigma"].values[0, :3] = 0.4
+    radon = annual(fit, DECISION)
+    assert radon.sd[:3] == pytest.approx(np.log(1.5))
+    assert np.isfinite(radon.expected()).all()
+
+
 def test_spaced_draws_are_of_every_chain(example_fit):
     """2 chains of 25 draws: 6 of them are at 0, 12 and 24 of each."""
     assert spaced(example_fit(), 6).tolist() == [0, 12, 24, 25, 37, 49]
@@ -191,12 +175,24 @@ def test_regions_contain_the_published_thresholds():
         assert found == pytest.approx(value, rel=0.005)
 
 
+def test_sensitivity_begins_with_the_study_and_follows_the_factor(counties):
+    table = sensitivity(counties, DECISION, represented(counties)).set_index("change")
+    assert table.sum(axis=1).to_numpy() == pytest.approx(1)
+    own = policies(counties, DECISION, represented(counties)).query("chosen and policy == 'ours'")
+    assert table.iloc[0]["measure"] == pytest.approx(own["measured"].item())
+    # Less radon for the same survey: fewer houses are remedied at once, more left alone.
+    assert table.loc["twice the cost of a remedy", "nothing"] > table.loc["none", "nothing"]
+    order = ["factor times 1.5", "none", "factor divided by 1.5"]
+    assert table.loc[order, "nothing"].is_monotonic_increasing
+    assert table.loc[order, "remedy"].is_monotonic_decreasing
+
+
 def test_settings_say_what_is_the_study_and_what_is_published():
     table = settings(Decision(remedy_cost=1500, factor={"basement": 0.4})).set_index("name")
-    assert table.loc["remedy_cost", ["value", "source"]].tolist() == [1500, "the study"]
-    assert table.loc["factor, basement", ["value", "source"]].tolist() == [0.4, "the study"]
+    assert table.loc["remedy_cost", ["value", "source"]].tolist() == ["1500", "the study"]
+    assert table.loc["factor, basement", ["value", "source"]].tolist() == ["0.4", "the study"]
     assert "section 9.4" in table.loc["years", "source"]
-    assert table.loc["value_per_pci", "value"] == 750
+    assert table.loc["value_per_pci", "value"] == "750"
 
 
 @pytest.mark.parametrize(("headline", "deciding"), [("robust", "normal"), ("pooled", "pooled")])
@@ -212,7 +208,7 @@ def test_the_deciding_model_has_an_expectation(headline, deciding):
         {"model": ["pooled", "robust", "robust", "normal"]}
         | {"parameter": ["sigma", "sigma", "nu", "sigma"]}
     )
-    models = models.assign(headline=models["model"] == headline)
+    models = models.assign(headline=models["model"] == headline, parameters=[3, 6, 5])
     tables = {"models": models, "comparison": comparison, "estimates": estimates}
     assert deciding_model(tables) == deciding
     tables["estimates"] = estimates.assign(parameter="nu")

@@ -114,10 +114,10 @@ def test_tenths_of_ten_counties_are_single_counties():
 def test_shrinkage_by_hand():
     found = facts.shrinkage(tables(FOUR), "per_county", "foo")
     # Alone 3, 1, 2, 2.5, 1.5 about 2: squares sum to 2.5; pooled about 1.9 to 0.36; over 4.
-    assert found["alpha"] == pytest.approx({"counties": 5, "alone": 0.625**0.5, "pooled": 0.3})
+    assert found["alpha"] == pytest.approx({"counties": 5, "separate": 0.625**0.5, "pooled": 0.3})
     # Slopes of ANOKA, BECKER and CASS alone: 1, 2, 2.5 with mean 11/6.
     assert found["beta"]["counties"] == 3
-    assert found["beta"]["alone"] == pytest.approx((7 / 12) ** 0.5)
+    assert found["beta"]["separate"] == pytest.approx((7 / 12) ** 0.5)
     # Quartiles of 1, 2, 4, 8, 16 houses; moves 1, .6 below and .2, .1 above.
     assert found["moves"] == pytest.approx({"few": 2, "many": 8, "small": 0.8, "large": 0.15})
 

@@ -66,6 +66,14 @@ def test_without_pooling(example_fit):
     assert rows["sigma"] == [True, True, True, False]
 
 
+def test_a_standard_deviation_of_a_state_is_informed_by_all_its_houses(example_fit):
+    fit = example_fit("per_county")
+    posterior = fit.tree["posterior"].to_dataset()
+    posterior["sigma_state"] = posterior["sigma"].isel(county=[0]).rename(county="state")
+    fit.tree["posterior"] = posterior
+    assert known(fit)["sigma"] == [True] * 4
+
+
 def test_where_counties_share_their_numbers(example_fit):
     assert all(map(all, known(example_fit("pooled")).values()))
 

@@ -11,6 +11,7 @@ from matplotlib.path import Path as Outline
 from pooling.build.errors import DataError
 from pooling.figures._map import albers
 from pooling.inputs.import_shapes import main, polygons
+from pooling.inputs.prepare import great_circles
 from pooling.inputs.shapes import read_shapes
 
 DATA = Path(__file__).parents[3] / "data"
@@ -119,10 +120,35 @@ def test_areas_are_those_of_the_census(shapes):
     minnesota = shapes[shapes["county_fips"] // 1000 == 27]
     x, y = albers(minnesota["lon"].to_numpy(), minnesota["lat"].to_numpy())
     areas = minnesota.assign(x=x, y=y).groupby(["county_fips", "ring"])[["x", "y"]].apply(area)
-    # Census Bureau, State Area Measurements: Minnesota has 225,163 km2, of which about 6,600 are
-    # in Lake Superior; Ramsey County (27123) has 170 square miles.
-    assert areas.sum() == pytest.approx(225_163 - 6_600, rel=0.01)
-    assert areas[27123].sum() == pytest.approx(440, rel=0.05)
+    # Census Bureau, State Area Measurements (2010), census.gov/geographies/reference-files/2010/
+    # geo/state-area.html: Minnesota has 225,163 km2. The outlines leave out Lake Superior: 2,546
+    # square miles (Northeast-Midwest Institute, nemw.org/waterland.htm, from the Census of 2000).
+    assert areas.sum() == pytest.approx(225_163 - 2_546 * 2.589988, rel=0.01)
+    # Ramsey County, ersys.com/usa/27/27123: 152.25 square miles of land and 17.76 of water.
+    assert areas[27123].sum() == pytest.approx((152.25 + 17.76) * 2.589988, rel=0.05)
+
+
+def test_centroids_are_those_of_the_outlines(shapes, known):
+    """All but those of counties on Lake Superior and Lake Erie, which include water."""
+    sums = shapes.groupby(["county_fips", "ring"])[["lon", "lat"]].apply(moments)
+    outline = sums.groupby("county_fips").sum()
+    # The survey's states without Michigan and Wisconsin, which have lakes on two sides.
+    table = known.loc[outline.index][~known["state"].isin(["MI", "WI"])]
+    far = []
+    for code, row in table.iterrows():
+        lon, lat, area = outline.loc[code, ["lon", "lat", "area"]]
+        places = np.array([[row["lon"], lon / area], [row["lat"], lat / area]], float)
+        if great_circles(*places)[0, 1] > 10:
+            far.append(row["county"])
+    assert far == ["COOK", "LAKE", "ERIE"]
+
+
+def moments(ring):
+    """Area of a ring, and that times its centroid, in degrees (shoelace formula)."""
+    x, y = ring["lon"].to_numpy(), ring["lat"].to_numpy()
+    cross = x[:-1] * y[1:] - x[1:] * y[:-1]
+    sums = {"area": 3 * cross, "lon": (x[:-1] + x[1:]) * cross, "lat": (y[:-1] + y[1:]) * cross}
+    return pd.Series({name: values.sum() for name, values in sums.items()}) * np.sign(cross.sum())
 
 
 def area(ring):

@@ -142,6 +142,8 @@ def test_shipped_counties_are_those_of_nine_states(known):
     assert known.loc[27051, ["county", "uranium"]].tolist() == ["GRANT", 1.47959]
     assert known.loc[27125, ["county", "uranium"]].tolist() == ["RED LAKE", 1.03105]
     assert known.loc[27073, ["county", "lon", "lat"]].tolist() == ["LAC QUI PARLE", -96.173, 44.995]
+    # The second of its three parts, which is nearly all of it.
+    assert known.loc[25021, ["county", "lon", "lat"]].tolist() == ["NORFOLK", -71.217, 42.159]
 
 
 def test_shipped_uranium_is_blank_where_it_was_not_measured(houses, known):

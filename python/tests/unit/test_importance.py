@@ -65,6 +65,11 @@ def test_doubles_have_what_their_county_has_but_no_house():
     assert doubled["log_uranium"] == [-0.7, 0.1, -0.3, 0.4, 0.0, -0.3, -0.7]
     assert doubled["first_floor_share"] == [0.5, 0.5, 1.0, 0.0, 0.0, 1.0, 0.5]
     assert doubled["state"] == [1, 1, 1, 2, 2, 1, 1]
+    # Each is where its county is: at distance 0 from it, and 40 km from the other.
+    distance = np.array(doubled["distance"])
+    assert distance[:5, :5].tolist() == tiny_data()["distance"]
+    assert distance[5].tolist() == [*distance[2, :5], 0, 40]
+    assert distance[:, 6].tolist() == [*distance[:5, 0], 40, 0]
     for name in ("N", "county", "S", "log_radon", "prior_mu_alpha_scale"):
         assert doubled[name] == tiny_data()[name]
 

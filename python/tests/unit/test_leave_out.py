@@ -6,7 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import build_fit
-from programs import WEAK, executable, quick, small_fit, text_of, tiny_coords, tiny_data
+from programs import (
+    WEAK,
+    between,
+    executable,
+    quick,
+    small_fit,
+    text_of,
+    tiny_coords,
+    tiny_data,
+)
 
 from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import Fit, write_fit
@@ -134,11 +143,17 @@ PRIORS = WEAK.replaced_by(
 )
 SIZES = (9, 1, 5, 12, 3, 7, 4, 10)  # houses of eight counties, every third on the first floor
 SETTINGS = quick(chains=4, warmup=500, draws=1000, adapt_delta=0.99)
-WEIGHTED = ("hierarchical_marginal", "hierarchical_noncentered", "pooled", "per_county")
+WEIGHTED = (
+    *("hierarchical_marginal", "hierarchical_noncentered", "pooled", "per_county"),
+    "hierarchical_spatial",
+)
 
 
 def survey(extreme: float = 0.0) -> tuple[dict, dict]:
-    """Houses of eight counties, and the names of these; the last county is moved by `extreme`."""
+    """Houses of eight counties in a row, 20 km from each other, and the names of these.
+
+    The last county is moved by `extreme`.
+    """
     rng = np.random.default_rng(20065)
     county = np.repeat(np.arange(8), SIZES)
     floor = (np.arange(county.size) % 3 == 2).astype(float)
@@ -147,6 +162,7 @@ def survey(extreme: float = 0.0) -> tuple[dict, dict]:
     y = rng.normal(alpha[county] + beta[county] * floor, 0.6)
     houses = {"county": county + 1, "floor_measure": floor, "log_radon": y}
     data = {"N": county.size, "J": 8} | {name: value.tolist() for name, value in houses.items()}
+    data["distance"] = between([(20.0 * j, 0.0) for j in range(8)])
     coords = tiny_coords() | {
         "house_id": list(range(county.size)),
         "house_county": (27001 + 2 * county).tolist(),

@@ -14,6 +14,7 @@ from builds import (
     LEAVING_OUT,
     LEFT_OUT,
     MODELS,
+    OF_DECISIONS,
     OF_ONE_MODEL,
     PREPARED,
     READ_LEFT_OUT,
@@ -31,7 +32,7 @@ from project import ROOT, fake_cmdstan
 
 def test_first_make_makes_everything_once(finished):
     _, made, _ = finished
-    assert made == PREPARED | of(MODELS, "compile") | refit(*MODELS)
+    assert made == PREPARED | {"charts"} | of(MODELS, "compile") | refit(*MODELS)
 
 
 def test_second_make_makes_nothing(project):
@@ -248,10 +249,11 @@ def test_new_program_appears_everywhere_and_disappears_again(project):
     )
     (stan / "foo.stan").write_text(likelihood)
     stages = project.stages("all")
-    shown = SHOWN - STORY | {"frequentist"}  # pooled, and so foo, has a frequentist twin
+    # pooled, and so foo, has a frequentist twin; it might decide.
+    shown = SHOWN - STORY | {"frequentist", *OF_DECISIONS}
     assert {s[0] for s in stages} == {"compile", "fit", "gate", *SCORED} | shown
     for stage in stages:
-        shows_all = stage[0] in FIGURES | {"results"}
+        shows_all = stage[0] in FIGURES - STORY | {"results"}
         assert ("data/fits/minnesota/foo" in stage) == shows_all, stage[0]
     assert project.built("foo") == {"gate foo"}, "which says how it went"
 

@@ -260,6 +260,29 @@ def test_help_lists_everything_without_making_anything(project):
     assert not project.log.exists()
 
 
+def test_a_first_study_is_made_of_a_table_without_planning_another(project):
+    shutil.rmtree(project.folder / ".build/minnesota")
+    (project.folder / "mine").mkdir()
+    (project.folder / "mine/houses 1.csv").write_text("county")
+    (project.folder / "mine/my-houses.csv").write_text("county")
+    assert project.run("study", "FROM=mine/my-houses.csv").returncode == 0
+    assert project.run("study", "FROM=mine/my-houses.csv", "STUDY=rhön").returncode == 0
+    stage = "pooling.inputs.first_study mine/my-houses.csv -o data/studies"
+    assert project.log.read_text().splitlines() == [f"{stage}/my-houses.toml", f"{stage}/rhön.toml"]
+    assert not (project.folder / ".build/minnesota").exists()
+    for name, message in (
+        ("", "FROM=: no such file; run `make study FROM=houses.csv` with a table of houses"),
+        ("mine/none.csv", "FROM=mine/none.csv: no such file; run"),
+        ("mine/houses 1.csv", 'FROM="mine/houses 1.csv": contains a space; remove it'),
+        ("~/$(id).csv", "FROM=~/$(id).csv: contains $; give a plain name, number or path"),
+    ):
+        run = project.run("study", f"FROM={name}")
+        assert run.returncode
+        assert message in run.stderr
+    # A model has no folder.
+    assert "contains /" in project.run("shrinkage-plot", "FROM=mine/my-houses.csv").stderr
+
+
 def test_clean_removes_exactly_what_is_ignored(project):
     def git(*words):
         identity = ("-c", "user.name=T", "-c", "user.email=t@example.org")

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cmdstanpy import CmdStanModel
-from programs import ROOT, SHIPPED, executable, tiny_data
+from programs import ROOT, SHIPPED, executable, text_of, tiny_data
 from scipy import special, stats
 
 from pooling.fits.store import BY_HOUSE
@@ -25,8 +25,16 @@ GENERATED = {
     for stem in SHIPPED
 }
 # With the density of counties' houses, their effects integrated out; and those that sample so.
-BY_COUNTY = [stem for stem in SHIPPED if "log_lik_county" in GENERATED[stem]]
+# Counties that learn from their neighbours are in test_spatial.py.
+BY_COUNTY = [
+    stem
+    for stem in SHIPPED
+    if "log_lik_county" in GENERATED[stem] and "distance" not in declared(text_of(stem))
+]
 MARGINAL = [stem for stem in BY_COUNTY if "alpha" in GENERATED[stem]]
+# Standard deviations of houses, by the names of those that have the prior of `sigma`.
+OF_HOUSES = ("sigma", "sigma_basement", "sigma_first_floor", "sigma_state")
+LIMIT = 0.5  # of the six counties, the first has a house at it and the third none above
 # No two alike, so that no two can be mistaken for each other.
 PRIORS = Priors(
     alpha=Normal(loc=1, scale=2),
@@ -52,6 +60,7 @@ class Population:
 
     draws: dict[str, np.ndarray]
     data: dict
+    censoring: bool = False
 
     def centre(self, effect: str) -> np.ndarray:
         """Prior mean of each county's `alpha` or `beta` (draw, county)."""
@@ -88,8 +97,11 @@ class Population:
 
     @cached_property
     def sigma(self) -> np.ndarray:
-        """Spread of houses in each county (draw, county)."""
-        return np.broadcast_to(self.draws["sigma"].reshape(DRAWS, -1), (DRAWS, self.data["J"]))
+        """Spread of houses in each county and on each floor (draw, county, floor)."""
+        names = ["sigma"] * 2 if "sigma" in self.draws else ["sigma_basement", "sigma_first_floor"]
+        shape = (DRAWS, self.data["J"])
+        columns = [np.broadcast_to(self.draws[name].reshape(DRAWS, -1), shape) for name in names]
+        return np.stack(columns, axis=-1)
 
     @cached_property
     def unit(self) -> float:
@@ -111,13 +123,13 @@ class Population:
     def house_covariance(self, j: int) -> np.ndarray:
         """Covariance of the houses of a county (draw, house, house), its effects unknown."""
         x, y = self.county(j)
-        noise = self.sigma[:, j, None, None] ** 2 * np.eye(y.size)
+        noise = self.sigma[:, j, x[:, 1].astype(int), None] ** 2 * np.eye(y.size)
         return noise + x @ self.covariance @ x.T
 
 
 def six_counties() -> dict:
     """`tiny_data` with the last house in a sixth county: five have houses, county 4 has none."""
-    data = tiny_data(PRIORS, J=6)
+    data = tiny_data(PRIORS, J=6, log_limit=LIMIT)
     data["county"][-1] = 6
     for name, value in (("log_uranium", 0.2), ("first_floor_share", 0.0), ("state", 2)):
         data[name] = [*data[name], value]
@@ -137,7 +149,8 @@ def fit(stem: str) -> tuple[np.ndarray, Population]:
         sig_figs=17,
         show_progress=False,
     )
-    return run.method_variables()["lp__"][:, 0], Population(run.stan_variables(), data)
+    censoring = "log_limit" in declared(text_of(stem))
+    return run.method_variables()["lp__"][:, 0], Population(run.stan_variables(), data, censoring)
 
 
 @pytest.fixture(params=MARGINAL)
@@ -159,7 +172,9 @@ def log_prior(population: Population) -> np.ndarray:
     total = np.zeros(DRAWS)
     for name, values in population.draws.items():
         flat = values.reshape(DRAWS, -1)
-        prior = getattr(PRIORS, name, None)
+        prior = PRIORS.sigma if name in OF_HOUSES else getattr(PRIORS, name, None)
+        if name == "sigma" and "sigma_state" in population.draws:
+            continue  # those of the states, by county
         if name.startswith("sigma") and name.endswith("_free"):
             continue  # the same number seen otherwise; what it adds to the density is below
         if name.endswith(("_tilde", "_free")):
@@ -191,10 +206,33 @@ def log_likelihood(population: Population) -> np.ndarray:
             continue
         covariance = population.house_covariance(j)
         off = y - population.mean[:, j] @ x.T
+        below = np.flatnonzero(population.censoring & (y <= LIMIT))
+        for i in below:  # no county has two
+            total[:, j] += log_below(LIMIT - y[i], off, covariance, i)
+        rest = np.setdiff1d(np.arange(y.size), below)
+        off, covariance = off[:, rest], covariance[:, rest][..., rest]
         square = (off * np.linalg.solve(covariance, off[..., None])[..., 0]).sum(axis=1)
         determinant = np.linalg.slogdet(covariance)[1]
-        total[:, j] = -0.5 * (square + determinant + y.size * np.log(2 * np.pi))
+        total[:, j] += -0.5 * (square + determinant + rest.size * np.log(2 * np.pi))
     return total
+
+
+def log_below(above: float, off: np.ndarray, covariance: np.ndarray, i: int) -> np.ndarray:
+    """Log probability of house i up to a limit given the other houses of its county (draw,).
+
+    Parameters
+    ----------
+    above
+        The limit minus the recorded radon of house i.
+    off
+        Recorded radon minus its prior expectation, (draw, house).
+    """
+    rest = np.delete(np.arange(off.shape[1]), i)
+    cross = covariance[:, i, rest]
+    gain = np.linalg.solve(covariance[:, rest][..., rest], cross[..., None])[..., 0]
+    mean = (gain * off[:, rest]).sum(axis=1)
+    sd = np.sqrt(covariance[:, i, i] - (gain * cross).sum(axis=1))
+    return stats.norm.logcdf((off[:, i] + above - mean) / sd)
 
 
 def test_log_density_is_that_of_all_houses_at_once(fitted):
@@ -223,6 +261,8 @@ def test_effects_are_drawn_from_their_conditional_distribution(fitted):
         assert np.array_equal(drawn[..., 1], population.centre("beta"))
     for j in range(population.data["J"]):
         x, y = population.county(j)
+        if population.censoring and (y <= LIMIT).any():
+            continue  # not normal; test_stan_functions.py has their moments
         gain = population.covariance @ x.T @ np.linalg.inv(population.house_covariance(j))
         mean = population.mean[:, j]
         off = drawn[:, j] - mean - (gain @ (y - mean @ x.T)[..., None])[..., 0]

@@ -301,6 +301,8 @@ def test_table_may_be_anywhere(folder):
     [
         ("real prior_gamma_alpha_scale;", "gamma_alpha = { scale = 1 }\n", "[priors]\n"),
         ("vector[J] log_uranium;", "uranium = true\n", "[data]\n"),
+        ("real log_limit;", "detection_limit = 0.5\n", "[data]\n"),
+        ("matrix[J, J] distance;", "distances = true\n", "[data]\n"),
     ],
 )
 def test_program_applies_where_its_data_are_provided(folder, declaration, setting, old):

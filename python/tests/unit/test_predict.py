@@ -12,13 +12,16 @@ from programs import ROOT, executable, quick, study_data, tiny_coords, tiny_data
 from scipy import stats
 
 from pooling.build.errors import DataError, DiagnosticsError, SamplingError, StudyError
+from pooling.deciding.annual import of_screening
 from pooling.fits.store import Fit
 from pooling.fitting.chains import read_chains
 from pooling.fitting.fit import as_tree
 from pooling.fitting.generate import evenly_spaced, to_predict
 from pooling.fitting.sampling import sample
+from pooling.inputs.decision import Decision
 from pooling.programs.source import declared, normalised
 from pooling.reporting import predict
+from pooling.reporting.advice import ADVICE
 from pooling.reporting.predict import overview, predict_houses, with_unknown_counties
 
 FLOORS = {0: "basement", 1: "first floor"}
@@ -158,7 +161,7 @@ def test_unknown_counties_have_mean_predictors_one_in_each_state():
 def test_draws_of_an_unknown_county_are_of_each_state_by_turns(monkeypatch):
     # Counties 6 and 7 are the unknown ones of states 1 and 2: their levels are 6 and 7.
     by_county = np.broadcast_to(np.arange(1.0, 8), (2, 3, 7))
-    drawn = {"alpha": by_county, "beta": 0 * by_county}
+    drawn = {"alpha": by_county, "beta": 0 * by_county, "sigma": by_county}
 
     def generated(program, data, parameters, seed):
         county = np.array(data["county_new"], float)
@@ -169,7 +172,7 @@ def test_draws_of_an_unknown_county_are_of_each_state_by_turns(monkeypatch):
     extended = with_unknown_counties(tiny_data())
     level, draws = predict.outside(fit, ROOT, extended, drawn, asked, seed=1)
     turns = np.repeat([[6.0], [7], [6], [7], [6], [7]], 3, axis=1)
-    for values in (level, draws["log_lik"], draws["y_rep"]):
+    for values in (level, draws["log_lik"], draws["y_rep"], draws["sd"]):
         np.testing.assert_array_equal(values, turns)
 
 
@@ -377,3 +380,25 @@ def test_effects_of_this_run_are_what_levels_come_from(marginal):
     sigma = evenly_spaced(fit.tree["posterior"].to_dataset(), 4000)["sigma"].values.ravel()
     z = (draws["y_rep"] - level) / sigma[:, None]
     assert z.var() == pytest.approx(1, abs=5 * np.sqrt(2 / z.size))
+
+
+def test_a_study_that_decides_says_what_to_do(pooled):
+    """Columns of advice, for a house without a test, one with, and one in an unknown county."""
+    fit, data, settings = pooled
+    houses = pd.DataFrame({"county": ["AITKIN", "AITKIN", "NOWHERE"], "floor": [0, 0, 1]})
+    houses = houses.assign(activity=[np.nan, 90.0, np.nan], test=["", "long-term", ""])
+    # Few houses leave sigma uncertain, and some draws below the noise of a test by default.
+    decision = Decision(screening_spread=1.1, factor_spread=1.05)
+    program = ROOT / "stan/pooled"
+    found = predict_houses(houses, fit, program, data | NOBODY, FLOORS, settings, decision)
+    assert list(found.columns) == ["test", *predict.COLUMNS, *ADVICE]
+    assert found["action"].tolist()[1] == "remedy"
+    assert found["annual_mean"].iloc[1] > found["annual_mean"].iloc[0]
+    assert found["loss_measure"].isna().tolist() == [False, True, False]
+    # The model predicts screening tests, so a long-term one is not scored.
+    assert found["log_score"].isna().all()
+    sd = fit.tree["posterior"]["sigma"].values.ravel()
+    mean = fit.tree["posterior"]["mu_alpha"].values.ravel()
+    radon = of_screening(mean[:, None], sd[:, None], np.array([0]), decision, 0.1)
+    wanted = radon.average(radon.expected())[0]
+    assert found["annual_mean"].iloc[0] == pytest.approx(wanted, rel=0.02)

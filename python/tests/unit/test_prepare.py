@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pooling.build.errors import DataError, StudyError
-from pooling.inputs.prepare import Rules, log_radon, main, prepare
+from pooling.inputs.prepare import Rules, great_circles, log_radon, main, prepare
 from pooling.inputs.priors import Normal, Priors, Spread
 from pooling.inputs.response import Response
 from pooling.inputs.study import Data
@@ -277,6 +277,22 @@ def test_becquerels_give_the_same_data_as_picocuries(prepared):
     assert rule(names, "zero activities kept") == 1
 
 
+@pytest.mark.parametrize(
+    ("response", "limit"), [("log(x + 0.1)", np.log(0.2)), ("log(x), 0 as 0.1", np.log(0.1))]
+)
+def test_houses_up_to_the_detection_limit_are_known_by_their_response(survey, response, limit):
+    """Of Minnesota three houses with 0 and one with 0.1 pCi/L, on first floors but the last."""
+    settings = {"states": ["MN"], "response": response}
+    values, names = survey(**settings, detection_limit=0.1)
+    assert values["log_limit"] == pytest.approx(limit)
+    below = np.array(values["log_radon"]) <= values["log_limit"]
+    assert below.sum() == rule(names, "activities up to the detection limit") == 4
+    assert np.array(values["floor_measure"])[below].sum() == 3
+    without, _ = survey(**settings)
+    assert "log_limit" not in without
+    assert values["log_radon"] == without["log_radon"]
+
+
 # Published: Elbers and Wiecki's table, Gelman and Hill's data, counts of srrs2.dat.
 
 
@@ -374,3 +390,46 @@ def test_command_line_writes_both_files_or_none(tmp_path):
         main(command)
     assert (output.read_bytes(), coords.read_bytes()) == before
     assert sorted(file.name for file in output.parent.iterdir()) == [coords.name, output.name]
+
+
+def test_great_circles_on_a_sphere_of_the_earths_radius():
+    # A quarter of the circumference, 2 pi 6371.0088 / 4, from pole to equator; half of it between
+    # antipodes; at 60 degrees north, cos(60) = 1/2: one degree of longitude is nearly half of one
+    # degree of latitude, 2 pi 6371.0088 / 360 = 111.195 km.
+    found = great_circles(np.array([0.0, 0, 180, 20, 21]), np.array([90.0, 0, 0, 60, 60]))
+    assert found[0, 1] == pytest.approx(10007.557, abs=1e-3)
+    assert found[1, 2] == pytest.approx(20015.114, abs=1e-3)
+    assert found[3, 4] == pytest.approx(111.195 / 2, abs=2e-3)
+    assert (found == found.T).all()
+    assert not found.diagonal().any()
+
+
+def test_distances_only_if_the_study_uses_them(prepared):
+    values, _ = prepared(states=["MN"], drop_floors=[9], distances=True, unmeasured_counties=True)
+    # AITKIN, ANOKA and RED LAKE; between the first two 1.335 degrees of latitude and 0.169 of
+    # longitude times cos(45.94): hypot(148.45, 13.07) km.
+    assert np.shape(values["distance"]) == (3, 3)
+    assert values["distance"][0][1] == pytest.approx(149.02, abs=0.02)
+    assert [values["distance"][j][j] for j in range(3)] == [0, 0, 0]
+    assert "distance" not in prepared(states=["MN"], drop_floors=[9])[0]
+
+
+@pytest.mark.parametrize(
+    ("counties", "said"),
+    [
+        (
+            COUNTIES.replace("-93.246,45.273", ","),
+            "data.distances is true, but the county table has no lon and lat for 1 of the study's "
+            "counties, such as 27003; set it to false or add the values",
+        ),
+        (
+            COUNTIES.replace("-93.246,45.273", "-93.415,46.608"),
+            "data.distances is true, but counties 27001 and 27003 have the same lon and lat in the "
+            "county table; correct them or set it to false",
+        ),
+    ],
+)
+def test_counties_without_a_place_of_their_own_are_refused(prepared, counties, said):
+    with pytest.raises(StudyError) as caught:
+        prepared(counties=counties, states=["MN"], drop_floors=[9], distances=True)
+    assert str(caught.value) == said

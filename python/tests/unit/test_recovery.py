@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 from cmdstanpy import CmdStanMCMC
-from programs import STEMS, WEAK, executable, quick, study_data, tiny_data
+from programs import STEMS, WEAK, between, executable, quick, study_data, tiny_data
 
 from pooling.fits.summaries import summarize
 from pooling.fitting.generate import to_predict
 from pooling.fitting.sampling import sample
-from pooling.inputs.priors import Gamma, Lkj, Normal, Priors, Spread
+from pooling.inputs.priors import Gamma, InverseGamma, Lkj, Normal, Priors, Spread
 
 POPULATION = {
     "mu_alpha": 1.5,
@@ -26,6 +26,8 @@ POPULATION = {
 COMMON_SLOPE = {"sigma_beta": 0.0}
 URANIUM = {"gamma_alpha": 0.7}
 ON_BOTH = URANIUM | {"gamma_beta": -0.4}
+BY_FLOOR = ON_BOTH | {"sigma_basement": 0.6, "sigma_first_floor": 1.0}
+BY_STATE = {"sigma_alpha_state": 0.6, "sigma_beta_state": 0.3}
 TRUTHS = {
     "per_county": {},
     "per_county_common_slope": COMMON_SLOPE,
@@ -38,11 +40,17 @@ TRUTHS = {
     "hierarchical_marginal": {},
     "hierarchical_uranium": ON_BOTH,
     "hierarchical_uranium_correlated": ON_BOTH | {"rho": -0.6},
+    "hierarchical_spatial": {"range_alpha": 100.0},
+    "hierarchical_uranium_spatial": ON_BOTH | {"range_alpha": 100.0},
     "hierarchical_robust": {"nu": 4.0},
-    "hierarchical_states": {"sigma_alpha_state": 0.6, "sigma_beta_state": 0.3},
+    "hierarchical_states": BY_STATE,
+    "hierarchical_states_sigma": BY_STATE | {"sigma_state": np.linspace(0.5, 1.1, 8)},
+    "hierarchical_uranium_floor_sigma": BY_FLOOR,
+    "hierarchical_uranium_floor_sigma_censored": BY_FLOOR,
 }
 ONE_POSTERIOR = ("hierarchical_centered", "hierarchical_noncentered", "hierarchical_marginal")
 COUNTIES, STATES, BASEMENT, FIRST_FLOOR = 40, 8, 6, 4
+LIMIT = 0.0  # log pCi/L; about one house in ten is below
 SETTINGS = quick(chains=4, warmup=500, draws=500, adapt_delta=0.9)
 
 
@@ -53,6 +61,7 @@ def soil_and_states(counties: int, rng: np.random.Generator) -> dict:
         "state": np.resize(np.arange(1, STATES + 1), counties).tolist(),
         "log_uranium": rng.uniform(-1, 1, counties).tolist(),
         "first_floor_share": rng.uniform(0, 1, counties).tolist(),
+        "distance": between(rng.uniform(0, 500, (counties, 2)).tolist()),
     }
 
 
@@ -66,6 +75,9 @@ def effects(truth: dict, known: dict, rng: np.random.Generator) -> dict:
         for slope, predictor in (("gamma", "log_uranium"), ("delta", "first_floor_share")):
             mean = mean + truth.get(f"{slope}_{name}", 0.0) * np.array(known[predictor])
         own = rng.normal(size=z.size)
+        if f"range_{name}" in truth:
+            near = np.exp(-np.array(known["distance"]) / truth[f"range_{name}"])
+            own = np.linalg.cholesky(near) @ own
         z = correlation * z + np.sqrt(1 - correlation**2) * own
         made[name] = mean + truth[f"sigma_{name}"] * z
     return made
@@ -78,11 +90,15 @@ def simulate(stem: str, counties: int, seed: int) -> tuple[dict, dict]:
     if stem == "per_county":
         truth |= {"sigma": rng.uniform(0.5, 1.0, counties)}
     known = soil_and_states(counties, rng)
+    if "sigma_state" in truth:
+        truth |= {"sigma": truth["sigma_state"][np.array(known["state"]) - 1]}
     truth |= effects(truth, known, rng)
     county = np.repeat(np.arange(counties), BASEMENT + FIRST_FLOOR)
     floor = np.tile([0.0] * BASEMENT + [1.0] * FIRST_FLOOR, counties)
     mean = truth["alpha"][county] + truth["beta"][county] * floor
     sigma = np.broadcast_to(truth["sigma"], counties)[county]
+    if "sigma_first_floor" in truth:
+        sigma = np.where(floor, truth["sigma_first_floor"], truth["sigma_basement"])
     noise = rng.standard_t(truth["nu"], mean.size) if "nu" in truth else rng.normal(size=mean.size)
     data = {
         "N": county.size,
@@ -90,6 +106,7 @@ def simulate(stem: str, counties: int, seed: int) -> tuple[dict, dict]:
         "county": (county + 1).tolist(),
         "floor_measure": floor.tolist(),
         "log_radon": (mean + sigma * noise).tolist(),
+        "log_limit": LIMIT,
         **to_predict([], []),
     }
     return data | known | WEAK.scales(), truth
@@ -126,18 +143,23 @@ def varying(truth: dict) -> list[str]:
 def test_parameters_are_within_four_posterior_standard_deviations(recovered):
     run, truth = recovered
     names = set(truth) & set(run.stan_variables())
-    assert {"alpha", "beta", "sigma"} <= names
+    assert {"alpha", "beta"} <= names
+    assert {"sigma", "sigma_first_floor"} & names
     for name in names:
-        draws = run.stan_variable(name)
-        assert (abs(draws.mean(axis=0) - truth[name]) < 4 * draws.std(axis=0)).all(), name
+        draws, true = run.stan_variable(name), truth[name]
+        if name == "range_alpha":
+            draws, true = np.log(draws), np.log(true)
+        assert (abs(draws.mean(axis=0) - true) < 4 * draws.std(axis=0)).all(), name
         # And the data say something: the prior's standard deviations are 14 for nu, 10 for
-        # what is normal, 0.6 for what is half-normal and 0.45 for rho.
-        assert np.mean(draws.std(axis=0)) < {"nu": 4, "rho": 0.35}.get(name, 0.5), name
+        # what is normal, 0.6 for what is half-normal, 0.45 for rho and 0.8 for a log range.
+        most = {"nu": 4, "rho": 0.35, "range_alpha": 0.75}.get(name, 0.5)
+        assert np.mean(draws.std(axis=0)) < most, name
 
 
 def test_county_intervals_cover_as_often_as_they_say(recovered):
     run, truth = recovered
-    names = [*varying(truth), *(["sigma"] if np.size(truth["sigma"]) > 1 else [])]
+    own_sigma = np.size(truth["sigma"]) > 1 and "sigma_state" not in truth
+    names = [*varying(truth), *["sigma"] * own_sigma]
     shares = ranks(run, truth, names)
     number = COUNTIES * len(names)
     # Four binomial standard deviations about what the probability says.
@@ -197,15 +219,18 @@ INFORMATIVE = Priors(
     sigma_alpha_state=Spread(scale=3),
     sigma_beta_state=Spread(upper=4),
     rho=Lkj(shape=1),
+    range_alpha=InverseGamma(shape=6, scale=500),
     nu=Gamma(shape=2, rate=0.1),
 )
 # Mean and standard deviation: a half-normal has scale * sqrt(2 / pi) and
 # scale * sqrt(1 - 2 / pi), a uniform upper / 2 and upper / sqrt(12); LKJ of shape 1
-# makes one correlation uniform from -1 to 1, of standard deviation 1 / sqrt(3).
+# makes one correlation uniform from -1 to 1, of standard deviation 1 / sqrt(3); an inverse gamma
+# has scale / (shape - 1) and that by sqrt(shape - 2).
 STATED = {
     "mu_alpha": (1, 2),
     "mu_beta": (-1, 3),
     "sigma": (50, 28.8675),
+    **dict.fromkeys(("sigma_basement", "sigma_first_floor", "sigma_state"), (50, 28.8675)),
     "sigma_alpha": (1.59577, 1.20562),
     "sigma_beta": (5, 2.88675),
     "sigma_alpha_state": (2.39365, 1.80843),
@@ -214,6 +239,7 @@ STATED = {
     "gamma_beta": (-2, 0.5),
     "delta_alpha": (4, 2),
     "rho": (0, 0.57735),
+    "range_alpha": (100, 50),
 }
 BY_COUNTY = {"alpha": (3, 0.5), "beta": (-2, 0.25), "sigma": STATED["sigma"]}
 

@@ -27,7 +27,7 @@ COUNTIES = {"1": [0, 1, 2, 8], "2": [3, 4, 5, 9], "3": [6], "5": [7]}
 
 
 def test_held_out_houses_are_predicted_and_not_fitted():
-    data = refits.hold_out(tiny_data(), [3, 0])
+    data = refits.hold_out(tiny_data(), [3, 0], "")
     assert data["county"] == [1, 1, 2, 2, 3, 5, 1, 2]
     assert data["log_radon"] == [1.4, 0.5, 2.1, 1.2, 0.3, 0.6, 0.9, 1.6]
     assert (data["N"], data["N_new"]) == (8, 2)
@@ -215,7 +215,7 @@ def test_holding_out_leaves_the_data_as_they_are():
         "floor_measure": [0, 1, 0, 1],
         "log_radon": [0.1, 0.2, 0.3, 0.4],
     }
-    left = refits.hold_out(data, [1])
+    left = refits.hold_out(data, [1], "")
     assert left == {
         "N": 3,
         "J": 3,
@@ -256,7 +256,7 @@ def score(run: SimpleNamespace, data: dict) -> dict:
 
 
 def test_score_of_a_left_out_house_by_hand():
-    data = refits.hold_out(tiny_data(), [8])  # first floor of county 1
+    data = refits.hold_out(tiny_data(), [8], "")  # first floor of county 1
     scores = score(stub_run(), data)
     assert scores["elpd"] == pytest.approx([-1.5])
     assert scores["mean"] == pytest.approx([0.5], abs=0.01)
@@ -267,7 +267,7 @@ def test_score_of_a_left_out_house_by_hand():
 
 
 def test_scores_are_those_of_each_house_in_its_place():
-    data = refits.hold_out(tiny_data(), [8, 0, 4, 1])  # counties 1, 1, 2, 1, floors 1, 0, 1, 0
+    data = refits.hold_out(tiny_data(), [8, 0, 4, 1], "")  # counties 1, 1, 2, 1, floors 1, 0, 1, 0
     run = stub_run()
     values = {name: run.stan_variable(name) for name in ("alpha", "beta")}
     values["alpha"] = values["alpha"] + [0, 1, 2, 3, 4]
@@ -289,13 +289,13 @@ def test_score_averages_densities_not_their_logarithms():
     halves = np.log(np.where(np.arange(2000) % 2, 0.1, 0.3))[:, None]
     values = {name: run.stan_variable(name) for name in ("alpha", "beta", "y_rep")}
     run.stan_variable = (values | {"log_lik": halves}).__getitem__
-    data = refits.hold_out(tiny_data(), [9])
+    data = refits.hold_out(tiny_data(), [9], "")
     assert score(run, data)["elpd"] == pytest.approx([np.log(0.2)])
 
 
 @pytest.mark.parametrize("fault", [{"shift": 1.0}, {"divergences": 1}, {"log_lik": -np.inf}])
 def test_refit_that_did_not_converge_says_so(fault):
-    data = refits.hold_out(tiny_data(), [9])
+    data = refits.hold_out(tiny_data(), [9], "")
     assert score(stub_run(**fault), data)["converged"] == [False]
 
 
@@ -384,7 +384,7 @@ def test_exact_refit_of_pooled_is_the_loo_by_quadrature(house):
     others = np.arange(y.size) != house
     exact = log_evidence(y, x) - log_evidence(y[others], x[others])
     settings = quick(chains=4, warmup=500, draws=2000)
-    data_without = refits.hold_out(data, [house])
+    data_without = refits.hold_out(data, [house], "")
     run = refits.sampling.sample(executable("pooled"), data_without, settings, progress=False)
     found = score(run, data_without)
     density = np.exp(run.stan_variable("log_lik")[:, 0])

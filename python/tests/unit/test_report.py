@@ -150,8 +150,7 @@ def test_the_folder_stands_alone_and_its_links_lead_somewhere(site, folder):
             file, _, anchor = target.partition("#")
             path = (page.path.parent / file).resolve() if file else page.path.resolve()
             assert path.is_relative_to(within), target
-            # The explorer's scripts are written by stages of their own.
-            assert path.is_file() or path.parent == within / "explorer", target
+            assert path.is_file(), target
             assert not anchor or anchor in anchors[path], target
 
 

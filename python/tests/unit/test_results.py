@@ -14,6 +14,7 @@ from written import TWINS, write_coords, write_results, write_twins
 from pooling.build.errors import DataError
 from pooling.fits import new_house
 from pooling.fits.store import Fit
+from pooling.inputs.decision import TABLES as DECISIONS
 from pooling.inputs.priors import Priors
 from pooling.reporting import comparison, counties, results
 from pooling.reporting.definitions import TABLE_NOTES, definitions
@@ -139,6 +140,17 @@ def test_a_county_that_nobody_measured_is_as_wide_as_the_population_and_a_house_
 def test_models_whose_counties_differ_otherwise_say_nothing_of_an_unmeasured_county():
     with_soil = build_fit("hierarchical_uranium", uranium=True)
     assert counties.unmeasured([build_fit("pooled"), build_fit("per_county"), with_soil]).empty
+
+
+def test_standard_deviations_by_floor_are_used_by_floor():
+    fit = steady(math.log(POINT), 0.0, 1.0)
+    draws = fit.tree["posterior"].to_dataset()
+    by_floor = {"sigma_basement": draws["sigma"] * 0.5, "sigma_first_floor": draws["sigma"] * 2}
+    fit.tree["posterior"] = draws.drop_vars("sigma").assign(by_floor)
+    table = counties.county_levels(fit)
+    for floor, sd in (("basement", 0.5), ("first floor", 2.0)):
+        found = county(table, "AITKIN", floor)
+        assert found["house_q95"] == pytest.approx(POINT * math.exp(sd * Z95) - 0.1), floor
 
 
 def test_a_spread_by_county_is_used_by_county():
@@ -455,7 +467,7 @@ def test_the_same_fits_give_the_same_bytes(tmp_path):
         inputs = (coords, write_twins(tmp_path), *fits)
         results.main([*map(str, inputs), "-o", str(tmp_path / name)])
     tables = sorted(path.name for path in (tmp_path / "first").iterdir())
-    elsewhere = {"priors", "frequentist", "published"}
+    elsewhere = {"priors", "frequentist", "published", *DECISIONS}
     assert tables == sorted(f"{name}.csv" for name in set(TABLE_NOTES) - elsewhere)
     for name in tables:
         first = (tmp_path / "first" / name).read_bytes()

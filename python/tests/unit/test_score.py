@@ -123,6 +123,13 @@ def test_coverage_counts_houses_inside_their_interval(example_fit):
     # sd / sqrt(N) of three ones and seven zeros.
     assert found["coverage_50_kfold_house"][1] == pytest.approx((0.21 / 9) ** 0.5)
     assert found["coverage_90_kfold_house"][0] == pytest.approx(0.7)
+    # The third, fourth and seventh house are on the first floor: .06, .24 and .74.
+    assert found["coverage_50_first_floor_kfold_house"][::2] == (pytest.approx(1 / 3), 3)
+    assert found["coverage_90_first_floor_kfold_house"][::2] == (1, 3)
+    assert found["coverage_90_basement_kfold_house"][::2] == (pytest.approx(4 / 7), 7)
+    # sd / sqrt(N) of four ones and three zeros.
+    error = (12 / 49 / 6) ** 0.5
+    assert found["coverage_90_basement_kfold_house"][1] == pytest.approx(error)
 
 
 def test_p_loo_by_hand(example_fit):

@@ -12,7 +12,7 @@ from scipy import integrate, stats
 
 from pooling.checking import sensitivity
 from pooling.fits.store import Fit, write_fit
-from pooling.inputs.priors import Gamma, Lkj, Normal, Prior, Priors, Spread
+from pooling.inputs.priors import Gamma, InverseGamma, Lkj, Normal, Prior, Priors, Spread
 from pooling.scoring import loo
 
 Y = np.array([0.3, -0.4, 1.1, 0.8, 2.4, -0.9, 0.1, 1.6, 0.5, -0.2])
@@ -133,6 +133,8 @@ def test_diagnoses(prior, likelihood, worst, text):
         (Lkj(shape=3), 0.0, -0.6, np.log(0.4096)),
         # x^(2 - 1) exp(-0.1 x): log 2 - 0.1 * 10.
         (Gamma(shape=2, rate=0.1), 10.0, 20.0, np.log(2) - 1),
+        # x^-(1 + 1) exp(-100 / x): -2 log 2 - 100 / 100 + 100 / 50.
+        (InverseGamma(shape=1, scale=100), 50.0, 100.0, 1 - 2 * np.log(2)),
     ],
 )
 def test_densities_by_hand(prior, low, high, difference):

@@ -18,7 +18,7 @@ from pooling.programs.compile import compile_program
 
 PROGRAM = """
 functions {
-  #include functions/county_marginal.stanfunctions
+  #include functions/censored.stanfunctions
   #include functions/spread.stanfunctions
 }
 data {
@@ -33,7 +33,9 @@ data {
   array[K] real sigma_alpha;
   array[K] real sigma_beta;
   array[K] real rho;
-  array[K] vector[J] sigma;
+  array[K] matrix[J, 2] sigma;
+  matrix[J, 2] censored;
+  real log_limit;
   int M;
   array[M] real free;
   array[M] real unit;
@@ -46,7 +48,7 @@ transformed data {
 generated quantities {
   matrix[J, 2] houses = cell_counts(county, floor_measure, J);
   matrix[J, 2] mean_y = cell_means(y, county, floor_measure, J);
-  vector[J] squares = within_squares(y, county, floor_measure, J);
+  matrix[J, 2] squares = within_squares(y, county, floor_measure, J);
   array[size(filled)] int where = filled;
   array[K] vector[J] lp;
   array[K] vector[J] lp_of_houses;
@@ -54,10 +56,12 @@ generated quantities {
   vector[K] lp_common;
   vector[K] lp_population;
   array[K] matrix[J, 2] effects;
+  array[K] vector[J] lp_censored;
+  array[K] matrix[J, 2] effects_censored;
   vector[M] spreads;
   vector[M] log_slopes;
   real sd_within = pooled_sd(squares, houses);
-  real sd_of_no_house = pooled_sd(rep_vector(0, J), rep_matrix(0, J, 2));
+  real sd_of_no_house = pooled_sd(rep_matrix(0, J, 2), rep_matrix(0, J, 2));
   array[5] real units = {spread_unit(0.8, 100, 16, 1.5, 9), spread_unit(0.8, 0, 16, 1.5, 9),
                          spread_unit(0.8, 100, 4, 1.5, 9), spread_unit(0.8, 100, 16, 0.1, 9),
                          spread_unit(0.8, 0, 16, positive_infinity(), 9)};
@@ -72,15 +76,21 @@ generated quantities {
                                      sigma_alpha[k], sigma_beta[k], rho[k], sigma[k]);
     lp_separate[k] = separate_regressions_lpdf(y | county, floor_measure,
                                                mu_alpha[k][1], sigma_alpha[k],
-                                               mu_beta[k][1], sigma_beta[k], sigma[k]);
+                                               mu_beta[k][1], sigma_beta[k], sigma[k][, 1]);
     lp_common[k] = common_marginal_lpdf(mean_y | houses, sum(squares), mu_alpha[k], mu_beta[k],
-                                        sigma_alpha[k], sigma_beta[k], rho[k], sigma[k][1]);
+                                        sigma_alpha[k], sigma_beta[k], rho[k], sigma[k][1, 1]);
     lp_population[k] = population_marginal_lpdf(mean_squares(mean_y, houses)
                                                 | count_products(houses), sum(squares),
                                                 mu_alpha[k][1], mu_beta[k][1],
-                                                sigma_alpha[k], sigma_beta[k], sigma[k][1]);
+                                                sigma_alpha[k], sigma_beta[k], sigma[k][1, 1]);
     effects[k] = county_effects_rng(mean_y, houses, mu_alpha[k], mu_beta[k],
                                     sigma_alpha[k], sigma_beta[k], rho[k], sigma[k]);
+    lp_censored[k] = censored_county_log_density(mean_y, houses, squares, censored, log_limit,
+                                                 mu_alpha[k], mu_beta[k], sigma_alpha[k],
+                                                 sigma_beta[k], rho[k], sigma[k]);
+    effects_censored[k] = censored_county_effects_rng(mean_y, houses, censored, log_limit,
+                                                      mu_alpha[k], mu_beta[k], sigma_alpha[k],
+                                                      sigma_beta[k], rho[k], sigma[k]);
   }
 }
 """
@@ -103,12 +113,20 @@ SETTINGS = {
     "sigma_alpha": [1.0, 0.3, 100.0, 10000.0, 0.01, 0.4, 0.5, 1.0, 0.4, 0.0],
     "sigma_beta": [1.0, 0.6, 100.0, 10000.0, 0.02, 0.8, 0.5, 0.5, 0.0, 0.0],
     "rho": [0.0, 0.0, 0.0, 0.0, 0.0, 0.9, -0.9, -1.0, 0.0, 0.5],
-    "sigma": [
-        *([1.0] * 4, [0.7, 0.5, 1.1, 0.9], [0.8] * 4, [0.7] * 4, [0.3, 1.0, 2.0, 0.5]),
-        *([0.6, 0.8, 1.2, 0.4], [0.8] * 4, [0.7] * 4, [0.7, 0.5, 1.1, 0.9], [0.8] * 4),
-    ],
 }
 K = len(SETTINGS["sigma_alpha"])
+# Of houses in basements, by setting and county; on first floors it is larger or smaller.
+BASEMENT = np.array(
+    [
+        *([1.0] * 4, [0.7, 0.5, 1.1, 0.9], [0.8] * 4, [0.7] * 4, [0.3, 1.0, 2.0, 0.5]),
+        *([0.6, 0.8, 1.2, 0.4], [0.8] * 4, [0.7] * 4, [0.7, 0.5, 1.1, 0.9], [0.8] * 4),
+    ]
+)
+FIRST_FLOOR = BASEMENT * np.array([1, 1.5, 1.2, 1, 1, 1.3, 0.6, 1.4, 1, 2])[:, None]
+SIGMA = np.stack([BASEMENT, FIRST_FLOOR], axis=-1)
+# Further houses of each county by floor of which only that is known that they are not above this.
+LIMIT = -0.3
+CENSORED = np.array([[2, 0], [2, 1], [0, 1], [1, 3]])
 # Without a bound, with a far one, a near one and one within a unit, at the middle and the ends.
 FREE = np.array([-30.0, -3, 0, 2, 40, -3, 0, 9, 40, -2, 1, 5, -1, 0, 3])
 UNIT = np.array([0.1, 0.1, 0.5, 0.1, 0.1, 0.5, 0.5, 0.5, 0.5, 2, 2, 2, 50, 50, 50])
@@ -127,6 +145,7 @@ def program(tmp_path_factory):
 
 def call(program, **changes):
     data = {"N": 8, "J": 4, "K": K, "county": COUNTY, "floor_measure": FLOOR, "y": Y} | SETTINGS
+    data |= {"sigma": SIGMA, "censored": CENSORED, "log_limit": LIMIT}
     data |= {"M": len(FREE), "free": FREE, "unit": UNIT, "bound": UPPER}
     return program.sample(
         data=json.loads(json.dumps(data | changes, default=np.ndarray.tolist)),
@@ -154,44 +173,57 @@ def test_cell_means(found):
 
 def test_within_squares(found):
     # County 1: 2 * 0.5^2 in the basement, 2 * 0.5^2 on the first floor; county 4: 2 * 0.5^2.
-    assert found["squares"][0].tolist() == [1.0, 0, 0, 0.5]
+    assert found["squares"][0].tolist() == [[0.5, 0.5], [0, 0], [0, 0], [0, 0.5]]
 
 
 def test_occupied_positions(found):
     assert found["where"][0].tolist() == [1, 3]
 
 
-def county_model(k: int, j: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float]:
-    """Design (house, 2), response, prior mean of (alpha, beta), root of their covariance, sigma."""
+def county_model(
+    k: int, j: int, sigma: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Design (house, 2), response, prior mean of (alpha, beta), root of their covariance, noise.
+
+    Parameters
+    ----------
+    k, j
+        Position of the setting, and of the county, both from 0.
+    sigma
+        Standard deviation of houses, (county, floor); of the result, (house,).
+    """
     own = j + 1 == COUNTY
     design = np.column_stack([np.ones(own.sum()), FLOOR[own]])
     mean = np.array([SETTINGS["mu_alpha"][k][j], SETTINGS["mu_beta"][k][j]])
     spread = np.array([SETTINGS["sigma_alpha"][k], SETTINGS["sigma_beta"][k]])
     rho = SETTINGS["rho"][k]
     root = spread[:, None] * np.array([[1, 0], [rho, np.sqrt(1 - rho**2)]])
-    return design, Y[own], mean, root, SETTINGS["sigma"][k][j]
+    return design, Y[own], mean, root, sigma[j, FLOOR[own]]
 
 
-def full_log_density(k: int, sigma: float | None = None) -> float:
-    """Log density of all houses, whose covariance is sigma^2 I + X P X' in a county.
-
-    Parameters
-    ----------
-    k
-        Position of the setting.
-    sigma
-        Spread of all houses; by default each county has the setting's own.
-    """
-    return sum(county_density(k, j, sigma) for j in range(4))
-
-
-def county_density(k: int, j: int, sigma: float | None = None) -> float:
-    """The same of the houses of one county, from 0; 0 where it has none."""
-    x, y, mean, root, own = county_model(k, j)
+def county_density(k: int, j: int, sigma: np.ndarray) -> float:
+    """Log density of a county's houses, of covariance diag(sigma^2) + X P X'; 0 without any."""
+    x, y, mean, root, noise = county_model(k, j, sigma)
     if not y.size:
         return 0.0
-    covariance = (sigma or own) ** 2 * np.eye(y.size) + x @ root @ root.T @ x.T
+    covariance = np.diag(noise**2) + x @ root @ root.T @ x.T
     return stats.multivariate_normal(x @ mean, covariance).logpdf(y)
+
+
+def full_log_density(k: int, sigma: np.ndarray) -> float:
+    """Log density of all houses; `sigma` (county, floor) or what has this shape."""
+    return sum(county_density(k, j, np.broadcast_to(sigma, (4, 2))) for j in range(4))
+
+
+def conditional_effects(k: int, j: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (2,) and covariance (2, 2) of the effects given the county's houses.
+
+    With P = L L' and noise of covariance S, the covariance is L (I + L' X' S^-1 X L)^-1 L'.
+    """
+    x, y, mean, root, noise = county_model(k, j, SIGMA[k])
+    loading = x @ root / noise[:, None]
+    covariance = root @ np.linalg.solve(np.eye(2) + loading.T @ loading, root.T)
+    return mean + covariance @ x.T @ ((y - x @ mean) / noise**2), covariance
 
 
 # What n houses of one floor have beyond their mean and their squares about it.
@@ -201,14 +233,14 @@ CONSTANT = -0.5 * np.sum((COUNTS - 1) * np.log(2 * np.pi) + np.log(COUNTS))
 
 @pytest.mark.parametrize("k", range(K))
 def test_density_of_counties_is_the_full_density_of_their_houses(found, k):
-    exact = [county_density(k, j) for j in range(4)]
+    exact = [county_density(k, j, SIGMA[k]) for j in range(4)]
     for name in ("lp", "lp_of_houses"):
         assert found[name][0, k] == pytest.approx(exact, rel=1e-9, abs=1e-12), name
 
 
 @pytest.mark.parametrize("k", range(K))
 def test_marginal_with_one_spread_is_the_full_density_up_to_the_counts(found, k):
-    full = full_log_density(k, SETTINGS["sigma"][k][0])
+    full = full_log_density(k, BASEMENT[k, 0])
     assert found["lp_common"][0, k] + CONSTANT == pytest.approx(full, rel=1e-9)
 
 
@@ -220,29 +252,75 @@ EXCHANGEABLE = [
 
 @pytest.mark.parametrize("k", EXCHANGEABLE)
 def test_separate_regressions_have_the_full_density(found, k):
-    assert found["lp_separate"][0, k] == pytest.approx(full_log_density(k), rel=1e-9)
+    exact = full_log_density(k, BASEMENT[k][:, None])
+    assert found["lp_separate"][0, k] == pytest.approx(exact, rel=1e-9)
 
 
 @pytest.mark.parametrize("k", EXCHANGEABLE)
 def test_marginal_of_one_population_is_the_full_density_up_to_2_pi(found, k):
-    full = full_log_density(k, SETTINGS["sigma"][k][0]) + 0.5 * len(Y) * np.log(2 * np.pi)
+    full = full_log_density(k, BASEMENT[k, 0]) + 0.5 * len(Y) * np.log(2 * np.pi)
     assert found["lp_population"][0, k] == pytest.approx(full, rel=1e-9)
+
+
+def assert_moments(draws: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> None:
+    """Moments of independent draws (draw, 2) are within four standard errors."""
+    variance = np.diag(covariance)
+    assert np.all(abs(draws.mean(axis=0) - mean) <= 4 * np.sqrt(variance / DRAWS) + 1e-9)
+    margin = 4 * np.sqrt((variance * variance[:, None] + covariance**2) / DRAWS)
+    assert np.all(abs(np.cov(draws.T) - covariance) <= margin + 1e-9)
 
 
 @pytest.mark.parametrize("k", range(K))
 @pytest.mark.parametrize("j", range(4))
 def test_effects_have_the_conditional_mean_and_covariance(found, k, j):
-    """With P = L L' the covariance is L (I + L' X' X L / sigma^2)^-1 L'."""
-    x, y, mean, root, sigma = county_model(k, j)
-    loading = x @ root
-    covariance = root @ np.linalg.solve(np.eye(2) + loading.T @ loading / sigma**2, root.T)
-    expected = mean + covariance @ x.T @ (y - x @ mean) / sigma**2
-    # Moments of independent draws, within four of their standard errors.
-    draws = found["effects"][:, k, j]
-    variance = np.diag(covariance)
-    assert np.all(abs(draws.mean(axis=0) - expected) <= 4 * np.sqrt(variance / DRAWS) + 1e-9)
-    margin = 4 * np.sqrt((variance * variance[:, None] + covariance**2) / DRAWS)
-    assert np.all(abs(np.cov(draws.T) - covariance) <= margin + 1e-9)
+    assert_moments(found["effects"][:, k, j], *conditional_effects(k, j))
+
+
+# Settings in which effects are not a hundred times as wide as houses.
+POOLED = [k for k in range(K) if SETTINGS["sigma_alpha"][k] < 100]
+
+
+def below_limit(k: int, j: int) -> tuple[float, np.ndarray, np.ndarray]:
+    """Log probability that a county's further houses are below the limit, given the others.
+
+    And mean and covariance of the effects given all: by Gauss-Hermite quadrature, 200 points in
+    each direction.
+    """
+    mean, covariance = conditional_effects(k, j)
+    values, vectors = np.linalg.eigh(covariance)
+    points, weights = np.polynomial.hermite_e.hermegauss(200)
+    grid = np.stack(np.meshgrid(points, points, indexing="ij"), axis=-1).reshape(-1, 2)
+    effects = mean + grid * np.sqrt(values.clip(0)) @ vectors.T
+    # The outermost weights underflow.
+    log_weights = np.log(np.outer(weights, weights).ravel() / (2 * np.pi) + 1e-300)
+    for floor, houses in enumerate(CENSORED[j]):
+        z = (LIMIT - effects @ [1, floor]) / SIGMA[k, j, floor]
+        log_weights = log_weights + houses * special.log_ndtr(z)
+    total = special.logsumexp(log_weights)
+    share = np.exp(log_weights - total)
+    centre = share @ effects
+    return total, centre, (effects - centre).T @ ((effects - centre) * share[:, None])
+
+
+@pytest.mark.parametrize("k", POOLED)
+def test_houses_below_the_limit_add_the_probability_of_being_there(found, k):
+    exact = [county_density(k, j, SIGMA[k]) + below_limit(k, j)[0] for j in range(4)]
+    assert found["lp_censored"][0, k] == pytest.approx(exact, rel=1e-8)
+
+
+def test_one_house_below_the_limit_has_a_normal_probability(found):
+    """Setting 0, county 3: prior means 0, variances 1, a house at 3 in the basement.
+
+    So alpha is N(1.5, .5), beta N(0, 1), and a house on the first floor N(1.5, .5 + 1 + 1).
+    """
+    exact = stats.norm.logcdf((LIMIT - 1.5) / np.sqrt(2.5)) + stats.norm.logpdf(3, 0, np.sqrt(2))
+    assert found["lp_censored"][0, 0, 2] == pytest.approx(exact, rel=1e-9)
+
+
+@pytest.mark.parametrize("k", POOLED)
+@pytest.mark.parametrize("j", range(4))
+def test_effects_given_houses_below_the_limit_have_mean_and_covariance(found, k, j):
+    assert_moments(found["effects_censored"][:, k, j], *below_limit(k, j)[1:])
 
 
 def slope(free: np.ndarray) -> np.ndarray:

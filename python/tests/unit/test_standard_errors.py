@@ -6,7 +6,7 @@ import pytest
 from pooling.scoring.standard_errors import cluster, mean, root_mean_square, total
 
 
-def test_whole_counties_are_drawn_together(example_fit):
+def test_whole_counties_are_clusters(example_fit):
     fit = example_fit("pooled")
     county = fit.houses["county_fips"].tolist()
     assert cluster(fit, "loco").tolist() == county

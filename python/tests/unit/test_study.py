@@ -66,6 +66,17 @@ def test_the_unit_has_its_own_action_level(study):
         study("[data]", "[data]\naction_level = 0")
 
 
+def test_the_detection_limit_is_not_below_what_stands_for_0(study):
+    """That is 0.1 pCi/L, or 3.7 Bq/m3."""
+    assert study("[data]", "[data]\ndetection_limit = 0.1").data.detection_limit == 0.1
+    with pytest.raises(StudyError, match=r"detection_limit is below 0\.1 pCi/L.*give at least"):
+        study("[data]", "[data]\ndetection_limit = 0.09")
+    with pytest.raises(StudyError, match=r"detection_limit is below 3\.7 Bq/m3"):
+        study("[data]", '[data]\nunit = "Bq/m3"\naction_level = 300\ndetection_limit = 3')
+    with pytest.raises(StudyError, match=r"data\.detection_limit: Input should be greater than 0"):
+        study("[data]", "[data]\ndetection_limit = 0")
+
+
 def test_what_is_left_out_has_a_default(study):
     found = study()
     assert found.data.floors == {0: "basement", 1: "first floor"}
