@@ -60,17 +60,23 @@ function aboutPooling(i) {
   const mine = count
     ? `Its ${houses(count)} ${WHERE[state.floor]} ${count === 1 ? "has" : "have a geometric mean of"} ${radon(own)} ${state.unit}`
     : `No house ${WHERE[state.floor]} was measured here`;
-  if (model.structure === "complete pooling") return `${mine}. Under this model they count like those of any other county.`;
+  if (model.structure === "complete pooling") return `${mine}. Under this model all houses count alike, whatever their county.`;
   if (model.structure === "no pooling") return `${mine}. Under this model no other county counts.`;
   const typical = of("counties", "typical", i);
   const moved = count && own > 0
     ? `${mine}; with the other counties the level is ${radon(typical)}, ${percent(Math.abs(typical / own - 1))} ${typical < own ? "lower" : "higher"}. `
     : `${mine}. `;
   const weight = of("weights", "weight_floor", i);
-  if (weight === null) return `${moved}The fewer houses, the more the other counties count. (The weights have no simple form here: errors or county effects are not normal.)`;
-  return `${moved}Of the weight, ${percent(weight)} is on these ${houses(count)}, ` +
-    `${percent(of("weights", "weight_other_floor", i))} on its ${houses(measured(i, 1 - state.floor))} on the other floor and ` +
-    `${percent(of("weights", "weight_counties", i))} on the other counties.`;
+  if (weight === null) {
+    return `${moved}The fewer houses, the more the other counties count; with this model’s errors or county effects, which are not normal, no weight says how much.`;
+  }
+  const others = measured(i, 1 - state.floor);
+  const weights = [
+    count && `${count === 1 ? "this house" : `these ${count} houses`} ${percent(weight)}`,
+    others && `its ${houses(others)} ${WHERE[1 - state.floor]} ${percent(of("weights", "weight_other_floor", i))}`,
+    `the other counties ${percent(of("weights", "weight_counties", i))}`,
+  ];
+  return `${moved}Weights in this level: ${weights.filter(Boolean).join(", ")}.`;
 }
 
 function zoneTable(i) {

@@ -16,11 +16,12 @@ from scipy.special import ndtr
 
 from pooling.fits.new_house import NORMAL, errors_of, house_sd
 from pooling.fits.store import Fit
-from pooling.inputs.response import ZERO, Response
+from pooling.inputs.response import Response
 from pooling.reporting.counties import INTERVAL
 
 ZONES = (4.0, 2.0)  # pCi/L: zone 1 above the first, zone 3 below the second
 AVERAGES = ("arithmetic", "geometric")
+LARGEST = 1e200  # pCi/L; wide priors give more, which quantiles and weighted means could not use
 
 
 def county_zones(fits: Sequence[Fit]) -> pd.DataFrame:
@@ -66,7 +67,7 @@ def averages(fit: Fit, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     effects, response = fit.effects(), fit.response
     alpha, beta = effects["alpha"].values, effects["beta"].values
-    geometric = response.activity(alpha + share * beta)
+    geometric = np.minimum(response.activity(alpha + share * beta), LARGEST)
     if errors_of(fit) is not NORMAL:
         return np.full(alpha.shape, np.nan), geometric
     basement, first = (mean_activity(alpha + f * beta, house_sd(fit, f), response) for f in (0, 1))
@@ -79,12 +80,11 @@ def mean_activity(mean: np.ndarray, sd: np.ndarray, response: Response) -> np.nd
     Where 0.1 pCi/L is added before the logarithm, an activity is exp(y) - 0.1, but at least 0;
     its mean is that of a call option with strike 0.1 (Black 1976).
     """
-    with np.errstate(over="ignore"):
-        whole = np.exp(mean + sd**2 / 2)
-    if response.transform != "log(x + 0.1)":
+    whole = np.exp(np.minimum(mean + sd**2 / 2, np.log(LARGEST)))
+    if not response.added:
         return response.from_pci(whole)
-    above = (mean - np.log(ZERO)) / sd
-    return response.from_pci(whole * ndtr(above + sd) - ZERO * ndtr(above))
+    above = (mean - np.log(response.added)) / sd
+    return response.from_pci(whole * ndtr(above + sd) - response.added * ndtr(above))
 
 
 def _summary(draws: np.ndarray, response: Response) -> dict[str, np.ndarray]:

@@ -30,6 +30,7 @@ MODELS = ("pooled", "per_county", "hierarchical_noncentered")
 NAMES = ("index", "counties", "models", "methods", "models/pooled")
 WIDTHS = (1280, 390)
 HEADLINE = MODELS[2]
+WEIGHTED = ("floor", "other_floor", "counties")
 STUDY = """\
 title = "Example"
 [data]
@@ -275,8 +276,9 @@ def test_weights_and_own_estimate_are_those_of_the_table(page, report):
     assert (
         f"Its 2 houses in the basement have a geometric mean of {radon(row['own'])} pCi/L" in said
     )
-    weights = [percent(row[name]) for name in row.index if name.startswith("weight_")]
-    assert re.findall(r"((?:[<>] )?\d+%) (?:is )?on", said) == [*map(plain, weights)]
+    floor, other, counties = (percent(row[f"weight_{name}"]) for name in WEIGHTED)
+    weights = f"these 2 houses {floor}, its 2 houses on the first floor {other}"
+    assert said.endswith(plain(f"Weights in this level: {weights}, the other counties {counties}."))
 
 
 def test_the_slider_moves_the_level_and_the_probability(page, report):

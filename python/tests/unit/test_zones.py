@@ -58,3 +58,13 @@ def test_heavy_tails_have_no_arithmetic_mean(example_fit):
     rows = county_zones([fit]).set_index("average")
     assert rows.loc["arithmetic", ["mean_q50", "zone_1", "zone_2", "zone_3"]].isna().all(axis=None)
     assert rows.loc["geometric", "zone_1"].notna().all()
+
+
+def test_wide_priors_give_large_averages_and_no_missing_ones(example_fit):
+    # As slopes without a house whose prior has a standard deviation of 10,000.
+    fit = example_fit("per_county")
+    posterior = fit.tree["posterior"].dataset
+    fit.tree["posterior"].dataset = posterior.assign(beta=1e4 + posterior["beta"])
+    table = county_zones([fit])
+    assert np.isfinite(table[["mean_q5", "mean_q50", "mean_q95", "zone_1"]]).all(axis=None)
+    assert (table["zone_1"] == 1).all()
