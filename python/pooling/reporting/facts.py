@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from pooling.fits.store import label_counties
+from pooling.inputs.names import ONE_AREA
 
 Tables = Mapping[str, pd.DataFrame]
 
@@ -34,8 +35,8 @@ def survey(tables: Tables) -> dict:
     Returns
     -------
     dict
-        states; counties; measured (counties with a house); smallest, largest
-        (rows of `county_rows` with the fewest houses, if any, and the most);
+        states (none if no column tells them); counties; measured (counties with a house);
+        smallest, largest (rows of `county_rows` with the fewest houses, if any, and the most);
         as_small (counties with as few houses as the smallest); no_first_floor
         (measured counties without a first-floor house); floors (rows of
         `data_summary` by floor).
@@ -44,7 +45,7 @@ def survey(tables: Tables) -> dict:
     measured = rows[rows["houses"] > 0]
     fewest = int(measured["houses"].min())
     return {
-        "states": sorted(rows["state"].unique()),
+        "states": sorted({*rows["state"]} - {ONE_AREA}),
         "counties": len(rows),
         "measured": len(measured),
         "smallest": measured.loc[measured["houses"].idxmin()].to_dict(),
