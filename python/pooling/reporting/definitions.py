@@ -23,7 +23,7 @@ TABLE_NOTES = {
     "other_priors": "population parameters under the study's priors and under others",
     "frequentist": "least squares and REML estimates of the same models, without priors",
     "published": "published values compared with ours; empty for your own data",
-    "priors": "the study's priors, on the scale of log pCi/L",
+    "priors": "the study's priors, on the scale of log pCi/L; of a range, in km",
     "definitions": "definitions of tables, columns, diagnostic checks and scores",
 }
 COLUMN_DEFINITIONS = {
