@@ -26,8 +26,9 @@ of_fits  += other_priors.csv
 checked  := $(foreach name,estimates.csv diagnostics.json,$(MODELS:%=$(fits)/%/$(name)))
 scored   := $(MODELS:%=$(fits)/%/scores.csv)
 sensitivity_files := $(foreach name,sensitivity.csv other_priors.csv,$(MODELS:%=$(fits)/%/$(name)))
-explorer  := $(addprefix $(reports)/explorer/,data.js draws.js explorer.js vega.js)
 decisions := $(DECISION_TABLES:%=$(reports)/tables/%.csv)
+explorer  := data draws explorer vega $(if $(decisions),decision)
+explorer  := $(explorer:%=$(reports)/explorer/%.js)
 pages    := index counties models methods $(if $(decisions),decisions) $(MODELS:%=models/%)
 pages    := $(pages:%=$(reports)/%.html)
 tables   := $(addprefix $(reports)/tables/,scores.csv frequentist.csv published.csv) $(decisions)
@@ -168,8 +169,12 @@ $(reports)/explorer/data.js $(reports)/explorer/draws.js &: $(code)/reporting/ex
 	$(run) $(plan)/story.json $(reports)/tables $(fits) --study data/studies/$(STUDY).toml -o $(@D)/data.js \
 	  --draws $(@D)/draws.js
 
+$(reports)/explorer/decision.js: $(code)/reporting/calculator $(plan)/story.json $(plan)/decision.json $(decisions)
+	$(run) $(plan)/story.json $(plan)/decision.json $(reports)/tables $(fits) -o $@
+
+explorer_scripts := numbers words charts losses decision page
 $(reports)/explorer/explorer.js $(reports)/explorer/vega.js &: $(code)/reporting/charts \
-  $(wildcard reports/explorer.*.vg.json) $(addprefix reports/explorer.,numbers.js words.js charts.js page.js)
+  $(wildcard reports/explorer.*.vg.json) $(explorer_scripts:%=reports/explorer.%.js)
 	$(run) $(inputs) -o $(@D)/explorer.js --vega $(@D)/vega.js
 
 # ---- Uses of the fits
