@@ -15,6 +15,7 @@ from pooling.build import cli
 from pooling.build.errors import StudyError
 from pooling.build.files import replacing
 from pooling.inputs.csv_table import line_number
+from pooling.inputs.distances import distances
 from pooling.inputs.names import read_named_counties, spellings, with_codes
 from pooling.inputs.priors import Priors
 from pooling.inputs.response import ROUNDING, ZERO, Response
@@ -26,7 +27,6 @@ REPEATED = (
     'number, remove a row, or set data.repeated_houses = "first" or "mean"'
 )
 EARTH_RADIUS = 6371.0088  # km; mean radius of the International Union of Geodesy and Geophysics
-METRE = 3  # decimals of a distance in km; centroids have hundreds of metres
 
 
 @dataclass
@@ -253,7 +253,7 @@ def stan_data(
         "first_floor_share": share.tolist(),
         **_limit(houses["log_radon"], data, rules),
         **_uranium(counties, data),
-        **_distances(counties, data),
+        **distances(counties, data),
         **_states(counties, data),
         **priors.scales(),
         # Later stages add houses to predict.
@@ -283,36 +283,6 @@ def _uranium(counties: pd.DataFrame, data: Data) -> dict[str, list]:
             f"the study's counties, such as {unknown[0]}; set it to false or add the values"
         )
     return {"log_uranium": np.log(counties["uranium"].to_numpy()).tolist()}
-
-
-def _distances(counties: pd.DataFrame, data: Data) -> dict[str, list]:
-    if not data.distances:
-        return {}
-    unplaced = counties.loc[counties[["lon", "lat"]].isna().any(axis=1), "county_fips"].tolist()
-    if unplaced:
-        raise StudyError(
-            f"data.distances is true, but the county table has no lon and lat for {len(unplaced)} "
-            f"of the study's counties, such as {unplaced[0]}; set it to false or add the values"
-        )
-    twice = counties.loc[counties.duplicated(["lon", "lat"], keep=False), "county_fips"].tolist()
-    if twice:
-        raise StudyError(
-            f"data.distances is true, but counties {twice[0]} and {twice[1]} have the same lon and "
-            "lat in the county table; correct them or set it to false"
-        )
-    distance = great_circles(counties["lon"].to_numpy(), counties["lat"].to_numpy())
-    return {"distance": distance.round(METRE).tolist()}
-
-
-def great_circles(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
-    """Great-circle distance between any two places, in degrees, (place, place), km.
-
-    By the haversine formula, on a sphere with the mean radius of the Earth.
-    """
-    lon, lat = np.radians(lon), np.radians(lat)
-    half_chord = np.sin((lat[:, None] - lat) / 2) ** 2
-    half_chord += np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
-    return 2 * EARTH_RADIUS * np.arcsin(np.sqrt(half_chord))
 
 
 def _states(counties: pd.DataFrame, data: Data) -> dict[str, int | list]:
