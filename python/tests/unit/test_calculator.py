@@ -62,8 +62,10 @@ def test_bivariate_normal_probabilities():
 @pytest.mark.parametrize("decision", [DECISION, ALMOST_EXACT])
 def test_the_page_computes_what_the_package_computes(counties, decision, kind):
     fit = with_draws(
-        counties, *(counties.effects()[n].values.reshape(4, -1, 12) for n in ("alpha", "beta")),
-        0.75, "log(x + 0.1)",
+        counties,
+        *(counties.effects()[n].values.reshape(4, -1, 12) for n in ("alpha", "beta")),
+        0.75,
+        "log(x + 0.1)",
     )
     radon, sizes = grouped(annual(fit, decision), GROUPS)
     problem, test = Problem.of(decision), test_of(decision, kind)
@@ -122,7 +124,10 @@ def test_monte_carlo_errors_are_those_of_the_table(counties):
     rows = table_of(table, codes)[0]
     share = components_of(counties, DECISION)["error"][0]
     radon, sizes = grouped(annual(counties, DECISION), GROUPS)
-    given = {"problem": asdict(Problem.of(DECISION)), "test": asdict(test_of(DECISION, "long-term"))}
+    given = {
+        "problem": asdict(Problem.of(DECISION)),
+        "test": asdict(test_of(DECISION, "long-term")),
+    }
     for column in (2, 6, 11):
         _, page = cell(radon, sizes, column)
         code = "Object.values(losses(problem, radon, test)).map((v) => monteCarlo(radon, v, share))"
