@@ -76,7 +76,8 @@ def test_the_page_computes_what_the_package_computes(counties, decision, kind):
             start = "radon" if reading is None else f"updated(radon, test, {reading})"
             code = f"""(() => {{
                 const now = {start}, every = losses(problem, now, test);
-                return [limit(problem, now, test), ...Object.values(every).map((v) => average(now, v))];
+                const means = Object.values(every).map((v) => average(now, v));
+                return [limit(problem, now, test), ...means];
             }})()"""
             found = in_javascript(code, radon=page, **given)
             now = own if reading is None else updated(own, test, reading)
@@ -139,8 +140,8 @@ def test_monte_carlo_errors_are_those_of_the_table(counties):
 def test_columns_of_the_table_are_in_the_order_of_counties(counties):
     table = decisions(counties, DECISION, represented(counties))
     codes = counties.counties["county_fips"].tolist()[::-1]
-    for floor, rows in zip(("basement", "first floor"), table_of(table, codes), strict=True):
-        own = table.query("floor == @floor").set_index("county_fips").loc[codes]
+    for name, rows in zip(("basement", "first floor"), table_of(table, codes), strict=True):
+        own = table[table["floor"] == name].set_index("county_fips").loc[codes]
         assert rows["action"] == own["action"].tolist()
         assert rows["loss_measure"] == pytest.approx(own["loss_measure"].to_numpy())
         assert all(isinstance(value, bool) for value in rows["certain"])
