@@ -15,6 +15,7 @@ from pooling.build import cli
 from pooling.build.errors import StudyError
 from pooling.build.files import replacing
 from pooling.inputs.csv_table import line_number
+from pooling.inputs.distances import distances
 from pooling.inputs.names import read_named_counties, spellings, with_codes
 from pooling.inputs.priors import Priors
 from pooling.inputs.response import ROUNDING, ZERO, Response
@@ -25,8 +26,6 @@ REPEATED = (
     "several detectors in one house, which are not independent, or a wrong number; correct the "
     'number, remove a row, or set data.repeated_houses = "first" or "mean"'
 )
-EARTH_RADIUS = 6371.0088  # km; mean radius of the International Union of Geodesy and Geophysics
-METRE = 3  # decimals of a distance in km; centroids have hundreds of metres
 
 
 @dataclass
@@ -286,33 +285,7 @@ def _uranium(counties: pd.DataFrame, data: Data) -> dict[str, list]:
 
 
 def _distances(counties: pd.DataFrame, data: Data) -> dict[str, list]:
-    if not data.distances:
-        return {}
-    unplaced = counties.loc[counties[["lon", "lat"]].isna().any(axis=1), "county_fips"].tolist()
-    if unplaced:
-        raise StudyError(
-            f"data.distances is true, but the county table has no lon and lat for {len(unplaced)} "
-            f"of the study's counties, such as {unplaced[0]}; set it to false or add the values"
-        )
-    twice = counties.loc[counties.duplicated(["lon", "lat"], keep=False), "county_fips"].tolist()
-    if twice:
-        raise StudyError(
-            f"data.distances is true, but counties {twice[0]} and {twice[1]} have the same lon and "
-            "lat in the county table; correct them or set it to false"
-        )
-    distance = great_circles(counties["lon"].to_numpy(), counties["lat"].to_numpy())
-    return {"distance": distance.round(METRE).tolist()}
-
-
-def great_circles(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:
-    """Great-circle distance between any two places, in degrees, (place, place), km.
-
-    By the haversine formula, on a sphere with the mean radius of the Earth.
-    """
-    lon, lat = np.radians(lon), np.radians(lat)
-    half_chord = np.sin((lat[:, None] - lat) / 2) ** 2
-    half_chord += np.cos(lat[:, None]) * np.cos(lat) * np.sin((lon[:, None] - lon) / 2) ** 2
-    return 2 * EARTH_RADIUS * np.arcsin(np.sqrt(half_chord))
+    return {"distance": distances(counties).tolist()} if data.distances else {}
 
 
 def _states(counties: pd.DataFrame, data: Data) -> dict[str, int | list]:

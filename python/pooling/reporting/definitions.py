@@ -29,7 +29,7 @@ TABLE_NOTES = {
     "other_priors": "population parameters under the study's priors and under others",
     "frequentist": "least squares and REML estimates of the same models, without priors",
     "published": "published values compared with ours; empty for your own data",
-    "priors": "the study's priors, on the scale of log pCi/L",
+    "priors": "the study's priors, on the scale of log pCi/L; of a range, in km",
     "decisions": "what to do in new houses of each county and floor, and the expected losses",
     "policies": "cost and effect of policies for all houses that the survey stands for",
     "action_regions": "levels of predicted radon from which to measure and to remedy at once",
