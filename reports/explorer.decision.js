@@ -99,7 +99,7 @@ function afterTest(above) {
     if (above[kind] === null) return `never after ${name}, whatever it reads`;
     return above[kind] === 0 ? `after ${name}, whatever it reads` : `if ${name} reads more than ${pci(above[kind])}`;
   });
-  return `With a test result: remedy ${each.join("; ")}.`;
+  return `With a test result: remedy ${each.join(", or ")}.`;
 }
 
 function paragraph(...parts) {

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from decided import represented, spread_out, with_draws
 
-from pooling.deciding.annual import annual
+from pooling.deciding.annual import FLOORS, annual
 from pooling.deciding.tree import Problem, Radon, bivariate, limit_of, test_of, updated
+from pooling.fits.store import Fit
 from pooling.inputs.decision import Decision
 from pooling.reporting.calculator import GROUPS, components_of, grouped, settings_of, table_of
 from pooling.reporting.decisions import decisions
@@ -76,7 +77,7 @@ def test_the_page_computes_what_the_package_computes(counties, decision, kind):
             start = "radon" if reading is None else f"updated(radon, test, {reading})"
             code = f"""(() => {{
                 const now = {start}, every = losses(problem, now, test);
-                const means = Object.values(every).map((v) => average(now, v));
+                const means = Object.values(every).map((each) => average(now, each));
                 return [limit(problem, now, test), ...means];
             }})()"""
             found = in_javascript(code, radon=page, **given)
@@ -140,15 +141,20 @@ def test_monte_carlo_errors_are_those_of_the_table(counties):
 def test_columns_of_the_table_are_in_the_order_of_counties(counties):
     table = decisions(counties, DECISION, represented(counties))
     codes = counties.counties["county_fips"].tolist()[::-1]
-    for name, rows in zip(("basement", "first floor"), table_of(table, codes), strict=True):
-        own = table[table["floor"] == name].set_index("county_fips").loc[codes]
+    for floor, rows in zip(FLOORS, table_of(table, codes), strict=True):
+        own = table[table["floor"] == floor].set_index("county_fips").loc[codes]
         assert rows["action"] == own["action"].tolist()
         assert rows["loss_measure"] == pytest.approx(own["loss_measure"].to_numpy())
         assert all(isinstance(value, bool) for value in rows["certain"])
 
 
 def test_models_that_decide_nothing_say_why(example_fit, counties):
-    assert "expectation" in components_of(example_fit("hierarchical_robust"), DECISION)["missing"]
+    robust = example_fit()
+    tree = robust.tree.copy()
+    posterior = tree["posterior"].to_dataset()
+    tree["posterior"] = posterior.assign(nu=4 + 0 * posterior["sigma"])
+    found = components_of(Fit(tree, robust.diagnostics), DECISION)
+    assert "expectation" in found["missing"]
     noisy = Decision(screening_spread=3.0, factor_spread=1.01)
     assert "noise" in components_of(counties, noisy)["missing"]
 

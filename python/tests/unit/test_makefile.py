@@ -133,6 +133,7 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("reporting/pages", "main", {"pages"}),
         ("reporting/results", "main", TABLES),
         ("reporting/packing", "packed", {"explorer"}),
+        ("reporting/calculator", "grouped", {"calculator"}),
         ("reporting/charts", "together", {"charts"}),
         ("inputs/highlights", "main", {"highlights"}),
         ("checking/gate", "main", {"gate"}),
