@@ -10,7 +10,7 @@ from written import write_coords, write_results, write_twins
 
 from pooling.reporting import pages, results
 
-REPORTS = Path(__file__).parents[3] / "reports"
+REPORTS = Path(__file__).parents[2] / "reports"
 
 
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="720pt" height="360pt"><metadata>
