@@ -77,7 +77,7 @@ def components_of(fit: Fit, decision: Decision) -> dict:
     try:
         radon = annual(fit, decision)
     except StudyError:
-        return {"missing": "in a county, houses differ by less than the noise of a test that the study assumes"}
+        return {"missing": "in a county, houses differ by less than the assumed noise of a test"}
     groups, sizes = grouped(radon, GROUPS)
     spread = radon.mean.std(axis=0)
     error = monte_carlo_error(radon.mean, fit.tree["posterior"].sizes["chain"])
