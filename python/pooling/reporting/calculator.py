@@ -10,7 +10,6 @@ mixtures with a few components: groups of the model's draws instead of single on
 import json
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -78,7 +77,7 @@ def components_of(fit: Fit, decision: Decision) -> dict:
     try:
         radon = annual(fit, decision)
     except StudyError:
-        return {"missing": "its houses differ by less than the noise that the study assumes"}
+        return {"missing": "in a county, houses differ by less than the assumed noise of a test"}
     groups, sizes = grouped(radon, GROUPS)
     spread = radon.mean.std(axis=0)
     error = monte_carlo_error(radon.mean, fit.tree["posterior"].sizes["chain"])
@@ -147,7 +146,7 @@ def main(arguments: list[str] | None) -> None:
     args = parser.parse_args(arguments)
     tables = read_tables(args.tables)
     story = json.loads(args.story.read_text(encoding="utf-8"))
-    fits = [open_fit(Path(args.fits) / model) for model in chosen_models(tables, story)]
+    fits = [open_fit(args.fits / model) for model in chosen_models(tables, story)]
     data = calculator_data(tables, fits, read_section(Decision, args.decision))
     with replacing(args.output) as draft:
         draft.write_text(script("decision", data), encoding="utf-8")
