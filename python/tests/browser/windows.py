@@ -1,4 +1,4 @@
-"""A browser and one window of it, for all tests of a module."""
+"""Fixtures: a browser, and one window of it for all tests of a module."""
 
 import importlib
 import os
