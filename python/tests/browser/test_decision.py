@@ -13,7 +13,6 @@ from written import write_coords, write_results, write_twins
 
 from pooling.fits.store import Fit, open_fit, read_table, write_fit, write_table
 from pooling.inputs.decision import Decision
-from pooling.inputs.response import Response
 from pooling.reporting import calculator, charts, explorer, pages, results
 from pooling.reporting.advice import advice
 from pooling.reporting.decisions import decisions, make_tables
@@ -30,7 +29,9 @@ def report(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("deciding")
     fits = [write_results(folder, model) for model in MODELS]
     for path in fits:
-        write_fit(spread_out(open_fit(path), draws=100).tree, path / "fit.nc")
+        fit = open_fit(path)
+        own = spread_out(fit, draws=100, response=fit.response.transform)
+        write_fit(own.tree, path / "fit.nc")
     out, tables = folder / "report", folder / "report" / "tables"
     inputs = map(str, (write_coords(folder), write_twins(folder), *fits))
     results.main([*inputs, "-o", str(tables)])
@@ -146,7 +147,7 @@ def test_a_result_gives_what_predict_gives(page, fit, kind, result, floor):
     level = (effects["alpha"] + floor * effects["beta"]).values[:, [1]]
     sd = np.full_like(level, 0.75)
     house = np.array([floor]), np.array([result]), np.array([kind])
-    wanted = advice(level, sd, *house, DECISION, Response("log(x), 0 as 0.1")).iloc[0]
+    wanted = advice(level, sd, *house, DECISION, fit.response).iloc[0]
     assert shown(page, 2) == pytest.approx(losses(wanted), rel=1e-3, abs=1, nan_ok=True)
     said = text(page, "#explorer-action")
     assert f"{WORDS[wanted['action']]}. Its annual radon" in said
