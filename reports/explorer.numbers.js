@@ -34,7 +34,7 @@ function fixed(value, digits) {
 function radon(value) {
   if (value === null) return "–";
   const shown = value * factor();
-  if (shown > 9999) return "> 9,999";
+  if (shown > 99999) return "> 99,999";
   return fixed(shown, shown < 99.95 ? 1 : 0);
 }
 
@@ -54,13 +54,16 @@ const inSentence = (title) => (/^.[A-Z]/.test(title) ? title : title[0].toLowerC
 
 const unpacked = new Map();
 
+function logarithms(text) {
+  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  return Float64Array.from(new Int16Array(bytes.buffer), (step) => step * draws.step);
+}
+
 // All counties' numbers of a kind, "levels" or "houses", as activities.
 function numbers(kind, model, floor) {
   const key = `${kind} ${model.model} ${floor}`;
   if (!unpacked.has(key)) {
-    const bytes = Uint8Array.from(atob(draws.models[model.model][kind][floor]), (c) => c.charCodeAt(0));
-    const steps = new Int16Array(bytes.buffer);
-    unpacked.set(key, Float64Array.from(steps, (step) => Math.exp(step * draws.step)));
+    unpacked.set(key, logarithms(draws.models[model.model][kind][floor]).map(Math.exp));
   }
   return unpacked.get(key);
 }

@@ -48,6 +48,7 @@ function update() {
   if ($("level")) updateSlider();
   drawMap();
   if (!$("cards")) return;
+  decide();
   ["first", "second"].forEach(card);
   // When both cards are there, each has its width.
   for (const which of ["first", "second"]) {
@@ -149,6 +150,7 @@ function mostMeasured() {
 }
 
 fill();
+setUpDecision();
 if (follow()) {
   // Until it has loaded the page, a browser keeps scrolling to the county's row in the table.
   window.addEventListener("load", () => setTimeout(() => root.scrollIntoView()));

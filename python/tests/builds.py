@@ -27,7 +27,7 @@ LEFT_OUT = READ_LEFT_OUT - OF_ONE_MODEL
 READ_REPLICATIONS = {f"figures.{f.name}" for f in DECLARED if "replications.nc" in f.needs}
 OF_DECISIONS = {f"figures.{figure.name}" for figure in DECLARED if {*figure.tables} & {*DECISIONS}}
 # Tables say which model the figures of one model show, and which decides.
-TABLES = {"results", "headline", "decisions", *OF_DECISIONS, "explorer", "pages"}
+TABLES = {"results", "headline", "decisions", *OF_DECISIONS, "explorer", "calculator", "pages"}
 SHOWN = FIGURES | TABLES | {"published"}
 PREPARED = {"prepare", "represented", "highlights", "frequentist"}
 # What is made of a fit, and of its diagnostics.

@@ -19,7 +19,8 @@ from pooling.inputs.response import Response
 LEVELS = 200  # posterior draws of each county's level on each floor
 HOUSES = 200  # equally likely new houses of each county on each floor
 STEP = 0.0005  # log pCi/L; three digits of an activity
-LOWEST, HIGHEST = 0.01, 1e6  # in either unit; beyond, pages print 0.0 and > 9,999
+REACH = 16.0
+LOWEST, HIGHEST = 0.01, 1e6  # in either unit; beyond, pages print 0.0 and > 99,999
 GRID = ndtr(np.linspace(-4, 4, 33))  # probabilities between which quantiles are interpolated
 
 
@@ -64,12 +65,18 @@ def _score(probability: np.ndarray) -> np.ndarray:
 def packed(log_radon: np.ndarray, response: Response) -> str:
     """Activities of these responses, (number, county), as text.
 
-    Each is the logarithm of the activity in the study's unit, in steps of `STEP`, as a 16-bit
-    integer, low byte first; counties follow each other. Where all counties have the same numbers
-    only one is there.
+    That of `in_steps`, of the logarithm of the activity in the study's unit.
     """
-    if is_shared(log_radon):
-        log_radon = log_radon[:, :1]
-    level = np.log(np.clip(response.activity(log_radon), LOWEST, HIGHEST))
-    steps = np.round(level / STEP).astype("<i2")
+    return in_steps(np.log(np.clip(response.activity(log_radon), LOWEST, HIGHEST)))
+
+
+def in_steps(values: np.ndarray) -> str:
+    """Logarithms between -16 and 16, (number, county), as text.
+
+    Each is a 16-bit integer, in steps of `STEP`, low byte first; counties follow each other. Where
+    all counties have the same numbers only one is there.
+    """
+    if is_shared(values):
+        values = values[:, :1]
+    steps = np.round(np.clip(values, -REACH, REACH) / STEP).astype("<i2")
     return base64.b64encode(np.ascontiguousarray(steps.T).tobytes()).decode()

@@ -3,17 +3,14 @@
 Screenshots at 1280 and 390 pixels are written to `.build/browser/screenshots/`.
 """
 
-import importlib
 import json
-import os
 import re
-import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from driving import check_page, choose, plain, text, type_county, visit
 from written import write_coords, write_results, write_twins
 
 from pooling.fits.store import open_fit, read_table
@@ -23,10 +20,8 @@ from pooling.reporting.rendering import percent, radon
 
 ROOT = Path(__file__).parents[3]
 REPORTS = ROOT / "reports"
-DRIVER = ROOT / ".build" / "browser"
-AXE = ROOT / ".build" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome", "chrome")
 MODELS = ("pooled", "per_county", "hierarchical_noncentered")
+SCRIPTS = ("numbers", "words", "charts", "losses", "decision", "page")
 NAMES = ("index", "counties", "models", "methods", "models/pooled")
 WIDTHS = (1280, 390)
 HEADLINE = MODELS[2]
@@ -84,7 +79,7 @@ def report(tmp_path_factory) -> Path:
     inputs = map(str, (story, out / "tables", folder / "fits"))
     study = str(write_study(folder))
     explorer.main([*inputs, "--study", study, "-o", data, "--draws", draws])
-    scripts = [REPORTS / f"explorer.{name}.js" for name in ("numbers", "words", "charts", "page")]
+    scripts = [REPORTS / f"explorer.{name}.js" for name in SCRIPTS]
     sources = map(str, (*sorted(REPORTS.glob("explorer.*.vg.json")), *scripts))
     charts.main([*sources, "-o", script, "--vega", vega])
     outputs = [str(out / f"{name}.html") for name in NAMES]
@@ -92,44 +87,6 @@ def report(tmp_path_factory) -> Path:
     programs = [str(ROOT / "stan" / f"{model}.stan") for model in MODELS]
     pages.main([*about_tables, "--programs", *programs, "-o", *outputs])
     return out
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """A browser that is driven by Playwright, for all tests of this module."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.skip("no browser; install chromium")
-    if not (DRIVER / "ready").is_file():
-        pytest.skip("nothing to drive a browser with; run `make .build/browser/ready`")
-    sys.path.append(str(DRIVER))
-    playwright = importlib.import_module("playwright.sync_api").sync_playwright()
-    with playwright as api:
-        # Chromium's sandbox refuses to run as root.
-        sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-        chromium = api.chromium.launch(executable_path=found, args=sandbox)
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture(scope="module")
-def window(browser):
-    """One window; what it reports as an error, or requests from outside, is in `problems`."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
-    page.problems = []
-    page.on("pageerror", lambda error: page.problems.append(str(error)))
-    page.on("console", lambda said: page.problems.append(said.text) if is_trouble(said) else None)
-    page.on("request", lambda request: page.problems.append(request.url) if out(request) else None)
-    yield page
-    assert not page.problems
-
-
-def is_trouble(said) -> bool:
-    return said.type in ("error", "warning")
-
-
-def out(request) -> bool:
-    return not request.url.startswith(("file:", "data:", "about:"))
 
 
 @pytest.fixture
@@ -140,27 +97,8 @@ def page(window, report):
     return window
 
 
-def visit(window, report: Path, name: str, fragment: str = "") -> None:
-    window.goto("about:blank")  # a new fragment alone would not load the page again
-    window.goto((report / f"{name}.html").as_uri() + fragment)
-
-
-def text(page, selector: str) -> str:
-    return " ".join(page.locator(selector).first.inner_text().split())
-
-
 def fact(page, name: str, which: str = "first") -> str:
     return text(page, f"[data-which={which}] [data-fact={name}]")
-
-
-def choose(page, **values: str) -> None:
-    for name, label in values.items():
-        page.locator(f"#explorer-{name}").select_option(label=label)
-
-
-def type_county(page, name: str, which: str = "first") -> None:
-    page.locator(f"#explorer-{which}").fill(name)
-    page.keyboard.press("Enter")
 
 
 def set_level(page, value: float) -> None:
@@ -265,10 +203,6 @@ def test_numbers_are_those_of_the_tables(page, report, model):
             assert cells == [plain(share) for share in wanted]
 
 
-def plain(words: str) -> str:
-    return words.replace("\N{NO-BREAK SPACE}", " ")
-
-
 def test_weights_and_own_estimate_are_those_of_the_table(page, report):
     row = tables(report)["weights"].query(f"model == '{HEADLINE}' and floor == 'basement'").iloc[0]
     type_county(page, "AITKIN")
@@ -333,6 +267,10 @@ def test_the_first_page_looks_up_a_county_and_leads_to_it(window, report):
     assert text(window, ".card h3").startswith("CASS")
 
 
+def test_a_study_without_decisions_shows_none(page):
+    assert page.locator("#explorer-decision, script[src$='decision.js']").count() == 0
+
+
 def test_without_scripts_the_table_serves(browser, report):
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto((report / "counties.html").as_uri() + "#county-27005")
@@ -348,13 +286,4 @@ def test_without_scripts_the_table_serves(browser, report):
 def test_pages_fit_and_are_accessible(window, report, name, width):
     window.set_viewport_size({"width": width, "height": 900})
     visit(window, report, name, "#county-27001,27003" if name == "counties" else "")
-    window.wait_for_load_state("networkidle")
-    shots = DRIVER / "screenshots"
-    shots.mkdir(exist_ok=True)
-    window.screenshot(path=shots / f"{name.replace('/', '-')}-{width}.png", full_page=True)
-    assert window.evaluate("document.documentElement.scrollWidth") <= width
-    if not AXE.is_file():
-        pytest.skip("no axe-core; install npm and run `make .build/axe/ready`")
-    window.evaluate(AXE.read_text(encoding="utf-8"))
-    found = window.evaluate("axe.run({resultTypes: ['violations']})")["violations"]
-    assert [(v["id"], [node["html"][:120] for node in v["nodes"]]) for v in found] == []
+    check_page(window, name, width)

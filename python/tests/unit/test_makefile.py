@@ -133,6 +133,7 @@ def test_edited_section_is_seen_by_its_readers_alone(project, old, new, made):
         ("reporting/pages", "main", {"pages"}),
         ("reporting/results", "main", TABLES),
         ("reporting/packing", "packed", {"explorer"}),
+        ("reporting/calculator", "grouped", {"calculator"}),
         ("reporting/charts", "together", {"charts"}),
         ("inputs/highlights", "main", {"highlights"}),
         ("checking/gate", "main", {"gate"}),
@@ -191,7 +192,14 @@ def test_comment_in_code_reruns_nothing(project, code):
     assert project.built("all") == set()
 
 
-@pytest.mark.parametrize("name", ["Makefile", "python/pooling/figures/figures.mk"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Makefile",
+        "python/pooling/figures/figures.mk",
+        "python/pooling/reporting/report.mk",
+    ],
+)
 def test_edited_rules_redraw_the_graph_alone(project, name):
     with (project.folder / name).open("a") as file:
         file.write("# a remark\n")

@@ -34,7 +34,13 @@ def test_numbers_for_people(value, digits, text):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.04, "0.0"), (4.04, "4.0"), (99.96, "100"), (9999, "9,999"), (float("inf"), ">\xa09,999")],
+    [
+        (0.04, "0.0"),
+        (4.04, "4.0"),
+        (99.96, "100"),
+        (99_999, "99,999"),
+        (float("inf"), ">\xa099,999"),
+    ],
 )
 def test_activities_for_people(value, text):
     assert rendering.radon(value) == text
