@@ -6,28 +6,19 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
+from project import ROOT
 from written import write_coords, write_results, write_twins
 
 from pooling.reporting import pages, results
 
-REPORTS = Path(__file__).parents[2] / "reports"
-
-
+REPORTS = ROOT / "reports"
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="720pt" height="360pt"><metadata>
 <rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
  xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>{title}.</dc:title>
 <dc:description>What {title} shows.</dc:description></rdf:RDF></metadata></svg>"""
-
-
 VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
-
-
 PAGES = ("index", "counties", "models", "methods")
-
-
 STORY = ("pooled", "per_county", "hierarchical_noncentered")
-
-
 LESSON = ("pooled", "per_county", "hierarchical_centered", "hierarchical_noncentered")
 
 

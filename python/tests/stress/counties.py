@@ -15,9 +15,10 @@ from pooling.fits.limits import MAX_PARETO_K
 from pooling.fits.store import open_fit
 from pooling.fitting import fit
 from pooling.fitting.refits import read_program, refit
-from pooling.inputs.study import Sampler
+from pooling.inputs.study import Sampler, read_study
 from pooling.programs.source import declared
 from pooling.scoring import leave_out
+from pooling.workflow.plan import models_of, programs
 from stress.case import Case
 from stress.trial import accepted, written
 
@@ -99,11 +100,10 @@ def agree(model: str) -> Case:
 
 
 def cases() -> list[Case]:
-    """One for every program that gives the density of a county's houses."""
-    texts = {path.stem: path.read_text("utf-8") for path in sorted((ROOT / "stan").glob("*.stan"))}
+    """One for every model of Minnesota that gives the density of a county's houses."""
+    study, texts = ROOT / "data/studies/minnesota.toml", programs(ROOT / "stan")
     return [
         agree(model)
-        for model, text in texts.items()
-        if model != "hierarchical_states"  # Minnesota is one state
-        and "log_lik_county" in declared(text, "generated quantities")
+        for model in models_of(read_study(study), study, texts)
+        if "log_lik_county" in declared(texts[model], "generated quantities")
     ]

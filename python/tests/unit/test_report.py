@@ -5,22 +5,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import build_fit
-from report_pages import LESSON, Page, write_figure, write_pages, write_tables
+from report_pages import LESSON, PAGES, STORY, Page, write_figure, write_pages, write_tables
 
 from pooling.build.errors import DataError, FigureError
 from pooling.figures import CHAPTERS, declared_figures
 from pooling.reporting import facts, headline, pages
 from pooling.reporting import tables as report_tables
 from pooling.reporting.definitions import TABLE_NOTES
-
-REPORTS = Path(__file__).parents[3] / "reports"
-SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="720pt" height="360pt"><metadata>
-<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"
- xmlns:dc="http://purl.org/dc/elements/1.1/"><dc:title>{title}.</dc:title>
-<dc:description>What {title} shows.</dc:description></rdf:RDF></metadata></svg>"""
-VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
-PAGES = ("index", "counties", "models", "methods")
-STORY = ("pooled", "per_county", "hierarchical_noncentered")
 
 
 @pytest.fixture(scope="module")
