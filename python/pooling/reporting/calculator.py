@@ -72,7 +72,7 @@ def components_of(fit: Fit, decision: Decision) -> dict:
         deviation, by floor and county: the same for other expectations, nearly). If nothing can
         be decided under the model, missing (why, in words) alone.
     """
-    if not has_expectation(fit.tree["posterior"].data_vars):
+    if not has_expectation([str(name) for name in fit.tree["posterior"].data_vars]):
         return {"missing": "radon has no expectation under its Student-t errors"}
     try:
         radon = annual(fit, decision)
