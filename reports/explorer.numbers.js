@@ -34,7 +34,7 @@ function fixed(value, digits) {
 function radon(value) {
   if (value === null) return "–";
   const shown = value * factor();
-  if (shown > 9999) return "> 9,999";
+  if (shown > 99999) return "> 99,999";
   return fixed(shown, shown < 99.95 ? 1 : 0);
 }
 

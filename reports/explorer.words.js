@@ -68,7 +68,7 @@ function aboutPooling(i) {
     : `${mine}. `;
   const weight = of("weights", "weight_floor", i);
   if (weight === null) {
-    return `${moved}The fewer houses, the more the other counties count; with this model’s errors or county effects, which are not normal, no weight says how much.`;
+    return `${moved}The fewer houses, the more the other counties count; for this model no simple weight says how much.`;
   }
   const others = measured(i, 1 - state.floor);
   const weights = [

@@ -1,7 +1,7 @@
 /*
- * Partial pooling in three levels: houses in counties, counties in states. Every state
- * has its own population of intercepts and of slopes, and the means of these come from a
- * population of states. Houses vary differently in each state.
+ * Partial pooling in three levels with a standard deviation per state: houses in counties,
+ * counties in states. Every state has its own population of intercepts and of slopes, and the
+ * means of these come from a population of states. Houses vary differently in each state.
  *
  *   log_radon         ~ normal(alpha[county] + beta[county] * floor_measure, sigma_state[state])
  *   alpha[j]          ~ normal(mu_alpha_state[state[j]], sigma_alpha)

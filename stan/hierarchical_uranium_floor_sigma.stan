@@ -1,6 +1,7 @@
 /*
- * Partial pooling of intercepts and slopes, each towards what soil uranium predicts, with
- * houses that vary differently in basements and on first floors.
+ * Partial pooling with soil uranium and a standard deviation per floor: intercepts and slopes
+ * are each pulled towards what uranium predicts, and houses vary differently in basements and
+ * on first floors.
  *
  *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma_<floor>)
  *   alpha[j]  ~ normal(mu_alpha + gamma_alpha * log_uranium[j], sigma_alpha)

@@ -1,7 +1,7 @@
 /*
- * Partial pooling of intercepts and slopes, each towards what soil uranium predicts, with
- * houses that vary differently in basements and on first floors, and of which only that is
- * known below the detection limit.
+ * Partial pooling with soil uranium, a standard deviation per floor and a detection limit:
+ * intercepts and slopes are each pulled towards what uranium predicts, houses vary differently
+ * in basements and on first floors, and of those below the limit only that is known.
  *
  *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma_<floor>)
  *               left-censored at log_limit

@@ -169,3 +169,13 @@ def cmdstan() -> Path:
     if not path.is_file():
         pytest.skip("no .build/toolchain.json; run `make .build/toolchain.json` or `make test`")
     return Path(json.loads(path.read_text(encoding="utf-8"))["cmdstan"])
+
+
+def rows_of_rule(names, name, reason=""):
+    """Rows that a rule touched, from the coordinates that `prepare` writes."""
+    (rows,) = (
+        entry["rows"]
+        for entry in names["rules"]
+        if entry["rule"] == name and reason in entry["reason"]
+    )
+    return rows

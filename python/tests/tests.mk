@@ -10,7 +10,8 @@
 	-@rm -rf $(@D) && $(PYTHON) -I -m pip install --quiet --disable-pip-version-check --no-compile --target $(@D) \
 	  -r $< && touch $@
 .build/axe/ready: python/tests/browser/package.json
-	-@rm -rf $(@D) && mkdir -p $(@D) && cp $< $(@D) && npm install --prefix $(@D) --silent --ignore-scripts && touch $@
+	@rm -rf $(@D) && mkdir -p $(@D) && cp $< $(@D)
+	@npm install --prefix $(@D) --silent --ignore-scripts 2>/dev/null && touch $@ || echo 'no axe-core: npm cannot install it'
 
 ## test: the test suite; what continuous integration runs
 test: $(PROGRAMS:%=stan/%) .build/current_stan/ready .build/browser/ready .build/axe/ready

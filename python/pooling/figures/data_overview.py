@@ -90,10 +90,11 @@ def _bars(counties: pd.DataFrame) -> ggplot:
         ticks = element_text()
     else:
         ticks = element_text(rotation=90, size=float(np.clip(60 * room, 6, 9)), va="top")
+    without = int((first == 0).sum())
+    lacking = "1 county has" if without == 1 else f"{without:,} counties have"
     subtitle = (
         f"{totals.sum():,.0f} houses in {len(names):,} counties, {totals.min():.0f} to "
-        f"{totals.max():.0f} per county; {(first == 0).sum():,} counties have no house measured "
-        "on the first floor."
+        f"{totals.max():.0f} per county; {lacking} no house measured on the first floor."
     )
     return (
         ggplot(counties, aes("rank", "houses", fill="floor"))

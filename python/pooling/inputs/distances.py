@@ -1,27 +1,25 @@
-"""Distances between counties, for programs whose county intercepts are correlated over space."""
+"""Distances between counties."""
 
 import numpy as np
 import pandas as pd
 
 from pooling.build.errors import StudyError
+from pooling.inputs.study import Data
 
 EARTH_RADIUS = 6371.0088  # km; mean radius of the International Union of Geodesy and Geophysics
 METRE = 3  # decimals of a distance in km; centroids have hundreds of metres
 
 
-def distances(counties: pd.DataFrame) -> np.ndarray:
-    """Great-circle distances between the centroids of counties, (county, county), km.
-
-    Parameters
-    ----------
-    counties
-        county_fips, lon and lat (degrees).
+def distances(counties: pd.DataFrame, data: Data) -> dict[str, list]:
+    """Stan data `distance` (county, county), km, if the study uses it.
 
     Raises
     ------
     StudyError
-        A county has no centroid, or two have the same.
+        A county has no place, or two have the same.
     """
+    if not data.distances:
+        return {}
     unplaced = counties.loc[counties[["lon", "lat"]].isna().any(axis=1), "county_fips"].tolist()
     if unplaced:
         raise StudyError(
@@ -34,7 +32,8 @@ def distances(counties: pd.DataFrame) -> np.ndarray:
             f"data.distances is true, but counties {twice[0]} and {twice[1]} have the same lon and "
             "lat in the county table; correct them or set it to false"
         )
-    return great_circles(counties["lon"].to_numpy(), counties["lat"].to_numpy()).round(METRE)
+    distance = great_circles(counties["lon"].to_numpy(), counties["lat"].to_numpy())
+    return {"distance": distance.round(METRE).tolist()}
 
 
 def great_circles(lon: np.ndarray, lat: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ REPEATED = (
     "several detectors in one house, which are not independent, or a wrong number; correct the "
     'number, remove a row, or set data.repeated_houses = "first" or "mean"'
 )
+EARTH_RADIUS = 6371.0088  # km; mean radius of the International Union of Geodesy and Geophysics
 
 
 @dataclass
@@ -252,7 +253,7 @@ def stan_data(
         "first_floor_share": share.tolist(),
         **_limit(houses["log_radon"], data, rules),
         **_uranium(counties, data),
-        **_distances(counties, data),
+        **distances(counties, data),
         **_states(counties, data),
         **priors.scales(),
         # Later stages add houses to predict.
@@ -282,10 +283,6 @@ def _uranium(counties: pd.DataFrame, data: Data) -> dict[str, list]:
             f"the study's counties, such as {unknown[0]}; set it to false or add the values"
         )
     return {"log_uranium": np.log(counties["uranium"].to_numpy()).tolist()}
-
-
-def _distances(counties: pd.DataFrame, data: Data) -> dict[str, list]:
-    return {"distance": distances(counties).tolist()} if data.distances else {}
 
 
 def _states(counties: pd.DataFrame, data: Data) -> dict[str, int | list]:

@@ -20,7 +20,7 @@ LEVELS = 200  # posterior draws of each county's level on each floor
 HOUSES = 200  # equally likely new houses of each county on each floor
 STEP = 0.0005  # log pCi/L; three digits of an activity
 REACH = 16.0
-LOWEST, HIGHEST = 0.01, 1e6  # in either unit; beyond, pages print 0.0 and > 9,999
+LOWEST, HIGHEST = 0.01, 1e6  # in either unit; beyond, pages print 0.0 and > 99,999
 GRID = ndtr(np.linspace(-4, 4, 33))  # probabilities between which quantiles are interpolated
 
 

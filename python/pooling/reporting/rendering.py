@@ -28,11 +28,11 @@ def plain(value: float | None) -> str:
 
 
 def radon(value: float | None) -> str:
-    """Format an activity in pCi/L; impossibly large ones are shown as > 9,999."""
+    """Format an activity; impossibly large ones are shown as > 99,999."""
     if value is None or math.isnan(value):
         return MISSING
-    if value > 9999:
-        return ">\N{NO-BREAK SPACE}9,999"
+    if value > 99_999:
+        return ">\N{NO-BREAK SPACE}99,999"
     return f"{value:,.{1 if value < 99.95 else 0}f}"
 
 

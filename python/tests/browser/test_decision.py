@@ -18,7 +18,6 @@ from pooling.reporting import calculator, charts, explorer, pages, results
 from pooling.reporting.advice import advice
 from pooling.reporting.decisions import decisions, make_tables
 
-pytest_plugins = ("windows",)  # the fixtures browser and window
 MODELS = ("hierarchical_noncentered", "pooled")
 DECISION = Decision()
 FLOORS = ("basement", "first floor")

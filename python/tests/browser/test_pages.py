@@ -18,7 +18,6 @@ from pooling.reporting import charts, explorer, pages, results
 from pooling.reporting.counties import predictive_quantile
 from pooling.reporting.rendering import percent, radon
 
-pytest_plugins = ("windows",)  # the fixtures browser and window
 ROOT = Path(__file__).parents[3]
 REPORTS = ROOT / "reports"
 MODELS = ("pooled", "per_county", "hierarchical_noncentered")

@@ -1,4 +1,4 @@
-"""Differences in elpd, stacking weights and the headline model, by hand."""
+"""Differences between models, by hand; the headline model; stacking weights."""
 
 import math
 from dataclasses import replace

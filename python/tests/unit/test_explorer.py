@@ -17,7 +17,7 @@ STUDY = 'title = "Example"\n[data]\nstates = ["MN"]\n[priors]\n[sampler]\nseed =
 def test_numbers_are_short_and_valid_json():
     found = plain(pd.Series([1.0, 0.25, math.nan, math.inf, 3.7]))
     assert found[:3] == [1, 0.25, None]
-    assert json.loads(json.dumps(found, allow_nan=False))[3] > 1e300  # printed as > 9,999
+    assert json.loads(json.dumps(found, allow_nan=False))[3] > 1e300  # printed as > 99,999
     assert plain(pd.Series([True, False])) == [1, 0]
 
 

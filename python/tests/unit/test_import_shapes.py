@@ -10,8 +10,8 @@ from matplotlib.path import Path as Outline
 
 from pooling.build.errors import DataError
 from pooling.figures._map import albers
+from pooling.inputs.distances import great_circles
 from pooling.inputs.import_shapes import main, polygons
-from pooling.inputs.prepare import great_circles
 from pooling.inputs.shapes import read_shapes
 
 DATA = Path(__file__).parents[3] / "data"

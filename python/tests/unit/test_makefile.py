@@ -192,7 +192,14 @@ def test_comment_in_code_reruns_nothing(project, code):
     assert project.built("all") == set()
 
 
-@pytest.mark.parametrize("name", ["Makefile", "python/pooling/figures/figures.mk"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Makefile",
+        "python/pooling/figures/figures.mk",
+        "python/pooling/reporting/report.mk",
+    ],
+)
 def test_edited_rules_redraw_the_graph_alone(project, name):
     with (project.folder / name).open("a") as file:
         file.write("# a remark\n")

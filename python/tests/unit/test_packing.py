@@ -44,7 +44,7 @@ def test_packed_numbers_keep_three_digits_and_their_county():
     log_radon = np.log([[0.5, 4.0], [123.0, 9e9]])
     found = unpacked(packed(log_radon, RESPONSE), 2)
     assert found[0] == pytest.approx([0.5, 123.0], rel=5e-4)
-    # Larger activities are printed as > 9,999.
+    # Larger activities are printed as > 99,999.
     assert found[1] == pytest.approx([4.0, 1e6], rel=5e-4)
 
 

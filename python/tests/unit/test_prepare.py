@@ -2,22 +2,19 @@
 
 import json
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from programs import ROOT, rows_of_rule
 
 from pooling.build.errors import DataError, StudyError
-from pooling.inputs.distances import great_circles
 from pooling.inputs.prepare import Rules, log_radon, main, prepare
 from pooling.inputs.priors import Normal, Priors, Spread
 from pooling.inputs.response import Response
 from pooling.inputs.study import Data
 from pooling.inputs.tables import read_counties, read_houses
-
-ROOT = Path(__file__).parents[3]
 
 WIDE, HALF = Normal(loc=0, scale=10), Spread(scale=1)
 PRIORS = Priors(
@@ -67,16 +64,6 @@ def prepared(tmp_path):
         return prepare("trial", data, PRIORS, table, read_counties(tmp_path / "counties.csv"))
 
     return run
-
-
-def rule(names, name, reason=""):
-    """Rows that a rule touched."""
-    (rows,) = (
-        entry["rows"]
-        for entry in names["rules"]
-        if entry["rule"] == name and reason in entry["reason"]
-    )
-    return rows
 
 
 def test_three_states_by_hand(prepared):
@@ -158,12 +145,12 @@ def test_unmeasured_counties_come_with_their_uranium_and_no_house(prepared):
     assert values["county"] == [2, 1, 2]
     # (1 + 1/2) / 2 stands for the share of the county without a house.
     assert values["first_floor_share"] == [1.0, 0.5, 0.75]
-    assert rule(names, "first-floor shares unknown") == 1
+    assert rows_of_rule(names, "first-floor shares unknown") == 1
     [reason] = [r["reason"] for r in names["rules"] if r["rule"] == "first-floor shares unknown"]
     assert reason == "no house; set to 0.750, the mean of the counties with houses"
     assert values["log_uranium"][2] == pytest.approx(math.log(1.03105))
     assert (names["county_fips"][2], names["houses"][2]) == (27125, 0)
-    assert rule(names, "counties added") == 1
+    assert rows_of_rule(names, "counties added") == 1
 
 
 def test_uranium_is_left_out_unless_the_study_uses_it(prepared):
@@ -261,7 +248,7 @@ def test_becquerels_give_the_same_data_as_picocuries(prepared):
     assert (renamed["unit"], renamed["action_level"]) == ("Bq/m3", 300)
     zeros = next(entry for entry in renamed["rules"] if entry["rule"] == "zero activities kept")
     assert (zeros["rows"], zeros["reason"]) == (1, "3.7 Bq/m³ is added to every activity")
-    assert rule(names, "zero activities kept") == 1
+    assert rows_of_rule(names, "zero activities kept") == 1
 
 
 def test_command_line_writes_both_files_or_none(tmp_path):
@@ -283,18 +270,6 @@ def test_command_line_writes_both_files_or_none(tmp_path):
         main(command)
     assert (output.read_bytes(), coords.read_bytes()) == before
     assert sorted(file.name for file in output.parent.iterdir()) == [coords.name, output.name]
-
-
-def test_great_circles_on_a_sphere_of_the_earths_radius():
-    # A quarter of the circumference, 2 pi 6371.0088 / 4, from pole to equator; half of it between
-    # antipodes; at 60 degrees north, cos(60) = 1/2: one degree of longitude is nearly half of one
-    # degree of latitude, 2 pi 6371.0088 / 360 = 111.195 km.
-    found = great_circles(np.array([0.0, 0, 180, 20, 21]), np.array([90.0, 0, 0, 60, 60]))
-    assert found[0, 1] == pytest.approx(10007.557, abs=1e-3)
-    assert found[1, 2] == pytest.approx(20015.114, abs=1e-3)
-    assert found[3, 4] == pytest.approx(111.195 / 2, abs=2e-3)
-    assert (found == found.T).all()
-    assert not found.diagonal().any()
 
 
 def test_distances_only_if_the_study_uses_them(prepared):

@@ -1,17 +1,18 @@
-"""From the survey's own tables to Stan data: counts and numbers that others published."""
+"""The survey as prepared: counts and moments that were published.
 
-from pathlib import Path
+Elbers and Wiecki's table, Gelman and Hill's data, counts of srrs2.dat.
+"""
 
 import numpy as np
 import pytest
+from programs import ROOT, rows_of_rule
 
-from pooling.inputs.data_section import Data
 from pooling.inputs.prepare import prepare
 from pooling.inputs.priors import Priors, Spread
+from pooling.inputs.study import Data
 from pooling.inputs.tables import read_counties, read_houses
 
-ROOT = Path(__file__).parents[3]
-PRIORS = Priors(sigma=Spread(upper=100))
+PRIORS = Priors(sigma=Spread(scale=1))
 
 
 @pytest.fixture(scope="module")
@@ -28,16 +29,6 @@ def minnesota(survey):
     return survey(states=["MN"], uranium=True)
 
 
-def rule(names, name, reason=""):
-    """Rows that a rule touched."""
-    (rows,) = (
-        entry["rows"]
-        for entry in names["rules"]
-        if entry["rule"] == name and reason in entry["reason"]
-    )
-    return rows
-
-
 @pytest.mark.parametrize(
     ("response", "limit"), [("log(x + 0.1)", np.log(0.2)), ("log(x), 0 as 0.1", np.log(0.1))]
 )
@@ -47,14 +38,11 @@ def test_houses_up_to_the_detection_limit_are_known_by_their_response(survey, re
     values, names = survey(**settings, detection_limit=0.1)
     assert values["log_limit"] == pytest.approx(limit)
     below = np.array(values["log_radon"]) <= values["log_limit"]
-    assert below.sum() == rule(names, "activities up to the detection limit") == 4
+    assert below.sum() == rows_of_rule(names, "activities up to the detection limit") == 4
     assert np.array(values["floor_measure"])[below].sum() == 3
     without, _ = survey(**settings)
     assert "log_limit" not in without
     assert values["log_radon"] == without["log_radon"]
-
-
-# Published: Elbers and Wiecki's table, Gelman and Hill's data, counts of srrs2.dat.
 
 
 def test_minnesota_has_the_published_counts(minnesota):
@@ -63,10 +51,10 @@ def test_minnesota_has_the_published_counts(minnesota):
     assert values["floor_measure"].count(0.0) == 766
     assert values["floor_measure"].count(1.0) == 153
     assert "S" not in values
-    assert rule(names, "houses read") == 12777
-    assert rule(names, "houses dropped") == 12777 - 919
-    assert rule(names, "zero activities kept") == 3
-    assert rule(names, "counties left out") == 2
+    assert rows_of_rule(names, "houses read") == 12777
+    assert rows_of_rule(names, "houses dropped") == 12777 - 919
+    assert rows_of_rule(names, "zero activities kept") == 3
+    assert rows_of_rule(names, "counties left out") == 2
     single = [c for c, n in zip(names["county"], names["houses"], strict=True) if n == 1]
     assert single == ["MAHNOMEN", "MURRAY", "WILKIN"]
     assert names["houses"].count(2) == 8
@@ -120,10 +108,14 @@ def test_whole_survey(survey):
     assert values["N"] == 12248
     assert values["S"] == 9
     assert "log_uranium" not in values
-    assert [rule(names, "houses dropped", f"floor {code} ") for code in (9, 2, 3)] == [287, 23, 19]
+    assert [rows_of_rule(names, "houses dropped", f"floor {code} ") for code in (9, 2, 3)] == [
+        287,
+        23,
+        19,
+    ]
     assert sum(e["rows"] for e in names["rules"] if "drop_counties" in e["reason"]) == 200
-    assert rule(names, "houses moved") == 725
-    assert rule(names, "counties with houses") == values["J"] == len(set(values["county"]))
+    assert rows_of_rule(names, "houses moved") == 725
+    assert rows_of_rule(names, "counties with houses") == values["J"] == len(set(values["county"]))
 
 
 def test_houses_of_tribal_land(survey):

@@ -1,16 +1,15 @@
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from conftest import build_fit
-from written import write_coords, write_results, write_twins
+from report_pages import LESSON, Page, write_figure, write_pages, write_tables
 
-from pooling.build.errors import DataError, FigureError, PoolingError
+from pooling.build.errors import DataError, FigureError
 from pooling.figures import CHAPTERS, declared_figures
-from pooling.reporting import facts, headline, pages, pictures, rendering, results
+from pooling.reporting import facts, headline, pages
 from pooling.reporting import tables as report_tables
 from pooling.reporting.definitions import TABLE_NOTES
 
@@ -22,78 +21,6 @@ SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="720pt" height="360pt"><m
 VOID = {"meta", "img", "br", "wbr", "link", "input", "hr"}
 PAGES = ("index", "counties", "models", "methods")
 STORY = ("pooled", "per_county", "hierarchical_noncentered")
-LESSON = ("pooled", "per_county", "hierarchical_centered", "hierarchical_noncentered")
-
-
-class Page(HTMLParser):
-    """Elements of a page with their attributes, its text, and whether its tags match."""
-
-    def __init__(self, path: Path):
-        super().__init__()
-        self.path = path
-        self.elements: list[tuple[str, dict]] = []
-        self.open: list[str] = []
-        self.source = path.read_text()
-        self.feed(self.source)
-        bare = re.sub(r"<style>.*?</style>|<nav.*?</nav>|<[^>]+>", "", self.source, flags=re.S)
-        self.text = " ".join(bare.replace("\N{NO-BREAK SPACE}", " ").split())
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append((tag, dict(attributes)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def all(self, tag: str) -> list[dict]:
-        return [attributes for name, attributes in self.elements if name == tag]
-
-    def ids(self) -> list[str]:
-        return [attributes["id"] for _, attributes in self.elements if "id" in attributes]
-
-    def rows(self, table: str) -> list[list[str]]:
-        """Texts of the cells of the body of a table, whose caption has this id."""
-        body = self.source[self.source.index(f'id="{table}"') :]
-        body = body[: body.index("</table>")]
-        rows = re.findall(r"<tr[^>]*>(.*?)</tr>", body[body.index("</thead>") :], re.DOTALL)
-        cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
-        bare = [[re.sub(r"<[^>]+>", " ", cell) for cell in row] for row in cells]
-        minus, space = "\N{MINUS SIGN}", "\N{NO-BREAK SPACE}"
-        texts = [[cell.replace(minus, "-").replace(space, " ") for cell in row] for row in bare]
-        return [[" ".join(cell.split()) for cell in row] for row in texts]
-
-
-def write_figure(path: Path, title: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(SVG.format(title=title))
-    return path
-
-
-def write_tables(folder: Path, models=LESSON, *, failed=("hierarchical_centered",), **options):
-    """Tables of a study of these models, as `pooling.reporting.results` writes them."""
-    data = {name: value for name, value in options.items() if name in ("counties", "states")}
-    fits = [write_results(folder, m, converged=m not in failed, **options) for m in models]
-    coords = write_coords(folder, **data)
-    results.main(
-        [*map(str, (coords, write_twins(folder), *fits)), "-o", str(folder / "reports" / "tables")]
-    )
-    return folder / "reports" / "tables"
-
-
-def write_pages(folder: Path, tables: Path, *more: str, title="Radon here") -> dict[str, Page]:
-    """The pages of a study by name: index, counties, models, methods, and one per model."""
-    about, story = folder / "about.json", folder / "story.json"
-    about.write_text(json.dumps({"study": "example", "title": title, "description": "Ten houses."}))
-    story.write_text(
-        json.dumps([m for m in STORY if m in set(pd.read_csv(tables / "models.csv")["model"])])
-    )
-    models = pd.read_csv(tables / "models.csv")["model"]
-    names = [*PAGES, *(f"models/{model}" for model in models)]
-    outputs = [folder / "reports" / f"{name}.html" for name in names]
-    inputs = [REPORTS, about, tables, "--story", story, *more, "-o", *outputs]
-    pages.main([*map(str, inputs)])
-    return {name: Page(output) for name, output in zip(names, outputs, strict=True)}
 
 
 @pytest.fixture(scope="module")
@@ -384,18 +311,6 @@ def test_every_file_is_described():
     assert {*report_tables.REQUIRED, *report_tables.OPTIONAL} == set(TABLE_NOTES)
 
 
-def test_tenths_of_few_counties_are_said_to_be_single_counties(tmp_path):
-    tables = write_tables(tmp_path, ["pooled"])
-    scores = pd.read_csv(tables / "scores.csv")
-    more = [f"{name}_{kind}" for name in ("elpd", "rmse") for kind in ("loco", "kfold_county")]
-    rows = scores.iloc[:4].assign(score=more, value=-1.0)
-    pd.concat([scores, rows]).to_csv(tables / "scores.csv", index=False)
-    page = write_pages(tmp_path, tables)["models"]
-    assert "A random tenth of so few counties is a single county" in page.text
-    assert "Whole county left out" in page.text
-    assert "A random tenth of the counties left out" not in page.text
-
-
 def test_sensitivity_is_said_in_words(site):
     page = site["models"]
     assert "Examine sigma_beta in hierarchical_noncentered (prior-data conflict)" in page.text
@@ -438,33 +353,6 @@ def test_text_from_outside_is_escaped(folder, tables):
         assert "&lt;b&gt;Radon&lt;/b&gt; &amp; more" in page.source
 
 
-@pytest.mark.parametrize("model", ["pooled", "per_county", "foo"])
-def test_one_model_and_no_scores_or_figures_make_pages(tmp_path, model):
-    site = write_pages(tmp_path, write_tables(tmp_path, [model], scored=False))
-    assert all(page.open == [] for page in site.values())
-    assert "The tutorial of Elbers" not in site["index"].text
-
-
-def test_one_county_makes_pages(tmp_path):
-    site = write_pages(tmp_path, write_tables(tmp_path, ["foo"], counties=1))
-    assert "Shrinkage" not in site["index"].text
-    assert len(site["counties"].rows("t-counties")) == 1
-
-
-def test_counties_of_several_states_are_told_apart(tmp_path):
-    folder = write_tables(tmp_path, ["foo"], states=("MN", "ND"))
-    page = write_pages(tmp_path, folder)["counties"]
-    assert "AITKIN, MN" in page.text
-    assert "ANOKA, ND" in page.text
-
-
-def test_where_nothing_converged_the_pages_say_so(tmp_path):
-    site = write_pages(tmp_path, write_tables(tmp_path, ["foo"], failed=("foo",)))
-    for name in ("index", "counties"):
-        assert "No model of this study converged: do not use these numbers." in site[name].text
-    assert "0 of 1 model passed." in site["models"].text
-
-
 def test_highlighted_counties_come_from_the_study(folder, tables):
     chosen = folder / "figures.json"
     chosen.write_text(json.dumps({"lines": [27007]}))
@@ -482,88 +370,6 @@ def test_the_same_tables_give_the_same_pages(folder, tables):
     assert first == second
 
 
-def test_a_large_drawing_is_shown_by_its_smaller_png(tmp_path, monkeypatch):
-    path = write_figure(tmp_path / "trace.svg", "TRACE")
-    path.with_suffix(".png").write_bytes(b"png")
-    found = pictures.read_picture(path, tmp_path)
-    assert found.shown == "trace.svg"
-    assert found.files == {"SVG": "trace.svg", "PNG": "trace.png"}
-    monkeypatch.setattr(pictures, "LARGE", 10)
-    assert pictures.read_picture(path, tmp_path).shown == "trace.png"
-
-
-def test_a_broken_figure_is_an_error_that_names_it(tmp_path):
-    path = tmp_path / "trace.svg"
-    path.write_text("<svg")
-    with pytest.raises(DataError, match=r"trace\.svg: not a figure"):
-        pictures.read_picture(path, tmp_path)
-
-
-def test_a_figure_without_size_is_an_error(tmp_path):
-    path = tmp_path / "trace.svg"
-    path.write_text('<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="1px"/>')
-    with pytest.raises(DataError, match=r"trace\.svg: not a figure"):
-        pictures.read_picture(path, tmp_path)
-
-
 def test_a_missing_table_is_an_error_that_names_it(tmp_path):
     with pytest.raises(DataError, match=r"models\.csv: no such table"):
         report_tables.read_tables(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [("a\n{% if %}", r"page\.jinja, line 2"), ("{{ nothing }}", "'nothing' is undefined")],
-)
-def test_a_wrong_template_is_an_error_that_says_where(tmp_path, text, message):
-    template = tmp_path / "page.jinja"
-    template.write_text(text)
-    with pytest.raises(PoolingError, match=message):
-        rendering.render(template, {})
-
-
-@pytest.mark.parametrize(
-    ("value", "digits", "text"),
-    [
-        (-0.6488, 2, "\N{MINUS SIGN}0.65"),
-        (1234.56, 1, "1,234.6"),
-        (12345.6, 1, "12,346"),
-        (-2.5e7, 2, "\N{MINUS SIGN}2.5e+07"),
-        (float("nan"), 2, "\N{EN DASH}"),
-        (None, 2, "\N{EN DASH}"),
-    ],
-)
-def test_numbers_for_people(value, digits, text):
-    assert rendering.number(value, digits) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.04, "0.0"), (4.04, "4.0"), (99.96, "100"), (9999, "9,999"), (float("inf"), ">\xa09,999")],
-)
-def test_activities_for_people(value, text):
-    assert rendering.radon(value) == text
-
-
-@pytest.mark.parametrize(
-    ("share", "text"),
-    [(0, "0%"), (0.001, "<\xa01%"), (0.4516, "45%"), (0.999, ">\xa099%"), (1, "100%")],
-)
-def test_shares_for_people(share, text):
-    assert rendering.percent(share) == text
-
-
-def test_settings_plurals_and_breaks():
-    assert [rendering.plain(value) for value in (0.0, 10000.0, None)] == [
-        "0",
-        "10,000",
-        "\N{EN DASH}",
-    ]
-    assert rendering.plural(1, "county", "counties") == "1\xa0county"
-    assert rendering.plural(1250, "house") == "1,250\xa0houses"
-    assert rendering.breakable("a_b<") == "a_<wbr>b&lt;"
-
-
-def test_a_title_in_a_sentence_begins_small_unless_it_is_an_acronym():
-    assert rendering.in_sentence("Complete pooling") == "complete pooling"
-    assert rendering.in_sentence("CAR prior") == "CAR prior"

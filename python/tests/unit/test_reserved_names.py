@@ -1,4 +1,4 @@
-"""Names that some supported release of Stan reserves are found and told."""
+"""Names that a later Stan reserves: refused where they are declared, not where they belong."""
 
 import pytest
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 DRIVER = ROOT / ".build" / "browser"
 AXE = ROOT / ".build" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 
