@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import build_fit
 from decided import represented, spread_out
 from driving import check_page, choose, plain, text, type_county, visit
 from test_pages import NAMES, REPORTS, SCRIPTS, WIDTHS, write_study
@@ -13,7 +14,6 @@ from written import write_coords, write_results, write_twins
 
 from pooling.fits.store import Fit, open_fit, read_table, write_fit, write_table
 from pooling.inputs.decision import Decision
-from pooling.inputs.response import Response
 from pooling.reporting import calculator, charts, explorer, pages, results
 from pooling.reporting.advice import advice
 from pooling.reporting.decisions import decisions, make_tables
@@ -29,11 +29,15 @@ def report(tmp_path_factory) -> Path:
     """A report of a study with decisions, which only its page of counties and tables need."""
     folder = tmp_path_factory.mktemp("deciding")
     fits = [write_results(folder, model) for model in MODELS]
-    for path in fits:
-        write_fit(spread_out(open_fit(path), draws=100).tree, path / "fit.nc")
     out, tables = folder / "report", folder / "report" / "tables"
     inputs = map(str, (write_coords(folder), write_twins(folder), *fits))
     results.main([*inputs, "-o", str(tables)])
+    # Levels from very low to very high, so that all actions occur.
+    for model, path in zip(MODELS, fits, strict=True):
+        fit = build_fit(model)
+        tree = spread_out(fit, draws=100).tree
+        tree.attrs |= fit.response.settings()
+        write_fit(tree, path / "fit.nc")
     fit = open_fit(fits[0])
     for name, table in make_tables(fit, DECISION, represented(fit)).items():
         write_table(table, tables / f"{name}.csv")
@@ -146,7 +150,7 @@ def test_a_result_gives_what_predict_gives(page, fit, kind, result, floor):
     level = (effects["alpha"] + floor * effects["beta"]).values[:, [1]]
     sd = np.full_like(level, 0.75)
     house = np.array([floor]), np.array([result]), np.array([kind])
-    wanted = advice(level, sd, *house, DECISION, Response("log(x), 0 as 0.1")).iloc[0]
+    wanted = advice(level, sd, *house, DECISION, fit.response).iloc[0]
     assert shown(page, 2) == pytest.approx(losses(wanted), rel=1e-3, abs=1, nan_ok=True)
     said = text(page, "#explorer-action")
     assert f"{WORDS[wanted['action']]}. Its annual radon" in said
