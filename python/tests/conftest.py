@@ -293,6 +293,7 @@ def browser():
 def window(browser):
     """One window; what it reports as an error, or requests from outside, is in `problems`."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.set_default_timeout(120_000)  # ms; a busy machine is no failure
     page.problems = []
     page.on("pageerror", lambda error: page.problems.append(str(error)))
     page.on("console", lambda said: page.problems.append(said.text) if is_trouble(said) else None)
