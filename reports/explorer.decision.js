@@ -114,17 +114,17 @@ function strong(text) {
   return element;
 }
 
-function basis(found) {
+function basis(found, own) {
   const link = document.createElement("a");
   link.href = `decisions.html#decide-${code(state.first)}`;
   link.textContent = "What to do";
+  const computed = `computed here from ${decision.models[state.model.model].sizes.length} groups of the model’s draws, within about 0.1% of what all draws give`;
+  const other = state.model.model === decision.model ? "" : "; the study decides by another model";
   return [
     `An expected loss is what is paid for tests and remedies, and ${dollars(chosen.value)} for each pCi/L of annual radon that stays in the living area. ` +
-    (found.exact
-      ? "Losses of a new house are those of the page "
-      : `These losses are computed here from ${decision.models[state.model.model].sizes.length} groups of the model’s draws, within about 0.1% of what all draws give` +
-        (state.model.model === decision.model ? "" : "; the study decides by another model") + ". More is on the page "),
-    link, ". A household’s losses follow from its risk of lung cancer, at the same price of a life; if a remedy costs more, one acts from a higher level.",
+    (found.exact ? "Losses of a new house are those of the page " : `These losses are ${computed}${other}. More is on the page `),
+    link, found.exact && own ? `; those after your test are ${computed}` : "",
+    ". A household’s losses follow from its risk of lung cancer, at the same price of a life; if a remedy costs more, one acts from a higher level.",
   ];
 }
 
@@ -166,7 +166,7 @@ function decide() {
     paragraph(afterTest(found.above)),
   );
   fillLosses([found, own]);
-  $("basis").replaceChildren(...basis(found));
+  $("basis").replaceChildren(...basis(found, own));
 }
 
 function nothingToSay(i) {
