@@ -12,7 +12,6 @@
  * integrated out of the posterior and drawn exactly afterwards; README.md has the derivation.
  */
 functions {
-  #include functions/county_marginal.stanfunctions
   #include functions/spatial.stanfunctions
 }
 data {

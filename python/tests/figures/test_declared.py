@@ -36,7 +36,7 @@ def test_what_is_optional_may_be_absent(tmp_path):
         ('KIND = "model"', "", "KIND: write KIND = .* one of: story, model, library, calibration"),
         ('"model"', '"models"', "KIND: "),
         ('"model"', "str(1)", "KIND: "),
-        ('"checks"', '"Checks"', "CHAPTER: .* one of: data, diagnostics"),
+        ('"checks"', '"Checks"', "CHAPTER: .* one of: map, data, diagnostics"),
         ('"checks"', "[1]", "CHAPTER: "),
         ("CHAPTER", 'NEEDS = ("loo.csv")\nCHAPTER', "NEEDS: give a tuple of names"),
         ("CHAPTER", 'NEEDS = ("../loo.csv",)\nCHAPTER', "NEEDS: "),
