@@ -232,7 +232,7 @@ def _validated(kind: type[S], table: dict, path: Path, text: str = "") -> S:
         setting = ".".join(str(part) for part in first["loc"] if part not in KINDS) or "study"
         message = first["msg"]
         if first["input"] == UNDECIDED:
-            message = f"has still to be decided: replace {UNDECIDED!r}; the file says by what"
+            message = f"has still to be decided: replace {UNDECIDED!r}, see the comment above it"
         elif first["type"] == "extra_forbidden":
             names = ", ".join(_section_at(kind, first["loc"][:-1]).model_fields)
             message = f"unknown setting; remove it or correct its name; known settings: {names}"
