@@ -30,6 +30,7 @@ from stress.trial import contents, written
 NAME = "<script src=//evil.example>\"' onload=x & $(touch here) `id` $x_{$"
 TITLE = '</title><img src=x onerror="alert(1)"> {{ 7 * 7 }} $(touch here)'
 PAGES = ("index", "counties", "models", "methods", "models/pooled")
+OUR_SCRIPT = re.compile(r"(\.\./)?explorer/[a-z]+\.js")
 RUNS = {"script", "link", "iframe", "object", "embed", "form", "base"}
 
 
@@ -73,7 +74,8 @@ def hostile_pages(folder: Path) -> str:
 def _escaped(folder: Path) -> str:
     text = hostile_pages(folder)
     plain = Page(text)
-    assert not [tag for tag, _ in plain.elements if tag in RUNS], "an element that runs something"
+    running = [own.get("src", "") for tag, own in plain.elements if tag in RUNS]
+    assert all(OUR_SCRIPT.fullmatch(src) for src in running), "an element that runs something"
     handlers = [name for _, own in plain.elements for name in own if name.startswith("on")]
     assert not handlers, f"handlers: {handlers}"
     assert NAME in html.unescape(text) and TITLE in html.unescape(text), "a name is not shown"

@@ -12,7 +12,9 @@ from project import Project, copy_project, fake_cmdstan, without_make
 
 MODELS = ("pooled", "per_county")
 FIGURES = ("funnel", "states")
-UNREAD = re.compile(r"^(gamma_\w+|delta_\w+|sigma_\w+|rho|nu) += .*\n", re.MULTILINE)
+UNREAD = re.compile(
+    r"^(gamma_\w+|delta_\w+|sigma_\w+|range_\w+|rho|nu|headline) += .*\n", re.MULTILINE
+)
 
 
 @pytest.fixture
