@@ -40,7 +40,7 @@ function update() {
   const warning = state.model.converged ? "" : "This model did not converge: do not use its numbers. ";
   $("summary").textContent = chosen.length
     ? warning + chosen.map(sentence).join(" ") + comparison()
-    : "Type the name of a county, or click on the map.";
+    : `Type the name of a county${data.shapes.length ? ", or click on the map" : ""}.`;
   if ($("more") && state.first !== null) {
     $("more").hidden = false;
     $("more").firstElementChild.href = `${root.dataset.page}${hash()}`;
@@ -118,6 +118,7 @@ function fill() {
   options($("floor"), floors.map((name, k) => [k, name]));
   options($("model"), models.map((model, k) => [k, inSentence(titles[model.model]) + (model.converged ? "" : " (not converged)")]));
   options($("unit"), Object.keys(PER_PCI).map((unit) => [unit, unit]));
+  if ($("unit")) $("unit").value = state.unit;
   options($("state"), maps.map((name) => [name, name]));
   $("state").parentElement.hidden = maps.length < 2;
   options($("counties"), [...labels.values()].sort().map((name) => [name, ""]));

@@ -93,8 +93,8 @@ def _bars(counties: pd.DataFrame) -> ggplot:
     without = int((first == 0).sum())
     lacking = "1 county has" if without == 1 else f"{without:,} counties have"
     subtitle = (
-        f"{totals.sum():,.0f} houses in {len(names):,} counties, {totals.min():.0f} to "
-        f"{totals.max():.0f} per county; {lacking} no house measured on the first floor."
+        f"{totals.sum():,.0f} houses in {len(names):,} {'county' if len(names) == 1 else 'counties'}, "
+        f"{totals.min():.0f} to {totals.max():.0f} per county; {lacking} no house measured on the first floor."
     )
     return (
         ggplot(counties, aes("rank", "houses", fill="floor"))

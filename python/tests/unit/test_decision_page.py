@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from conftest import build_fit
 from decided import represented, spread_out
-from test_report import LESSON, REPORTS, Page, write_figure, write_tables
+from report_pages import LESSON, REPORTS, Page, write_figure, write_tables
 
 from pooling.fits.store import write_table
 from pooling.inputs.decision import Decision
