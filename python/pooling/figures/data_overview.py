@@ -92,9 +92,10 @@ def _bars(counties: pd.DataFrame) -> ggplot:
         ticks = element_text(rotation=90, size=float(np.clip(60 * room, 6, 9)), va="top")
     without = int((first == 0).sum())
     lacking = "1 county has" if without == 1 else f"{without:,} counties have"
+    many = "1 county" if len(names) == 1 else f"{len(names):,} counties"
     subtitle = (
-        f"{totals.sum():,.0f} houses in {len(names):,} {'county' if len(names) == 1 else 'counties'}, "
-        f"{totals.min():.0f} to {totals.max():.0f} per county; {lacking} no house measured on the first floor."
+        f"{totals.sum():,.0f} houses in {many}, {totals.min():.0f} to {totals.max():.0f} per "
+        f"county; {lacking} no house measured on the first floor."
     )
     return (
         ggplot(counties, aes("rank", "houses", fill="floor"))
