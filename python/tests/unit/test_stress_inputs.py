@@ -83,7 +83,6 @@ def test_any_text_below_a_header_is_valid_or_one_error(text):
     if rows is not None:
         assert rows.iloc[0].drop("weight").tolist() == ["a1", "MN", 27001, 1, 2.2]
         assert rows["activity"].between(0, 100_000).all()
-        assert rows["house_id"].is_unique
 
 
 FRAMES = st.lists(
@@ -107,7 +106,8 @@ def test_a_frame_of_numbers_comes_back_or_one_of_them_is_refused(rows):
     text = io.StringIO()
     frame.to_csv(text, index=False)
     good = frame["activity"].map(lambda x: x == 0 or 1e-6 <= x <= 1e5).all()
-    good &= frame["house_id"].is_unique and (frame["county_fips"] >= 1).all()
+    # Houses that occur twice are told where the study says what to do with them.
+    good &= (frame["county_fips"] >= 1).all()
     found = read(read_houses, text.getvalue().encode())
     assert (found is not None) == good
     if found is not None:
