@@ -309,8 +309,9 @@ def overview(predictions: pd.DataFrame, fit: Fit) -> str:
     if unknown.size:
         names = ", ".join(unknown[:SHOWN]) + (", ..." if unknown.size > SHOWN else "")
         lines += ["", f"{OUTSIDE}, so predicted from the population of counties: {names}"]
-    if "pit" in predictions:
-        scored = predictions.dropna(subset="pit")
+    # Only tests of the survey's kind test the model.
+    scored = predictions.dropna(subset="pit") if "pit" in predictions else predictions.iloc[:0]
+    if len(scored):
         inside = ", ".join(
             f"{in_interval(scored['pit'], share).mean():.0%} in their {share:.0%} interval"
             for share in (0.5, 0.9)

@@ -298,6 +298,8 @@ def test_the_terminal_shows_the_first_rows_and_names_what_is_shown(asking):
     assert "not in the study, so predicted from the population of counties: Ada" in text
     # log(0.9 + 0.1) is 0, as every draw is: its density is exp(0), its pit 1.
     assert "1 measured: mean log score 0.000; 0% in their 50% interval" in text
+    unscored = found.assign(log_score=np.nan, pit=np.nan)  # as after tests of another kind
+    assert "nan" not in overview(unscored, build_fit("pooled"))
 
 
 @pytest.fixture
