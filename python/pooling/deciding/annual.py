@@ -23,22 +23,16 @@ from pooling.deciding.tree import Radon
 from pooling.fits.new_house import house_sd
 from pooling.fits.store import Fit
 from pooling.fitting.generate import SCORED
-from pooling.inputs.decision import Decision, Floor
+from pooling.inputs.decision import Decision
+from pooling.inputs.sections import FLOORS
 from pooling.inputs.study import study_file
 
 CONTRADICTING = 0.05
-
-FLOORS: tuple[Floor, ...] = ("basement", "first floor")
 
 
 def has_expectation(parameters: Collection[str]) -> bool:
     """Whether radon has an expectation: not with Student-t errors of its logarithm."""
     return "nu" not in parameters
-
-
-def zero_added(fit: Fit) -> float:
-    """What the study's response adds to activities before it takes logarithms, pCi/L."""
-    return fit.response.added
 
 
 def annual(fit: Fit, decision: Decision, count: int = SCORED) -> Radon:
@@ -67,7 +61,7 @@ def annual(fit: Fit, decision: Decision, count: int = SCORED) -> Radon:
     sigma = [np.broadcast_to(house_sd(fit, floor)[chosen], alpha.shape) for floor in (0, 1)]
     means = np.concatenate([alpha, alpha + beta], axis=1)
     floors = np.repeat([0, 1], alpha.shape[1])
-    radon = of_screening(means, np.concatenate(sigma, axis=1), floors, decision, zero_added(fit))
+    radon = of_screening(means, np.concatenate(sigma, axis=1), floors, decision, fit.response.added)
     if radon is None:
         raise StudyError(
             f"{study_file(fit.study)}: decision.screening_spread: the noise that it leaves to a "
@@ -124,4 +118,4 @@ def screening_level(fit: Fit, decision: Decision, radon: Radon) -> np.ndarray:
     """Mean screening measurement in each cell of `annual`, (cell,), pCi/L."""
     log_factor = np.log(cells(fit)["floor"].map(decision.factor).to_numpy(float))
     variance = radon.sd**2 - decision.factor_sd**2 + decision.screening_noise**2
-    return radon.average(np.exp(radon.mean - log_factor + variance / 2)) - zero_added(fit)
+    return radon.average(np.exp(radon.mean - log_factor + variance / 2)) - fit.response.added

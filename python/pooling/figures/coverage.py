@@ -31,6 +31,7 @@ from pooling.figures._drawing import draw
 from pooling.figures._panels import SCHEME_TITLES, by_model, caption, strip
 from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling, theme_rows
 from pooling.fits.store import Fit, in_interval
+from pooling.inputs.sections import FLOORS
 from pooling.inputs.study import Figures
 from pooling.scoring.standard_errors import cluster, mean
 
@@ -41,7 +42,6 @@ NEEDS = ("loo.csv", "left_out.csv")
 
 NOMINAL = (0.5, 0.9)
 INCHES_WIDE = 10
-FLOORS = ("basement", "first floor")
 COLUMNS = ["study", "model", "label", "score", "floor", "nominal", "share", "se", "houses"]
 
 

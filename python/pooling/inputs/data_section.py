@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, model_validator
 
 from pooling.inputs.response import EPA_ACTION_LEVEL, ZERO, Response, Transform, Unit
-from pooling.inputs.sections import Code, Flag, Line, Number, Once, Section
+from pooling.inputs.sections import Code, Flag, Floor, Line, Number, Once, Section
 
 HouseColumn = Literal[
     "house_id",
@@ -56,7 +56,7 @@ class Data(Section):
     detection_limit: Annotated[Number, Field(gt=0, lt=1e9)] | None = Field(
         default=None, description="in `unit`; activities up to it are left-censored"
     )
-    floors: dict[Code, Literal["basement", "first floor"]] = {
+    floors: dict[Code, Floor] = {
         0: "basement",
         1: "first floor",
     }

@@ -13,9 +13,8 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 
 from pooling.inputs.response import EPA_ACTION_LEVEL
-from pooling.inputs.sections import Number, Section
+from pooling.inputs.sections import Floor, Number, Section
 
-Floor = Literal["basement", "first floor"]
 Kind = Literal["long-term", "screening"]
 Household = Literal["average", "two nonsmokers", "two smokers"]
 

@@ -14,10 +14,9 @@ import pandas as pd
 from pooling.build import cli
 from pooling.build.files import replacing
 from pooling.inputs.prepare import Rules, read_tables, select_houses
+from pooling.inputs.sections import FLOORS
 from pooling.inputs.study import Data, read_section
 from pooling.inputs.tables import Table
-
-FLOORS = ("basement", "first floor")
 
 
 def represented(table: Table, data: Data, counties: list[int]) -> pd.DataFrame:

@@ -1,9 +1,12 @@
 """Strict types for the sections of a study."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
+
+Floor = Literal["basement", "first floor"]
+FLOORS: tuple[Floor, ...] = ("basement", "first floor")  # where `floor_measure` is 0 and 1
 
 
 class Section(BaseModel):

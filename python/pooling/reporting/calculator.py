@@ -17,12 +17,13 @@ import pandas as pd
 from pooling.build import cli
 from pooling.build.errors import StudyError
 from pooling.build.files import replacing
-from pooling.deciding.annual import FLOORS, annual, has_expectation
+from pooling.deciding.annual import annual, has_expectation
 from pooling.deciding.policies import ACTIONS
 from pooling.deciding.tree import Problem, Radon, test_of
 from pooling.fits.store import Fit, open_fit
 from pooling.inputs.decision import RISKS, TEST_COSTS, Decision
 from pooling.inputs.response import ZERO
+from pooling.inputs.sections import FLOORS
 from pooling.inputs.study import read_section
 from pooling.reporting.decisions import monte_carlo_error
 from pooling.reporting.explorer import chosen_models, plain, script

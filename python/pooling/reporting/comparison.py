@@ -26,7 +26,7 @@ def comparison(fits: Sequence[Fit]) -> pd.DataFrame:
         not converge). No rows for a scheme without a converged model that has densities.
     """
     parts = [_compared(fits, scheme) for scheme in SCHEMES]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+    return pd.concat(parts, ignore_index=True)
 
 
 def _compared(fits: Sequence[Fit], scheme: str) -> pd.DataFrame:

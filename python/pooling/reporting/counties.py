@@ -10,10 +10,10 @@ from pooling.fits.identified import FIRST_FLOOR, identified, shared_effects
 from pooling.fits.new_house import NORMAL, Errors, above_action_level, errors_of, house_sd
 from pooling.fits.store import Fit
 from pooling.inputs.response import Response
+from pooling.inputs.sections import FLOORS
 
 INTERVAL = (0.05, 0.95)
 IMPLAUSIBLE = 1000.0  # pCi/L: 250 times the EPA's action level; no house of the survey reaches 300
-FLOORS = ("basement", "first floor")
 NEW_COUNTY = {"mu_alpha", "mu_beta", "sigma_alpha", "sigma"}  # what a new county is drawn with
 
 

@@ -20,7 +20,6 @@ from pooling.deciding.annual import (
     cells,
     has_expectation,
     screening_level,
-    zero_added,
 )
 from pooling.deciding.book import book
 from pooling.deciding.policies import ACTIONS, Houses, best_action, compare
@@ -83,7 +82,7 @@ def decisions(fit: Fit, decision: Decision, represented: pd.DataFrame) -> pd.Dat
     table["value_of_measuring"] = other - table["loss_measure"]
     table["remedy_above"] = _finite(np.exp(limits["long-term"]) - radon.shift)
     factor = table["floor"].map(decision.factor).to_numpy(float)
-    raw = np.exp(limits["screening"]) / factor - zero_added(fit)
+    raw = np.exp(limits["screening"]) / factor - fit.response.added
     table["remedy_above_screening"] = _finite(raw)
     columns = ["model", "county_fips", "county", "state", "houses", "represented", "floor"]
     columns += ["identified", "log_mean", "log_sd", "median"]
@@ -136,7 +135,9 @@ def houses_of(fit: Fit, decision: Decision, represented: pd.DataFrame, count: in
     by_county = level.groupby(table["county_fips"]).transform("sum")
     by_county /= share.groupby(table["county_fips"]).transform("sum")
     log_factor = np.log(table["floor"].map(decision.factor).to_numpy(float))
-    return Houses(radon, number.to_numpy(float), log_factor, zero_added(fit), by_county.to_numpy())
+    return Houses(
+        radon, number.to_numpy(float), log_factor, fit.response.added, by_county.to_numpy()
+    )
 
 
 def policies(fit: Fit, decision: Decision, represented: pd.DataFrame) -> pd.DataFrame:

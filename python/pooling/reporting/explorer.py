@@ -22,7 +22,7 @@ from pooling.build.files import replacing
 from pooling.figures._map import is_apart, on_map
 from pooling.fits.new_house import errors_of, house_sd
 from pooling.fits.store import Fit, open_fit
-from pooling.reporting.counties import FLOORS
+from pooling.inputs.sections import FLOORS
 from pooling.reporting.facts import headline_model
 from pooling.reporting.packing import HOUSES, LEVELS, STEP, equally_likely, evenly, packed
 from pooling.reporting.tables import read_tables

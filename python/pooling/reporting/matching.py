@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from pooling.fits.store import label_counties
+from pooling.inputs.sections import FLOORS
 from pooling.inputs.tables import Table
-from pooling.reporting.counties import FLOORS
 
 
 def floor_words(table: Table, floors: Mapping[int | str, str]) -> list[str]:

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from pooling.fits.identified import FIRST_FLOOR, identified, is_shared, shared_effects
-from pooling.reporting.counties import FLOORS, INTERVAL
+from pooling.inputs.sections import FLOORS
+from pooling.reporting.counties import INTERVAL
 from pooling.reporting.fits import Result
 
 HIGHEST = 10

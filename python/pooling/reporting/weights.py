@@ -13,7 +13,7 @@ import pandas as pd
 
 from pooling.fits.new_house import NORMAL, errors_of, house_sd
 from pooling.fits.store import Fit
-from pooling.reporting.counties import FLOORS
+from pooling.inputs.sections import FLOORS
 from pooling.reporting.fits import Result
 
 KEYS = ["county_fips", "county", "state"]

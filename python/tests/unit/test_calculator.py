@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from decided import represented, spread_out, with_draws
 
-from pooling.deciding.annual import FLOORS, annual
+from pooling.deciding.annual import annual
 from pooling.deciding.tree import Problem, Radon, bivariate, limit_of, test_of, updated
 from pooling.fits.store import Fit
 from pooling.inputs.decision import Decision
+from pooling.inputs.sections import FLOORS
 from pooling.reporting.calculator import GROUPS, components_of, grouped, settings_of, table_of
 from pooling.reporting.decisions import decisions
 
