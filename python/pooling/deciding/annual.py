@@ -21,6 +21,7 @@ import pandas as pd
 from pooling.build.errors import StudyError
 from pooling.deciding.tree import Radon
 from pooling.fits.new_house import house_sd
+from pooling.fits.spacing import positions
 from pooling.fits.store import Fit
 from pooling.fitting.generate import SCORED
 from pooling.inputs.decision import Decision
@@ -56,7 +57,7 @@ def annual(fit: Fit, decision: Decision, count: int = SCORED) -> Radon:
         Houses of the survey differ by less than the noise of a screening test alone, in more
         than a share of `CONTRADICTING` of the draws.
     """
-    chosen, effects = spaced(fit, count), fit.effects()
+    chosen, effects = positions(fit.tree["posterior"].to_dataset(), count), fit.effects()
     alpha, beta = (effects[name].values[chosen] for name in ("alpha", "beta"))
     sigma = [np.broadcast_to(house_sd(fit, floor)[chosen], alpha.shape) for floor in (0, 1)]
     means = np.concatenate([alpha, alpha + beta], axis=1)
@@ -99,14 +100,6 @@ def of_screening(
     seen = np.maximum(seen, 0.0)
     factor = np.array([decision.factor[name] for name in FLOORS])[np.asarray(floor, int)]
     return Radon(mean + np.log(factor), np.sqrt(seen + decision.factor_sd**2), added * factor)
-
-
-def spaced(fit: Fit, count: int) -> np.ndarray:
-    """Positions of evenly spaced draws among a fit's samples, chain after chain."""
-    sizes = fit.tree["posterior"].sizes
-    length = min(sizes["draw"], -(-count // sizes["chain"]))
-    own = np.linspace(0, sizes["draw"] - 1, length).round().astype(int)
-    return (np.arange(sizes["chain"])[:, None] * sizes["draw"] + own).ravel()
 
 
 def cells(fit: Fit) -> pd.DataFrame:

@@ -36,9 +36,8 @@ from pooling.figures._drawing import draw
 from pooling.figures._panels import MARKERS_X, SCHEME_TITLES, caption, side, strip
 from pooling.figures._theme import DATA, MUTED, model_colours, theme_pooling, theme_rows
 from pooling.fits.store import Fit
-from pooling.inputs.schemes import SCHEMES
 from pooling.inputs.study import Figures
-from pooling.scoring.standard_errors import total
+from pooling.scoring.comparison import comparison
 
 KIND = "library"
 CHAPTER = "scores"
@@ -52,34 +51,30 @@ COLUMNS = ["study", "model", "label", "score", "elpd", "difference", "se", "hous
 
 
 def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
-    """Sums of log predictive densities over the houses that have a score under every scored model.
+    """Differences of elpd as `pooling.scoring.comparison` has them, and models without a score.
 
     Returns
     -------
     DataFrame
-        One row per score and model, the models from best to worst in the first
-        score. Columns: study; model; label; score (what was left out); elpd;
-        difference (to the best model that passed its diagnostics, or of all if
-        none did); se (of the difference: square root of the houses times the standard
-        deviation of theirs; where whole counties were left out, of the counties
-        and their sums); houses (in the sums); missing (houses without a score
-        under this model). Log densities are those of log pCi/L. A model without
-        any score has nothing in elpd, difference and se.
+        One row per score that two models have and model, from best to worst by the first score.
+        Columns: study; model; label; score (what was left out); elpd; difference (from the best
+        model that passed its diagnostics); se (of the difference); houses (that both models
+        score); missing (houses that either does not). Log densities are those of
+        log pCi/L. A model without a score has nothing in elpd, difference and se.
 
     Raises
     ------
     NothingToShow
-        No two models were left without houses, or no house has a score under all.
+        No two models were left without houses, of which one passed its diagnostics.
     """
-    parts = [compared(fits, scheme) for scheme in SCHEME_TITLES]
-    if all(part is None for part in parts):
+    rows = comparison(fits).rename(columns={"elpd_difference": "difference", "n": "houses"})
+    parts = [_with_all(fits, part) for _, part in rows.groupby("scheme") if len(part) > 1]
+    if not parts:
         raise NothingToShow(
-            "a comparison needs two models with left-out houses; "
+            "a comparison needs two models with left-out houses, one of them converged; "
             "set scores.pointwise = true in the study and have two models"
         )
-    rows = pd.concat([part for part in parts if part is not None], ignore_index=True)
-    if rows["elpd"].isna().all():
-        raise NothingToShow("no house has a leave-one-out score under every model")
+    rows = pd.concat(parts, ignore_index=True)
     known = [name for name in SCHEME_TITLES.values() if (rows["score"] == name).any()]
     first = rows[rows["score"] == known[0]].sort_values("elpd", ascending=False, kind="stable")
     return rows.assign(
@@ -88,40 +83,18 @@ def frame(fits: Sequence[Fit], figures: Figures) -> pd.DataFrame:
     ).sort_values(["score", "label"], ignore_index=True)[COLUMNS]
 
 
-def compared(fits: Sequence[Fit], scheme: str) -> pd.DataFrame | None:
-    """Rows of every fit under one scheme; None if fewer than two fits have scores."""
-    scored = {
-        fit.model: fit.left_out[scheme].set_index("house")["elpd"]
-        for fit in fits
-        if scheme in fit.left_out and fit.left_out[scheme]["elpd"].notna().any()
-    }
-    if len(scored) < 2:
-        return None
-    elpd = pd.DataFrame(scored)
-    common = elpd.dropna()
-    passed = [fit.model for fit in fits if fit.converged and fit.model in scored] or list(scored)
-    gaps = common.sub(common[common[passed].sum().idxmax()], axis=0)
-    group = np.arange(len(common))
-    if SCHEMES[scheme].whole_counties:
-        group = fits[0].houses.set_index("house")["county_fips"][common.index].to_numpy()
-    none = (np.nan, np.nan)
-    sums = {name: total(gap.to_numpy(), group) if len(gap) else none for name, gap in gaps.items()}
-    sums = pd.DataFrame(sums, index=["difference", "se"]).T
-    found = pd.DataFrame(
-        {
-            "elpd": common.sum(min_count=1),
-            "difference": sums["difference"],
-            "se": sums["se"],
-            "missing": elpd.isna().sum(),
-        }
-    ).reindex([fit.model for fit in fits])
-    return found.assign(
+def _with_all(fits: Sequence[Fit], part: pd.DataFrame) -> pd.DataFrame:
+    """Rows of every fit under one scheme, also of those without a score."""
+    scheme = part["scheme"].iloc[0]
+    every = max(len(fit.left_out[scheme]) for fit in fits if scheme in fit.left_out)
+    rows = part.set_index("model").reindex([fit.model for fit in fits]).reset_index()
+    houses = rows["houses"].fillna(0).astype(int)
+    return rows.assign(
         study=fits[0].study,
-        model=[fit.model for fit in fits],
         label=[fit.label for fit in fits],
         score=SCHEME_TITLES[scheme],
-        houses=len(common),
-        missing=found["missing"].fillna(len(elpd)).astype(int),
+        houses=houses,
+        missing=every - houses,
     )
 
 
@@ -193,17 +166,14 @@ def _said(difference: float, se: float) -> str:
 
 
 def _about(frame: pd.DataFrame, rows: pd.DataFrame) -> str:
-    counts = frame.drop_duplicates("score")
-    over = "; ".join(
-        f"{score}: {houses:,} houses"
-        for score, houses in zip(counts["score"], counts["houses"], strict=True)
-    )
+    counts = frame.groupby("score", observed=True)["houses"].max()
+    over = "; ".join(f"{score}: {houses:,} houses" for score, houses in counts.items())
     lost = frame[(frame["missing"] > 0) & frame["elpd"].notna()]
     without = "; ".join(
         f"{count} of {label} ({score})"
         for count, label, score in zip(lost["missing"], lost["label"], lost["score"], strict=True)
     )
-    left = f" Omitted for all models, without a score under a model: {without}." if without else ""
+    left = f" Omitted, without a score under the model or the best one: {without}." * bool(without)
     none = " No score: the model failed its diagnostics, or no refit converged." * bool(
         frame["elpd"].isna().any()
     )

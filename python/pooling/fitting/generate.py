@@ -18,6 +18,7 @@ import xarray as xr
 from cmdstanpy import write_stan_json
 from stanio import parse_header
 
+from pooling.fits.spacing import evenly_spaced
 from pooling.fits.store import BY_HOUSE, Fit
 from pooling.fitting.chains import STATISTICS
 from pooling.fitting.disturbance import undisturbed
@@ -60,13 +61,6 @@ def to_predict(
 def fitted_houses(data: Mapping) -> dict:
     """The fitted houses, as houses to predict."""
     return to_predict(*(data[name] for name in BY_HOUSE))
-
-
-def evenly_spaced(draws: xr.Dataset, count: int) -> xr.Dataset:
-    """At least `count` evenly spaced draws over all chains, or all if there are fewer."""
-    length = draws.sizes["draw"]
-    wanted = min(length, -(-count // draws.sizes["chain"]))
-    return draws.isel(draw=np.linspace(0, length - 1, wanted).round().astype(int))
 
 
 def generate(

@@ -28,8 +28,8 @@ from pooling.fits.identified import FIRST_FLOOR, identified, shared_effects
 from pooling.fits.store import Fit, open_fit, read_table, write_table
 from pooling.inputs.decision import SOURCES, TEST_COSTS, Decision, Kind
 from pooling.inputs.study import read_section
-from pooling.reporting.comparison import headline
 from pooling.reporting.facts import headline_model
+from pooling.scoring.comparison import headline
 
 KINDS: tuple[Kind, ...] = tuple(TEST_COSTS)
 LEVELS = (3.0, 4.0, 5.0, 6.0, 8.0, 10.0, 15.0, 20.0)  # pCi/L, of which the book shows most

@@ -21,10 +21,11 @@ from pooling.build.errors import NothingToShow
 from pooling.build.files import replacing
 from pooling.figures._map import is_apart, on_map
 from pooling.fits.new_house import errors_of, house_sd
+from pooling.fits.spacing import positions
 from pooling.fits.store import Fit, open_fit
 from pooling.inputs.sections import FLOORS
 from pooling.reporting.facts import headline_model
-from pooling.reporting.packing import HOUSES, LEVELS, STEP, equally_likely, evenly, packed
+from pooling.reporting.packing import HOUSES, LEVELS, STEP, equally_likely, packed
 from pooling.reporting.tables import read_tables
 from pooling.reporting.weights import WEIGHTS
 from pooling.reporting.zones import AVERAGES
@@ -89,7 +90,7 @@ def _plain(value: float) -> float | int | None:
 def draws_of(fit: Fit) -> dict:
     """Levels and new houses of each floor, as `pooling.reporting.packing` packs them."""
     effects, response = fit.effects(), fit.response
-    kept = evenly(effects.sizes["sample"], LEVELS)
+    kept = positions(fit.tree["posterior"].to_dataset(), LEVELS)
     found: dict = {"number": {"levels": len(kept), "houses": HOUSES}, "levels": [], "houses": []}
     for floor in range(len(FLOORS)):
         mean = (effects["alpha"] + floor * effects["beta"]).values

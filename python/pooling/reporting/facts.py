@@ -57,7 +57,7 @@ def survey(tables: Tables) -> dict:
 
 
 def headline_model(tables: Tables) -> str:
-    """The model whose estimates answer; see `pooling.reporting.comparison.headline`."""
+    """The model whose estimates answer; see `pooling.scoring.comparison.headline`."""
     models = tables["models"]
     return models.loc[models["headline"], "model"].iloc[0]
 

@@ -24,11 +24,6 @@ LOWEST, HIGHEST = 0.01, 1e6  # in either unit; beyond, pages print 0.0 and > 99,
 GRID = ndtr(np.linspace(-4, 4, 33))  # probabilities between which quantiles are interpolated
 
 
-def evenly(samples: int, count: int) -> np.ndarray:
-    """Positions of at most `count` evenly spaced samples."""
-    return np.unique(np.linspace(0, samples - 1, min(count, samples)).round().astype(int))
-
-
 def equally_likely(
     mean: np.ndarray, sd: np.ndarray, count: int, errors: Errors = NORMAL
 ) -> np.ndarray:

@@ -24,10 +24,10 @@ from pooling.build import cli
 from pooling.build.errors import DataError, DiagnosticsError, SamplingError, StudyError
 from pooling.deciding.annual import has_expectation
 from pooling.fits.new_house import sd_of_houses
+from pooling.fits.spacing import evenly_spaced
 from pooling.fits.store import Fit, in_interval, label_counties, open_fit, read_table, write_table
 from pooling.fitting.generate import (
     SCORED,
-    evenly_spaced,
     expected,
     flat,
     generate,

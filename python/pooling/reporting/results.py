@@ -19,7 +19,6 @@ from pooling.fits.convergence import GROUPS
 from pooling.fits.store import Fit, write_table
 from pooling.inputs.priors import PARTS, Priors
 from pooling.inputs.study import read_section
-from pooling.reporting.comparison import comparison, headline
 from pooling.reporting.counties import (
     county_levels,
     data_summary,
@@ -31,6 +30,7 @@ from pooling.reporting.fits import Result, open_results
 from pooling.reporting.ranks import county_ranks
 from pooling.reporting.weights import pooling_weights
 from pooling.reporting.zones import county_zones
+from pooling.scoring.comparison import comparison, headline
 
 
 def models(results: Sequence[Result]) -> pd.DataFrame:

@@ -29,10 +29,10 @@ from pooling.checking.sensitivity import COLUMNS as OF_SENSITIVITY
 from pooling.checking.sensitivity import scaled_priors, sensitivity
 from pooling.fits.identified import is_shared
 from pooling.fits.limits import MAX_PARETO_K
+from pooling.fits.spacing import evenly_spaced
 from pooling.fits.store import Fit, read_fit, write_table
 from pooling.fitting.generate import (
     SCORED,
-    evenly_spaced,
     flat,
     generate,
     predict,

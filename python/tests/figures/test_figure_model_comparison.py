@@ -15,11 +15,12 @@ COLUMNS = [
 
 @pytest.fixture
 def scored(example_fit):
-    """Factory of fits whose left-out houses 1, 2, ... have these log densities."""
+    """Factory of fits whose first houses have these log densities when they are left out."""
 
     def make(model, *elpd, converged=True):
-        loo = pd.DataFrame({"house": range(1, len(elpd) + 1), "elpd": elpd})
-        return replace(example_fit(model, converged=converged), loo=loo)
+        fit = example_fit(model, converged=converged)
+        loo = pd.DataFrame({"house": fit.houses["house"].iloc[: len(elpd)], "elpd": elpd})
+        return replace(fit, loo=loo)
 
     return make
 
@@ -35,17 +36,17 @@ def test_differences_are_to_the_best_model_house_by_house(scored):
     assert rows["houses"].tolist() == [4, 4]
 
 
-def test_a_house_without_a_score_under_one_model_counts_for_none(scored):
+def test_differences_are_over_houses_that_both_models_score(scored):
     fits = [scored("a", -1, -1, -1, -1), scored("b", -2, -2, -4, float("nan"))]
     rows = frame(fits, Figures())
-    assert rows["elpd"].tolist() == [-3, -8]
+    assert rows["difference"].tolist() == [0, -5]
     assert rows["missing"].tolist() == [0, 1]
-    assert "without a score under a model: 1 of b" in plot(rows).labels.caption.replace("\n", " ")
+    assert "or the best one: 1 of b" in plot(rows).labels.caption.replace("\n", " ")
 
 
 def test_houses_are_matched_by_id(scored):
     fits = [scored("a", -1, -2), scored("b", -1, -2)]
-    fits[1].loo["house"] = [2, 1]
+    fits[1].loo["house"] = fits[1].loo["house"].to_numpy()[::-1]
     assert frame(fits, Figures())["se"].tolist()[1] == pytest.approx(2)
 
 
@@ -58,8 +59,9 @@ def test_the_best_model_is_one_that_passed_the_gate(scored):
 def test_a_comparison_needs_two_scored_models(scored, example_fit):
     with pytest.raises(NothingToShow, match="two models"):
         frame([scored("a", -1, -1), example_fit("b")], Figures())
-    with pytest.raises(NothingToShow, match="no house has"):
-        frame([scored("a", -1, float("nan")), scored("b", float("nan"), -1)], Figures())
+    failed = [scored(name, -1, -1, converged=False) for name in "ab"]
+    with pytest.raises(NothingToShow, match="one of them converged"):
+        frame(failed, Figures())
 
 
 def together(fit, scheme, *elpd):
@@ -97,7 +99,7 @@ def test_panels_share_the_order_of_models_and_say_where_one_has_no_score(scored,
     assert rows["difference"].tolist()[:5] == [0, -4, -32, -10, 0]
     lacking = rows.iloc[5]
     assert lacking[["elpd", "difference", "se"]].isna().all()
-    assert (lacking["houses"], lacking["missing"]) == (10, 10)
+    assert (lacking["houses"], lacking["missing"]) == (0, 10)
     caption = plot(rows).labels.caption.replace("\n", " ")
     assert "No score: the model failed its diagnostics" in caption
 

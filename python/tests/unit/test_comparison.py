@@ -9,7 +9,7 @@ import pytest
 from conftest import build_fit
 
 from pooling.fits.store import Fit
-from pooling.reporting import comparison
+from pooling.scoring import comparison
 
 
 def scored(model: str, elpd: list[float], converged: bool = True) -> Fit:

@@ -6,7 +6,7 @@ import pytest
 from decided import represented, spread_out, with_draws
 
 from pooling.build.errors import StudyError
-from pooling.deciding.annual import annual, spaced
+from pooling.deciding.annual import annual
 from pooling.deciding.tree import Problem, Radon, limit_of, test_of
 from pooling.inputs.decision import TABLES, Decision
 from pooling.reporting.decisions import (
@@ -120,12 +120,6 @@ def test_few_draws_below_the_noise_are_taken_as_without_differences(counties):
     radon = annual(fit, DECISION)
     assert radon.sd[:3] == pytest.approx(np.log(1.5))
     assert np.isfinite(radon.expected()).all()
-
-
-def test_spaced_draws_are_of_every_chain(example_fit):
-    """2 chains of 25 draws: 6 of them are at 0, 12 and 24 of each."""
-    assert spaced(example_fit(), 6).tolist() == [0, 12, 24, 25, 37, 49]
-    assert spaced(example_fit(), 1000).tolist() == list(range(50))
 
 
 def test_zones_follow_the_mean_screening_level_of_the_county(counties):

@@ -2,14 +2,12 @@
 
 import numpy as np
 import pytest
-import xarray as xr
 from programs import cmdstan, executable, quick, small_fit, tiny_coords, tiny_data
 from scipy import stats
 
 from pooling.build.errors import ChainLost, InterruptionError, SamplingError
 from pooling.checking.likelihood import log_density
 from pooling.fitting.generate import (
-    evenly_spaced,
     expected,
     fitted_houses,
     flat,
@@ -111,27 +109,6 @@ def test_predictions_depend_on_the_seed_alone(fit):
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
     assert not np.array_equal(first[0], first[1]), "chains have numbers of their own"
-
-
-def draws(chains: int, length: int) -> xr.Dataset:
-    values = np.arange(chains * length).reshape(chains, length)
-    return xr.Dataset({"x": (("chain", "draw"), values)})
-
-
-@pytest.mark.parametrize(
-    ("count", "kept"),
-    [
-        (1, [0]),
-        (4, [0, 9]),
-        # Three of each chain, and no more than are there.
-        (5, [0, 4, 9]),
-        (20, list(range(10))),
-        (4000, list(range(10))),
-    ],
-)
-def test_draws_are_evenly_spaced_and_at_least_as_many(count, kept):
-    found = evenly_spaced(draws(2, 10), count)["x"].values
-    assert found.tolist() == [kept, [10 + i for i in kept]]
 
 
 def test_stopping_is_one_error_that_ends_with_cmdstans_own_words(fit):

@@ -8,7 +8,7 @@ from scipy.stats import norm, t
 
 from pooling.fits.new_house import NORMAL, Errors
 from pooling.inputs.response import Response
-from pooling.reporting.packing import STEP, equally_likely, evenly, packed
+from pooling.reporting.packing import STEP, equally_likely, packed
 
 RESPONSE = Response("log(x), 0 as 0.1")
 NU = np.full((400, 1), 4.0)
@@ -50,8 +50,3 @@ def test_packed_numbers_keep_three_digits_and_their_county():
 
 def test_counties_that_share_their_numbers_carry_them_once():
     assert unpacked(packed(np.full((5, 3), np.log(4.0)), RESPONSE), 1).size == 5
-
-
-def test_draws_are_evenly_spaced():
-    assert evenly(12_000, 4).tolist() == [0, 4000, 7999, 11999]
-    assert evenly(3, 200).tolist() == [0, 1, 2]

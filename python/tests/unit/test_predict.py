@@ -12,10 +12,11 @@ from scipy import stats
 
 from pooling.build.errors import DataError, DiagnosticsError, SamplingError, StudyError
 from pooling.deciding.annual import of_screening
+from pooling.fits.spacing import evenly_spaced
 from pooling.fits.store import Fit
 from pooling.fitting.chains import read_chains
 from pooling.fitting.fit import as_tree
-from pooling.fitting.generate import evenly_spaced, to_predict
+from pooling.fitting.generate import to_predict
 from pooling.fitting.sampling import sample
 from pooling.inputs.decision import Decision
 from pooling.programs.source import declared, normalised
