@@ -38,6 +38,7 @@ function newCard(which) {
 function update() {
   const chosen = [state.first, state.second].filter((fips) => fips !== null);
   const warning = state.model.converged ? "" : "This model did not converge: do not use its numbers. ";
+  $("summary").classList.toggle("prompt", !chosen.length);
   $("summary").textContent = chosen.length
     ? warning + chosen.map(sentence).join(" ") + comparison()
     : `Type the name of a county${data.shapes.length ? ", or click on the map" : ""}.`;
@@ -155,6 +156,6 @@ setUpDecision();
 if (follow()) {
   // Until it has loaded the page, a browser keeps scrolling to the county's row in the table.
   window.addEventListener("load", () => setTimeout(() => root.scrollIntoView()));
-} else if ($("cards")) pick("first", mostMeasured(), false);
+} else if ($("cards") || place.size === 1) pick("first", mostMeasured(), false);
 else update();
 listen();

@@ -44,6 +44,7 @@ function aboutShare(i) {
 
 function aboutRank(i) {
   const rank = of("ranks", "rank", i);
+  if (place.size === 1) return "None: this study has no other county.";
   if (rank === null) {
     return state.model.structure === "complete pooling"
       ? "None: under this model all counties have the same level."
