@@ -46,12 +46,14 @@ COLUMN_DEFINITIONS = {  # with places for the study's unit and levels
     "house_q5, house_q95": "90% predictive interval of a new house ({unit})",
     "p_action": "posterior predictive probability that a new house is at or above the action "
     "level, {action_level}",
-    "rank, rank_q5, rank_q95": "posterior median and 90% interval of the county's rank among "
-    "`ranked` counties; without pooling, counties whose own data do not identify it have none",
+    "rank, rank_q5, rank_q95": "posterior median and 90% interval of the county's rank; without "
+    "pooling, counties whose own data do not identify it have none",
+    "ranked": "how many counties have a rank",
     "p_highest": f"posterior probability that the county is among the highest {HIGHEST}",
-    "average": "arithmetic or geometric mean over new houses of the county, of which "
-    "`first_floor_share` are on the first floor, as in the survey of its state; with Student-t "
-    "errors there is no arithmetic mean",
+    "average": "arithmetic or geometric mean over new houses of the county; with Student-t errors "
+    "there is no arithmetic mean",
+    "first_floor_share": "share of these houses that is on the first floor, as in the survey of "
+    "the county's state",
     "zone_1, zone_2, zone_3": "probability that this average is above {zones[0]}, between, or "
     "below {zones[1]}: the EPA's zones of the average screening measurement",
     "own": "geometric mean of the county's measured houses on this floor, its estimate by least "
