@@ -79,7 +79,7 @@ function drawMap() {
     const value = i === undefined ? null : typical ? of("counties", "typical", i) : probability(i);
     return {
       type: "Feature", geometry: shape.geometry, fips: shape.fips,
-      label: `${shape.label}: ${value === null ? "nobody measured" : typical ? `${radon(value)} ${state.unit}` : percent(value)}`,
+      label: `${shape.label}: ${value === null ? "not measured" : typical ? `${radon(value)} ${state.unit}` : percent(value)}`,
       class: value === null ? null : names[cuts.filter((cut) => value >= cut).length],
       picked: shape.fips === state.first ? "first" : shape.fips === state.second ? "second" : null,
     };
@@ -97,7 +97,7 @@ function drawMap() {
     data: { counties: features },
   });
   const what = typical ? `Radon that half of the houses exceed, ${state.unit}` : `Probability that a new house is at or above ${level()} ${state.unit}`;
-  $("map-title").textContent = `${what}, ${WHERE[state.floor]}. Grey: nobody measured.`;
+  $("map-title").textContent = `${what}, ${WHERE[state.floor]}. Grey: not measured.`;
   $("map").setAttribute("aria-label", `Map of the counties. ${what}. To choose a county without the map, type its name.`);
   $("legend").replaceChildren(...names.map((name, k) => {
     const entry = document.createElement("li"), swatch = entry.appendChild(document.createElement("i"));

@@ -82,12 +82,12 @@ const more = (found, name) => `${dollars(found.loss[name] - found.loss[found.bes
 function reason(found) {
   const test = `a ${KINDS[decision.settings.test]} test`, others = Object.keys(found.loss).length === 3;
   const why = {
-    nothing: `A remedy for ${dollars(chosen.remedy)} saves less radon than it costs: to remedy now loses ${more(found, "remedy")}` +
-      (others ? `; to measure first loses ${more(found, "measure")}, because even a high result is unlikely.` : "."),
-    measure: `Without ${test} for ${dollars(chosen.cost)} nobody knows whether it is one of the high ones: to remedy now loses ` +
+    nothing: `A ${dollars(chosen.remedy)} remedy saves less than it costs: to remedy now loses ${more(found, "remedy")}` +
+      (others ? `; to measure first loses ${more(found, "measure")}, because a high result is too unlikely.` : "."),
+    measure: `Without ${test} for ${dollars(chosen.cost)} nobody knows whether the house is one of the high ones: to remedy now loses ` +
       `${more(found, "remedy")}, to do nothing ${more(found, "nothing")}.`,
     remedy: `To do nothing loses ${more(found, "nothing")}` +
-      (others ? `; to measure first loses ${more(found, "measure")}, because hardly any result would speak against a remedy.` : "."),
+      (others ? `; to measure first loses ${more(found, "measure")}, because hardly any result would argue against a remedy.` : "."),
   }[found.best];
   return why + (found.certain ? "" : " The model’s draws are too few to tell these actions apart.") +
     (found.close ? " It is close: another action loses less than 1% more." : "");
@@ -118,13 +118,13 @@ function basis(found, own) {
   const link = document.createElement("a");
   link.href = `decisions.html#decide-${code(state.first)}`;
   link.textContent = "What to do";
-  const computed = `computed here from ${decision.models[state.model.model].sizes.length} groups of the model’s draws, within about 0.1% of what all draws give`;
+  const computed = `computed here from ${decision.models[state.model.model].sizes.length} groups of the model’s draws, within about 0.1% of the result from all draws`;
   const other = state.model.model === decision.model ? "" : "; the study decides by another model";
   return [
     `An expected loss is what is paid for tests and remedies, and ${dollars(chosen.value)} for each pCi/L of annual radon that stays in the living area. ` +
     (found.exact ? "Losses of a new house are those of the page " : `These losses are ${computed}${other}. More is on the page `),
     link, found.exact && own ? `; those after your test are ${computed}` : "",
-    ". A household’s losses follow from its risk of lung cancer, at the same price of a life; if a remedy costs more, one acts from a higher level.",
+    ". A household’s losses follow from its risk of lung cancer, at the same value of a life; the more a remedy costs, the higher the level from which to act.",
   ];
 }
 
@@ -161,7 +161,7 @@ function decide() {
   const dagger = of("counties", "identified", i) ? "" : " † No house of this county identifies its level on this floor.";
   $("action").replaceChildren(
     ...(own ? [ownAnswer(own)] : []),
-    paragraph(`${warning}In a house in ${labels.get(state.first)} that nobody has tested, where tests stand ${WHERE[state.floor]}: `,
+    paragraph(`${warning}In a house in ${labels.get(state.first)} that nobody has tested, for tests done ${WHERE[state.floor]}: `,
       strong(`${ACTIONS[found.best]}.`), ` ${reason(found)}${dagger}`),
     paragraph(afterTest(found.above)),
   );
@@ -170,7 +170,7 @@ function decide() {
 }
 
 function nothingToSay(i) {
-  if (i === undefined) return "Nobody measured a house in this county, and this study has no prediction for it.";
+  if (i === undefined) return "No house was measured in this county, and this study has no prediction for it.";
   const { missing } = decision.models[state.model.model];
   return missing ? `Under this model nothing can be decided: ${missing}. Choose another model.` : null;
 }

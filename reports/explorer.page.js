@@ -12,7 +12,7 @@ function card(which) {
   const fact = (name) => element.querySelector(`[data-fact=${name}]`);
   for (const part of element.querySelectorAll(".chart, .key, dl")) part.hidden = i === undefined;
   if (i === undefined) {
-    fact("houses").textContent = "Nobody measured a house here, and this study has no prediction for it. What holds for a house in a county that nobody measured is said below.";
+    fact("houses").textContent = "No house was measured here, and this study has no prediction for it. For a house in an unmeasured county, see below.";
     return;
   }
   fact("houses").textContent = aboutHouses(i);

@@ -5,8 +5,8 @@ const ZONES = [4 * STUDY, 2 * STUDY];
 
 function sentence(fips) {
   const name = labels.get(fips), i = place.get(fips);
-  if (i === undefined) return `${name}: nobody measured a house there, and this study does not predict it.`;
-  const none = measured(i, 0) + measured(i, 1) ? "" : "nobody measured a house there; predicted from the other counties, ";
+  if (i === undefined) return `${name}: no house was measured there, and this study does not predict it.`;
+  const none = measured(i, 0) + measured(i, 1) ? "" : "no house was measured there; predicted from the other counties, ";
   return `${name}: ${none}half of the houses have more than ${radon(of("counties", "typical", i))} ${state.unit} ` +
     `${WHERE[state.floor]} (90% credible interval ${interval(of("counties", "typical_q5", i), of("counties", "typical_q95", i))}). ` +
     `A new house there is at or above ${level()} ${state.unit} with a probability of ${percent(probability(i))}.`;
@@ -18,14 +18,14 @@ function comparison() {
   const [one, other] = [ofCounty("levels", a), ofCounty("levels", b)];
   if (one.every((value, k) => value === other[k])) return " Under this model all counties have the same level.";
   const higher = one.filter((value, k) => value > other[k]).length / one.length;
-  return ` The level of ${labels.get(state.first)} is the higher one in ${percent(higher)} of ${one.length} draws.`;
+  return ` The level of ${labels.get(state.first)} is higher in ${percent(higher)} of ${one.length} draws.`;
 }
 
 function aboutHouses(i) {
   const [low, high] = [measured(i, 0), measured(i, 1)];
   return low + high
     ? `${houses(low + high)} measured: ${low || "none"} in the basement, ${high || "none"} on the first floor.`
-    : "Nobody measured a house here. The level is predicted from the other counties.";
+    : "No house was measured here. The level is predicted from the other counties.";
 }
 
 function aboutLevel(i) {
@@ -65,7 +65,7 @@ function aboutPooling(i) {
   if (model.structure === "no pooling") return `${mine}. Under this model no other county counts.`;
   const typical = of("counties", "typical", i);
   const moved = count && own > 0
-    ? `${mine}; with the other counties the level is ${radon(typical)}, ${percent(Math.abs(typical / own - 1))} ${typical < own ? "lower" : "higher"}. `
+    ? `${mine}; pooled with the other counties, the level is ${radon(typical)}, ${percent(Math.abs(typical / own - 1))} ${typical < own ? "lower" : "higher"}. `
     : `${mine}. `;
   const weight = of("weights", "weight_floor", i);
   if (weight === null) {

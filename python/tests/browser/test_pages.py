@@ -146,7 +146,7 @@ def test_two_counties_are_compared_side_by_side(page, report):
     fit = open_fit(report.parent / "fits" / HEADLINE)
     levels = fit.effects()["alpha"].values
     higher = percent((levels[:, 1] > levels[:, 3]).mean()).replace("\N{NO-BREAK SPACE}", " ")
-    said = f"The level of ANOKA is the higher one in {higher} of 50 draws."
+    said = f"The level of ANOKA is higher in {higher} of 50 draws."
     assert text(page, "#explorer-summary").endswith(said)
     type_county(page, "", "second")
     assert not page.locator("[data-which=second]").is_visible()
@@ -169,7 +169,7 @@ def test_without_a_link_the_page_starts_at_its_top(page):
 def test_a_county_that_nobody_measured_says_so(page, report):
     visit(page, report, "counties", "#county-27009")
     assert text(page, ".card h3").startswith("BENTON")
-    assert fact(page, "houses").startswith("Nobody measured a house here")
+    assert fact(page, "houses").startswith("No house was measured here")
     assert not page.locator("[data-which=first] .chart").is_visible()
 
 

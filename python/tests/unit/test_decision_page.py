@@ -81,7 +81,7 @@ def test_figures_stand_in_the_page(page):
 
 def test_policies_and_what_they_rest_on(page):
     assert page.rows("t-policies")[0][0] == "Recommended here"
-    assert "300 houses: those that the survey stands for, by its weights" in page.text
+    assert "300 houses: those that the survey represents, by its weights" in page.text
     assert page.rows("t-sensitivity")[0][0] == "none"
     assert ["remedy_ cost", "2000", "dollars"] in [row[:3] for row in page.rows("t-settings")]
 

@@ -270,7 +270,7 @@ def test_three_widths_are_named_and_grow(site, tables):
     assert all(
         row[0].endswith(f"90% {kind} interval") for row, kind in zip(rows, kinds, strict=True)
     )
-    assert "county nobody measured" in rows[2][0]
+    assert "unmeasured county" in rows[2][0]
     unmeasured = pd.read_csv(tables / "unmeasured.csv").query("model == 'hierarchical_noncentered'")
     ends = unmeasured[["house_q5", "house_q95"]].to_numpy()
     assert rows[2][1:] == [f"{low:.1f} to {high:.0f}" for low, high in ends], (
