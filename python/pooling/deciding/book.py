@@ -30,13 +30,13 @@ PUBLISHED = (
     ),
     ("remedy_from", 3.5, BRANCHES, "pCi/L, geometric mean from which to remedy without measuring"),
     ("nothing", 0.68, BRANCHES, "share of houses for which nothing is done"),
-    ("measured", 0.26, TOTALS, "share measured; 28% in another place"),
+    ("measured", 0.26, TOTALS, "share measured; elsewhere 28%"),
     ("remedied_at_once", 0.05, BRANCHES, "share remedied without measuring"),
     ("remedied", 0.045, TOTALS, "share remedied in all"),
     ("treated_above_4", 0.74, TOTALS, "share remedied of the houses above 4 pCi/L"),
     ("treated_above_8", 0.91, TOTALS, "share remedied of the houses above 8 pCi/L"),
-    ("cost", 7.3e9, TOTALS, "dollars, of tests and remedies"),
-    ("lives", 83_000, TOTALS, "deaths avoided in 30 years; also 84,000"),
+    ("cost", 7.3e9, TOTALS, "dollars for tests and remedies"),
+    ("lives", 83_000, TOTALS, "deaths avoided in 30 years; elsewhere 84,000"),
 )
 
 

@@ -2,7 +2,7 @@
 
 Each county has the colour of the action with the smallest expected loss in a new house there: do
 nothing, measure first and remedy if the result is high, or remedy now. Fainter: another action
-costs less than 1% more. What actions and radon cost is in the study's settings.
+costs less than 1% more. The costs of actions and of radon are settings of the study.
 """
 
 from collections.abc import Sequence

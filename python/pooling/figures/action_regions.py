@@ -2,10 +2,10 @@
 
 The horizontal axis is the action level: the radon from which a remedy pays if it is known, which
 follows from what a household would pay to avoid radon. The vertical axis is the geometric mean of
-what the model predicts for annual living-area radon of a new house. Below the lower line do
-nothing, above the upper line remedy now, between them measure first. The lines are for the
+what the model predicts for annual living-area radon of a new house. Do nothing below the lower
+line, remedy now above the upper line, and measure first between them. The lines are for the
 standard deviation of a typical prediction of this study; points are counties, at the study's own
-action level, basements to the left of it and first floors to the right.
+action level: basements to the left of it, first floors to the right.
 """
 
 from collections.abc import Sequence

@@ -1,10 +1,10 @@
 """Expected loss after a test, against its result, in one county.
 
 The county and floor are those where testing is worth most for all houses together. One line is the
-expected loss if nothing is done, in dollars: what the radon that is then expected costs the
-household. The other is that of a remedy now. A home owner remedies where the result is to the right
-of the dashed line. It differs from the action level because the result is not exact, and the other
-houses of the county say what is likely.
+expected loss in dollars if nothing is done: the cost to the household of the radon that is then
+expected. The other is that of a remedy now. To the right of the dashed line a remedy pays. That
+line differs from the action level because the result is not exact and the other houses of the
+county say what is likely.
 """
 
 from collections.abc import Sequence

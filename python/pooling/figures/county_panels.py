@@ -1,10 +1,9 @@
 """Estimated lines of several counties under each model.
 
 One panel per county, with its numbers of houses; points are houses, jittered
-horizontally, lines are posterior means, one colour per model. Complete pooling has
-the same line everywhere; without pooling each county follows its own houses; partial
-pooling lies between the two, closer to the county's own line where the county has
-many houses.
+horizontally; lines are posterior means, one colour per model. Complete pooling has the
+same line everywhere; without pooling each county follows its own houses; partial pooling
+lies between the two, closer to the county's own line where the county has many houses.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,10 @@
 """Calibration of predictive intervals: coverage of left-out houses.
 
-One panel per way to leave houses out and per floor, one row per model: the share of
-houses that lie within the central 50% and 90% of their predictive distribution under a
-model that has not seen them; the thick line spans one standard error to either side, the
-thin one two.
-A calibrated model is on the dashed lines; to the left of them its intervals are too
-narrow, to the right too wide.
+One panel per floor and way of leaving houses out, one row per model: the share of houses
+that lie within the central 50% and 90% of their predictive distribution under a model
+that has not seen them; the thick line spans one standard error to either side, the thin
+one two. A calibrated model is on the dashed lines; to the left of them its intervals are
+too narrow, to the right too wide.
 """
 
 from collections.abc import Sequence

@@ -5,7 +5,7 @@ posterior mean, the lower one the estimate without priors. The thick line is the
 68% of the posterior, or one standard error to either side; the thin one the central 95%,
 or two standard errors. REML gives standard deviations and correlations without a standard
 error: a hollow dot without a line. A cross marks a singular optimum, where a standard
-deviation is 0 or a correlation 1 in size.
+deviation is 0 or a correlation is 1 or -1.
 """
 
 from collections.abc import Sequence

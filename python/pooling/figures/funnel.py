@@ -4,7 +4,7 @@ The centered and the non-centered program of one model, side by side, with one d
 posterior draw; the vertical axis is logarithmic. Where the standard deviation is small, the
 county's slope (floor effect) must be close to the population mean, so the draws narrow
 downwards to a neck. Crosses are divergent transitions. The non-centered program reaches far
-down the neck, the centered one stops above it.
+down the neck; the centered one stops above it.
 """
 
 from collections.abc import Sequence

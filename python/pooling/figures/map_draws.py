@@ -1,10 +1,10 @@
 """Maps of single posterior draws: how much the counties may differ.
 
-The first map shows the posterior median of radon in a typical basement of each county, which
-half of its basements exceed. The others are single draws from the joint posterior of all
-counties, each as plausible as any other. Medians of counties with few houses are close to
-the mean of all counties, so that the map of medians is smoother than any single draw; what
-all maps have in common is what the data determine.
+The first map shows the posterior median of the level that half of each county's basements
+exceed. The others are single draws from the joint posterior of all counties, each as
+plausible as any other. Medians of counties with few houses are close to the mean of all
+counties, so the map of medians is smoother than any single draw; what all maps have in
+common is what the data determine.
 """
 
 from collections.abc import Sequence

@@ -1,12 +1,12 @@
 """Out-of-sample prediction: differences in expected log predictive density.
 
-One panel per way to leave houses out, one row per model. The dot is the sum over houses of
-the log density that the model gives each house when it is left out, minus the same sum for
-the best model, which is at 0; the thick line spans one standard error of the difference to
-either side, the thin one two. Differences of a few units, or of less than two standard
-errors, do not distinguish models. A house that is left out while its neighbours stay is
-predicted from them; a house that is left out with its whole county shows what a model can
-say about a county that nobody has measured.
+One panel per way of leaving houses out, one row per model. The dot is the sum over houses
+of the log density that the model gives each house when it is left out, minus the same sum
+for the best model, which is at 0; the thick line spans one standard error of the
+difference to either side, the thin one two. Differences of a few units, or of less than
+two standard errors, do not distinguish models. A house that is left out while its
+neighbours stay is predicted from them; a house that is left out with its whole county
+shows what a model can say about a county that nobody has measured.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,11 @@
 """Deaths avoided against the cost of policies for all houses.
 
-One line per policy. Along a line the action level varies, the radon from which houses are
-remedied: to the right it is lower, so that more houses are. The recommended policy decides for each
-county and floor whether to do nothing, measure or remedy; the others test every house, by
-long-term or by screening tests, corrected for their bias or not, or only the houses in zone 1 of
-the US EPA, by long-term tests. Large dots: the study's own action level; vertical bars: central
-90% of the posterior. All houses that the survey stands for, over all the years.
+One line per policy. Along a line the action level, the radon from which houses are remedied,
+decreases to the right, so that more houses are remedied. The recommended policy decides for each
+county and floor whether to do nothing, measure or remedy; the others test every house, by long-term
+or by screening tests, corrected for their bias or not, or only the houses in zone 1 of the US EPA,
+by long-term tests. Large dots: the study's own action level; vertical bars: central 90% of the
+posterior. Totals are over all houses that the survey represents and over all the years.
 """
 
 from collections.abc import Sequence
@@ -98,7 +98,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
 def _about(frame: pd.DataFrame) -> str:
     row = frame.iloc[0]
     houses = f"{row['houses']:,.0f} houses"
-    counted = f"{houses} that the survey stands for, by its weights"
+    counted = f"{houses} that the survey represents, by its weights"
     if not row["weighted"]:
         counted = f"the {houses} of the survey, which has no weights"
     return caption(

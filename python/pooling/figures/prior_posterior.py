@@ -1,8 +1,8 @@
 """Prior and posterior densities of the population parameters.
 
 One panel per population parameter: the filled curve is the posterior density, the black line
-the prior density on the same scale. Where the line is flat and low the data dominate; where
-line and curve are alike the posterior is that of the prior.
+the prior density on the same scale. Where the line is flat and low, the data dominate; where
+line and curve are alike, the posterior repeats the prior.
 """
 
 from collections.abc import Sequence

@@ -1,11 +1,11 @@
 """Simulation-based calibration: ranks of the true values among posterior draws.
 
 True values are drawn from the prior and houses simulated from them; each line is one
-parameter, in one panel per model. It is the share of simulations with a lower rank, minus
-that share for uniform ranks, which hold if program and sampler are right: then the whole line
-is within the grey band in 95% of cases. Above on the left and below on the right, the
-posterior is too narrow; the other way round, too wide; above throughout, too high; below, too
-low. Lines of parameters that the table counts as not calibrated are red and named.
+parameter, in one panel per model. It shows the share of simulations with a lower rank, minus
+that share for uniform ranks. If program and sampler are right, ranks are uniform, and the
+whole line is within the grey band in 95% of cases. Above on the left and below on the right,
+the posterior is too narrow; the other way round, too wide; above throughout, too high; below,
+too low. Lines of parameters that the table counts as not calibrated are red and named.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Simulation-based calibration: coverage of county effects by number of houses.
 
-One panel per model. For counties with few houses to counties with many, the share of true
+One panel per model. From counties with few houses to counties with many: the share of true
 intercepts (alpha) and slopes (beta) within the central 50% and 90% of their posterior, over
 simulations from the program itself; thick lines span one standard error to either side, thin
 ones two. Averaged over true values from the prior, a correct program is on the dashed lines

@@ -2,10 +2,10 @@
 
 One row per state, in the order of its intercept (log radon in the basement), lowest at the
 bottom: the large dot is the posterior mean of the state's own mean, around which its counties
-vary, the thick line the central 50% and the thin one the central 90%; the small dots below it
-are the posterior means of its counties. The dashed line is the mean of all states. Counties
-are pulled towards the dot of their state, and states towards the dashed line, the more so the
-less information their houses carry.
+vary; the thick line is the central 50% and the thin one the central 90%; the small dots below
+it are the posterior means of its counties. The dashed line is the mean of all states.
+Counties are pulled towards the dot of their state, and states towards the dashed line, the
+more so the less information their houses carry.
 """
 
 from collections.abc import Callable, Sequence

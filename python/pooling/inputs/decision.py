@@ -36,10 +36,10 @@ RISKS: dict[Household, float] = {
 }
 
 SOURCES = {
-    "test": f"the book finds long-term tests the more cost-effective ones ({BOOK})",
+    "test": f"the book finds long-term tests more cost-effective ({BOOK})",
     "test_cost": f"$50 for a long-term test, $15 to $20 for a screening test ({BOOK})",
     "remedy_cost": f"including heating and cooling over 30 years ({BOOK})",
-    "remedied_level": f"simplification of the book: remedies rarely reach 1 ({BOOK})",
+    "remedied_level": f"simplification of the book: remedies rarely reach 1 pCi/L ({BOOK})",
     "action_level": f"US Environmental Protection Agency ({BOOK})",
     "value_per_pci": f"remedy_cost / (action_level - remedied_level), equation 9.4 of {BOOK}",
     "household": f"4,800 millionths per pCi/L for an average household ({BOOK})",
@@ -47,14 +47,14 @@ SOURCES = {
     "long_term_spread": BOOK,
     "screening_spread": f"roughly, after correction for bias ({BOOK})",
     "factor": "rounded from the abstract of Cohen and Gromicko (1988), JAPCA 38:129-134: winter, "
-    "spring, summer and autumn are as 1.6, 1.4, 1 and 1.4, and basements as 2.5 times upper "
-    "floors. So the annual average is 0.84 of a winter measurement on the same floor, and 0.34 of "
-    "one in a basement below the living area; houses with living area in the basement are between "
-    "the two. The adjustments of Price and Nero (1996), Environment International 22, by type of "
-    "house, would be better; set them here",
+    "spring, summer and autumn are as 1.6 : 1.4 : 1 : 1.4, and basements have 2.5 times as much "
+    "as upper floors. So the annual average is 0.84 of a winter measurement on the same floor, and "
+    "0.34 of one in a basement below the living area; houses with living area in the basement are "
+    "between the two. The adjustments of Price and Nero (1996), Environment International 22, by "
+    "type of house, would be better; set them here",
     "factor_spread": "assumption: half of the variance of the logarithm behind screening_spread is "
-    "of houses, whose factors differ, and half of the few days of the test. It makes 0.33 to 0.75 "
-    "one standard deviation of the factor of a basement",
+    "due to houses, whose factors differ, and half to the few days of the test. The factor of a "
+    "basement is then 0.33 to 0.75 within one standard deviation",
 }
 
 Dollars = Annotated[Number, Field(ge=0, le=1e9)]

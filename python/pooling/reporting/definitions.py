@@ -11,7 +11,7 @@ from pooling.reporting.zones import ZONES
 from pooling.scoring.score import DEFINITIONS
 
 TABLE_NOTES = {
-    "models": "the models, their pooling, whether they converged, which is the headline model",
+    "models": "the models, their pooling, whether they converged, and which is the headline model",
     "estimates": "posterior summaries of every parameter of every model",
     "diagnostics": "convergence diagnostics, one row per model and group of draws",
     "scores": "in-sample and out-of-sample scores",
@@ -29,14 +29,14 @@ TABLE_NOTES = {
     "other_priors": "population parameters under the study's priors and under others",
     "frequentist": "least squares and REML estimates of the same models, without priors",
     "published": "published values compared with ours; empty for your own data",
-    "priors": "the study's priors, on the scale of log pCi/L; of a range, in km",
-    "decisions": "what to do in new houses of each county and floor, and the expected losses",
-    "policies": "cost and effect of policies for all houses that the survey stands for",
+    "priors": "the study's priors, on the scale of log pCi/L (ranges in km)",
+    "decisions": "what to do in a new house, by county and floor, and the expected losses",
+    "policies": "cost and effect of policies for all houses that the survey represents",
     "action_regions": "levels of predicted radon from which to measure and to remedy at once",
     "readings": "expected losses after each result of a test in one county",
-    "decision_settings": "the numbers that decisions rest on, and where each is from",
+    "decision_settings": "the numbers that decisions rest on, and the source of each",
     "decision_sensitivity": "shares of houses by action under other settings",
-    "book": "numbers of Bayesian Data Analysis, section 9.4, and the same recomputed",
+    "book": "numbers of Bayesian Data Analysis, section 9.4, printed and recomputed",
     "definitions": "definitions of tables, columns, diagnostic checks and scores",
 }
 COLUMN_DEFINITIONS = {  # with places for the study's unit and levels
@@ -48,11 +48,11 @@ COLUMN_DEFINITIONS = {  # with places for the study's unit and levels
     "level, {action_level}",
     "rank, rank_q5, rank_q95": "posterior median and 90% interval of the county's rank; without "
     "pooling, counties whose own data do not identify it have none",
-    "ranked": "how many counties have a rank",
+    "ranked": "number of counties that have a rank",
     "p_highest": f"posterior probability that the county is among the highest {HIGHEST}",
     "average": "arithmetic or geometric mean over new houses of the county; with Student-t errors "
     "there is no arithmetic mean",
-    "first_floor_share": "share of these houses that is on the first floor, as in the survey of "
+    "first_floor_share": "share of these houses that are on the first floor, as in the survey of "
     "the county's state",
     "zone_1, zone_2, zone_3": "probability that this average is above {zones[0]}, between, or "
     "below {zones[1]}: the EPA's zones of the average screening measurement",
@@ -70,27 +70,27 @@ COLUMN_DEFINITIONS = {  # with places for the study's unit and levels
     "predicts left-out houses; models with similar predictions share one weight",
     "prior_q5, prior_q50, prior_q95": "quantiles of typical over prior draws and counties",
     "share_implausible": "share of these draws above {implausible}, {times} times the action level",
-    "shift": "difference from the mean under the study's priors, in units of the posterior "
-    "standard deviation under these",
+    "shift": "difference from the posterior mean under the study's priors, in units of the "
+    "standard deviation under them",
 }
 DECISION_DEFINITIONS = {
     "log_mean, log_sd, median": "mean and standard deviation of the logarithm, and geometric mean "
-    "(pCi/L), of annual radon in the living area of a new house: the house's, not the county's",
-    "represented": "houses that the survey's houses stand for, the sum of their weights; the "
-    "survey's houses where it has no weights",
-    "loss_nothing, loss_measure, loss_remedy": "expected loss in dollars over all the years: of "
-    "tests, remedies, and what the remaining radon is worth to the household",
+    "(pCi/L), of annual radon in the living area of a new house, not of the county's level",
+    "represented": "number of houses that the survey's houses represent, the sum of their weights; "
+    "without weights, the number of the survey's houses",
+    "loss_nothing, loss_measure, loss_remedy": "expected loss in dollars over all the years: the "
+    "cost of tests, of remedies and, to the household, of the remaining radon",
     "error_nothing, error_measure, error_remedy": "their Monte Carlo standard errors, dollars",
     "action": "the action with the smallest expected loss",
     "certain": "whether its loss is smaller by more than 3 Monte Carlo standard errors of the "
-    "difference; this says nothing of the model or of the settings",
+    "difference; this ignores uncertainty about the model and the settings",
     "value_of_measuring": "expected loss of the better of nothing and remedy, minus that of "
     "measuring first, dollars",
-    "remedy_above, remedy_above_screening": "result of a long-term test, and of a screening test "
-    "on that floor as it reads, from which to remedy (pCi/L)",
+    "remedy_above, remedy_above_screening": "result of a long-term test, and uncorrected result of "
+    "a screening test on that floor, from which to remedy (pCi/L)",
     "lives, lives_q5, lives_q95": "deaths from lung cancer avoided over all the years by "
     "remedies, and the central 90% of the posterior",
-    "treated_above_4, treated_above_8": "share of the houses above 4 and 8 pCi/L that is remedied",
+    "treated_above_4, treated_above_8": "share of the houses above 4 and 8 pCi/L that are remedied",
     "measure_from, remedy_from": "geometric mean of the prediction from which to measure, and to "
     "remedy without measuring (pCi/L)",
 }

@@ -46,8 +46,8 @@ OF_COUNTIES = {
     if scheme.whole_counties
 }
 OF_HOUSES = {
-    "elpd": "sum over houses of the log predictive density of log radon or, of a house up to the "
-    "detection limit of the study, of the log predictive probability of being there",
+    "elpd": "sum over houses of the log predictive density of log radon or, for a house at or "
+    "below the study's detection limit, of the log predictive probability of being there",
     "rmse": "root mean square of log radon minus its predicted mean",
     **{
         f"coverage_{share}{of}": f"share of houses{where} in their {share}% predictive interval"

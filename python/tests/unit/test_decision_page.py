@@ -65,7 +65,7 @@ def test_numbers_of_the_book_are_recomputed_beside_it(page):
         in page.text
     )
     cells = {row[0]: row[1:3] for row in page.rows("t-book")}
-    assert cells["share measured; 28% in another place"][0] == "0.260"
+    assert cells["share measured; elsewhere 28%"][0] == "0.260"
 
 
 def test_a_home_owner_reads_what_a_result_means(page):
