@@ -1,6 +1,6 @@
 /*
  * Marginal partial pooling: the posterior of hierarchical_noncentered.stan with the
- * county effects integrated out, so that the sampler moves in five numbers, however many
+ * county effects integrated out, so that the sampler moves in five dimensions, however many
  * counties and houses there are.
  *
  *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma)

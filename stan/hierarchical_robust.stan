@@ -1,6 +1,6 @@
 /*
- * Robust partial pooling: hierarchical_noncentered.stan with Student-t errors, so that
- * a few outlying houses do not distort the estimates of their county.
+ * Robust partial pooling: the model of hierarchical_noncentered.stan with Student-t errors,
+ * so that a few outlying houses do not distort the estimates of their county.
  *
  *   log_radon ~ student_t(nu, alpha[county] + beta[county] * floor_measure, sigma)
  *   alpha[j]  ~ normal(mu_alpha, sigma_alpha)

@@ -14,7 +14,7 @@
  * intercept well, so mean intercepts are sampled directly, unless no house is fitted. The
  * same houses inform its mean slope no better than the other states do, so mean slopes are
  * sampled as standardised deviations from the mean of all states. A state's standard
- * deviation of houses has a prior of its own: its houses leave no need for a population.
+ * deviation of houses has a prior of its own: its houses determine it without a population.
  */
 functions {
   #include functions/county_marginal.stanfunctions

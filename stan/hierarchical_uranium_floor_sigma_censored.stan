@@ -1,16 +1,16 @@
 /*
  * Partial pooling with soil uranium, a standard deviation per floor and a detection limit:
  * intercepts and slopes are each pulled towards what uranium predicts, houses vary differently
- * in basements and on first floors, and of those below the limit only that is known.
+ * in basements and on first floors, and houses at or below the limit are left-censored.
  *
  *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma_<floor>)
  *               left-censored at log_limit
  *   alpha[j]  ~ normal(mu_alpha + gamma_alpha * log_uranium[j], sigma_alpha)
  *   beta[j]   ~ normal(mu_beta + gamma_beta * log_uranium[j], sigma_beta)
  *
- * A house up to the limit contributes the probability of being there, so it does not matter
- * by which number the response replaces its activity. alpha and beta are integrated out of
- * the posterior and drawn exactly afterwards.
+ * A house at or below the limit contributes the probability of being there, so it does not
+ * matter what number replaces its activity in the response. alpha and beta are integrated out
+ * of the posterior and drawn exactly afterwards.
  */
 functions {
   #include functions/censored.stanfunctions

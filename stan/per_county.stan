@@ -1,5 +1,5 @@
 /*
- * No pooling: every county is a regression of its own, with its own intercept, slope
+ * No pooling: every county has a regression of its own, with its own intercept, slope
  * and standard deviation, and learns nothing from the others.
  *
  *   log_radon ~ normal(alpha[county] + beta[county] * floor_measure, sigma[county])
