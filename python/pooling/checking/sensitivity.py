@@ -26,7 +26,7 @@ COLUMNS = ["model", "parameter", "prior", "likelihood", "diagnosis", "prior_from
 COLUMNS += ["prior_pareto_k", "likelihood_pareto_k"]
 DIAGNOSES = {
     "-": "the prior hardly matters",
-    "prior-data conflict": "prior and likelihood both matter and may pull apart",
+    "prior-data conflict": "prior and likelihood both matter and may conflict",
     "strong prior / weak likelihood": "the prior matters and the likelihood hardly does",
     "not trusted": f"the draws cannot be reweighted: a Pareto k exceeds {MAX_PARETO_K:g}",
 }

@@ -2,10 +2,10 @@
 
 One dot per county, larger with more houses. The horizontal axis is the mean of the
 county's houses, the vertical axis the mean that the model predicts for the same houses,
-with a line over the central 90%. Complete pooling predicts nearly the same mean for
-every county. No pooling reproduces each observed mean, however few the houses. Partial
-pooling keeps large counties near the diagonal and pulls small ones towards the overall
-mean. Where whole counties were left out, a second panel of each model shows its
+with a line over the central 90%. Complete pooling predicts nearly the same mean for every
+county. No pooling reproduces each observed mean, however few the houses. Partial pooling
+keeps counties with many houses near the diagonal and pulls those with few towards the
+overall mean. Where whole counties were left out, a second panel of each model shows its
 predictions of counties that it has not seen: a model that reproduces each county's own
 houses cannot predict these.
 """

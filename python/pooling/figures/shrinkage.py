@@ -3,9 +3,9 @@
 Each arrow is one county. It starts at the estimate from the county's own houses (no
 pooling) and ends at the estimate with partial pooling; arrows of counties with few houses
 are fainter. The ellipses contain 50% and 90% of the population of counties that the second
-model estimates; the diamond is complete pooling. Estimates gather around the population
-mean, those of small counties most. Counties without houses on both floors have no slope of
-their own: they start as hollow triangles at the edge of the panel.
+model estimates; the diamond is complete pooling. Estimates move towards the population
+mean, those of counties with few houses most. Counties without houses on both floors have
+no slope of their own: they start as hollow triangles at the edge of the panel.
 """
 
 from collections.abc import Sequence
