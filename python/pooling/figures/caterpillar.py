@@ -4,7 +4,7 @@ One line per county, in the order of the intercept (log radon in the basement): 
 the posterior median, the thick line the central 50% and the thin one the central 90%. The
 slope is the floor effect, first floor minus basement. Hollow dots and pale lines are
 estimates that the county's own houses do not identify: an intercept without a basement
-house, a slope without houses on both floors. The counties table has all counties.
+house, a slope without houses on one of the floors. The counties table has all counties.
 """
 
 from collections.abc import Sequence
@@ -180,8 +180,8 @@ def _about(rows: pd.DataFrame) -> str:
         f"""Study {rows["study"].iloc[0]}; {shown} of {counties} counties, {order} of their
         intercept under {rows["ordered_by"].iloc[0]}. Dot: posterior median; thick line: central
         50%; thin line: central 90%. Hollow and pale: not identified by the county's own houses (an
-        intercept without a basement house, a slope without houses on both floors). Clipped at the
-        panel edge; triangles mark medians outside.""",
+        intercept without a basement house, a slope without houses on one of the floors). Clipped at
+        the panel edge; triangles mark medians outside.""",
         INCHES_WIDE,
     )
 

@@ -156,8 +156,8 @@ def _caption(frame: pd.DataFrame, inches: float) -> str:
     )
     if not frame["identified"].all():
         text += (
-            " Dashed: a county without houses on both floors, whose slope comes from the prior "
-            "or, with pooling, from the other counties."
+            " Dashed: a county without houses on one of the floors, whose slope comes from the "
+            "prior or, with pooling, from the other counties."
         )
     if ((frame["log_radon"] > frame["high"]) | (frame["log_radon"] < frame["low"])).any():
         text += " Triangles: houses outside the panel."

@@ -4,8 +4,8 @@ Each arrow is one county. It starts at the estimate from the county's own houses
 pooling) and ends at the estimate with partial pooling; arrows of counties with few houses
 are fainter. The ellipses contain 50% and 90% of the population of counties that the second
 model estimates; the diamond is complete pooling. Estimates move towards the population
-mean, those of counties with few houses most. Counties without houses on both floors have
-no slope of their own: they start as hollow triangles at the edge of the panel.
+mean, those of counties with few houses most. Counties without houses on one of the floors
+have no slope of their own: they start as hollow triangles at the edge of the panel.
 """
 
 from collections.abc import Sequence
@@ -368,8 +368,8 @@ def _words(frame: pd.DataFrame) -> labs:
         text += f" Diamond: {row.pooled_label}, the same for every county."
     if unidentified:
         text += (
-            f" Hollow: {unidentified} counties without houses on both floors, whose slope the "
-            "data do not identify."
+            f" Hollow: {unidentified} counties without houses on one of the floors, whose slope "
+            "the data do not identify."
         )
     if not frame[["has_start", "has_end"]].all(axis=None):
         text += " Without pooling they have only an intercept: a triangle at the upper edge."

@@ -147,7 +147,7 @@ def _caption(frame: pd.DataFrame, inches: float) -> str:
     if not frame["identified"].all():
         text += (
             " Hollow and faint: not identified by the county's own houses (an intercept without a "
-            "basement house, a slope without houses on both floors), not in the median."
+            "basement house, a slope without houses on one of the floors), not in the median."
         )
     if (frame["where"] != "inside").any():
         text += " Clipped at the panel edge; triangles mark estimates outside."

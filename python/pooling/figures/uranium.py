@@ -137,9 +137,9 @@ def _about(rows: pd.DataFrame, dots: pd.DataFrame, wide: float) -> str:
     return caption(
         f"""Study {rows["study"].iloc[0]}{some}. Dot: posterior median of a county; vertical line:
         central 90%. Hollow: not identified by the county's own houses (an intercept without a
-        basement house, a slope without houses on both floors). Black line and band: the model's
-        prediction from uranium, median and central 90%, at the mean share of first-floor houses if
-        the model uses it. Clipped at the panel edge; triangles mark medians outside.""",
+        basement house, a slope without houses on one of the floors). Black line and band: the
+        model's prediction from uranium, median and central 90%, at the mean share of first-floor
+        houses if the model uses it. Clipped at the panel edge; triangles mark medians outside.""",
         wide,
     )
 
