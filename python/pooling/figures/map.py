@@ -1,12 +1,12 @@
 """Map: typical radon, probability of exceeding the action level, and houses, by county.
 
-The model is the first with partial pooling of those that the study's story compares. The
-first map shows the posterior median of the level that half of the county's basements exceed.
-The second shows the probability that a new basement measurement in the county is at or above
-the action level, fainter where the posterior of that probability is wider. The third shows
-how many houses were measured. Counties without a house are grey. Counties with few houses
-look alike because their estimates are pulled towards the mean; the maps of single draws show
-how much they may differ.
+The model is the first with partial pooling of the few that the report compares. The first
+map shows the posterior median of the level that half of the county's basements exceed. The
+second shows the probability that a new basement measurement in the county is at or above the
+action level, fainter where the posterior of that probability is wider. The third shows how
+many houses were measured. Counties without a house are grey. Counties with few houses look
+alike because their estimates are pulled towards the mean; the maps of single draws show how
+much they may differ.
 """
 
 from collections.abc import Sequence
