@@ -11,9 +11,11 @@
  *
  * alpha and beta are integrated out of the posterior and drawn exactly afterwards; the
  * means of the few states are sampled. The many houses of a state determine its mean
- * intercept well, so mean intercepts are sampled directly, unless no house is fitted. The
- * same houses inform its mean slope no better than the other states do, so mean slopes are
- * sampled as standardised deviations from the mean of all states. A state's standard
+ * intercept well, so mean intercepts are sampled directly, unless no house is fitted. They
+ * determine its mean slope about as well as the other states do, so its deviation from
+ * mu_beta is sampled in a unit between both: sigma_beta_state where that is small, what
+ * the houses leave uncertain where it is large (partially non-centered; Papaspiliopoulos,
+ * Roberts and Skold 2007, Statistical Science 22:59-73). A state's standard
  * deviation of houses has a prior of its own: its houses determine it without a population.
  */
 functions {
@@ -53,6 +55,11 @@ transformed data {
   matrix[J, 2] houses = cell_counts(county, floor_measure, J);
   matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
   matrix[J, 2] squares = within_squares(log_radon, county, floor_measure, J);
+  // Roughly, the precision with which the houses of a state determine its mean slope: if houses
+  // vary with a standard deviation of 1 and the slopes of its counties with one of 0.2
+  vector[S] slope_precision = rep_vector(0, S);
+  for (j in 1 : J)
+    slope_precision[state[j]] += houses[j, 2] / (1 + 0.04 * houses[j, 2]);
 }
 parameters {
   real mu_alpha;                                              // Mean intercept of all states, log pCi/L
@@ -63,13 +70,14 @@ parameters {
   real<lower=0, upper=prior_sigma_beta_upper> sigma_beta;     // Standard deviation of slopes in a state
   vector<lower=0, upper=prior_sigma_upper>[S] sigma_state;    // Standard deviation of houses in each state, log pCi/L
   vector[S] alpha_state_free;                                 // Mean intercepts; without houses, their deviations
-  vector[S] beta_state_tilde;                                 // Standardised mean slopes, in sigma_beta_state around mu_beta
+  vector[S] beta_state_free;                                  // Deviations of the mean slopes from mu_beta, scaled
 }
 transformed parameters {
   // Mean intercept and slope of each state, log pCi/L
   vector[S] mu_alpha_state = N > 0 ? alpha_state_free
                              : mu_alpha + sigma_alpha_state * alpha_state_free;
-  vector[S] mu_beta_state = mu_beta + sigma_beta_state * beta_state_tilde;
+  vector[S] mu_beta_state = mu_beta + sigma_beta_state * beta_state_free
+                                      ./ sqrt(1 + square(sigma_beta_state) * slope_precision);
   // Standard deviation of houses in each county: that of its state, log pCi/L
   vector<lower=0>[J] sigma = sigma_state[state];
   // Prior model, with the study's scales; under (0, 10) and 1 they imply
@@ -87,7 +95,7 @@ model {
     alpha_state_free ~ normal(mu_alpha, sigma_alpha_state);     // 99% of states within 2.6 sigma_alpha_state
   else
     alpha_state_free ~ std_normal();                            // The same in standard units
-  beta_state_tilde ~ std_normal();                              // 99% of states within 2.6 sigma_beta_state
+  beta_state_free ~ normal(0, sqrt(1 + square(sigma_beta_state) * slope_precision));  // The same
 
   // Observational model, with the county effects integrated out
   target += sum(county_log_density(mean_y, houses, squares, mu_alpha_state[state],
