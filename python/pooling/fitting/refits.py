@@ -33,7 +33,7 @@ from pooling.fits.limits import MAX_DIVERGENT_SHARE, MAX_R_HAT, MIN_ESS_PER_CHAI
 from pooling.fits.store import BY_HOUSE, Fit, Start
 from pooling.fitting import sampling
 from pooling.fitting.generate import flat, to_predict
-from pooling.fitting.log_scores import log_scores, scored, with_points_below
+from pooling.fitting.log_scores import log_scores, scored, up_to, with_points_below
 from pooling.inputs.study import Sampler
 from pooling.programs.compile import compile_program
 
@@ -124,7 +124,7 @@ def score_predicted(draws: Mapping, data: dict, divergences: int) -> dict[str, l
     mcse = mean.std(axis=0, ddof=1) / np.sqrt(ess)
     scores = log_scores(flat(draws["log_lik"]), data)
     elpd = logsumexp(scores, axis=0) - np.log(len(scores))
-    below = flat(draws["y_rep"])[:, :houses] <= y
+    below = up_to(flat(draws["y_rep"]), y, data)
     mixed = (r_hat <= MAX_R_HAT) & (ess >= MIN_ESS_PER_CHAIN * len(chains))
     sound = np.isfinite(elpd) & mixed[cell] & (divergences == 0)
     values = (elpd, mean.mean(axis=0)[cell], mcse[cell], below.mean(axis=0))

@@ -34,6 +34,7 @@ from pooling.fitting.generate import (
     predict,
     to_predict,
 )
+from pooling.fitting.log_scores import up_to
 from pooling.inputs.decision import Decision
 from pooling.inputs.response import Response
 from pooling.inputs.study import Data, Sampler, read_section
@@ -127,7 +128,7 @@ def predict_houses(
     parts = []
 
     def summary(level: np.ndarray, drawn: Mapping[str, np.ndarray], own: np.ndarray) -> None:
-        found = _summary(level, drawn, y[own], fit.response)
+        found = _summary(level, drawn, y[own], fit.response, data.get("log_limit", -np.inf))
         if decision is not None and decides:
             tested = activity[own], kinds[own]
             given = advice(level, drawn["sd"], floor[own], *tested, decision, fit.response)
@@ -272,16 +273,26 @@ def extended_draws(
 
 
 def _summary(
-    level: np.ndarray, draws: Mapping[str, np.ndarray], y: np.ndarray, response: Response
+    level: np.ndarray,
+    draws: Mapping[str, np.ndarray],
+    y: np.ndarray,
+    response: Response,
+    limit: float,
 ) -> pd.DataFrame:
-    """Columns of predictions from draws (sample, house), one row per house; NaN where `y` is."""
+    """Columns of predictions from draws (sample, house), one row per house; NaN where `y` is.
+
+    Of a house at or below the detection limit (log pCi/L) the score is the log probability of
+    being there, from the replications.
+    """
     table = {}
     for width, values in (("level", level), ("house", draws["y_rep"])):
         for name, q in zip(QUANTILES, np.quantile(values, [*QUANTILES.values()], 0), strict=True):
             table[f"{width}_{name}"] = response.activity(q)
     table["p_action"] = (draws["y_rep"] >= response.log_action_level).mean(axis=0)
     score = logsumexp(draws["log_lik"], axis=0) - np.log(len(level))
-    pit = (draws["y_rep"] <= y).mean(axis=0)
+    with np.errstate(divide="ignore"):
+        score = np.where(y <= limit, np.log((draws["y_rep"] <= limit).mean(axis=0)), score)
+    pit = up_to(draws["y_rep"], y, {"log_limit": limit}).mean(axis=0)
     table["log_score"], table["pit"] = (np.where(np.isnan(y), np.nan, v) for v in (score, pit))
     return pd.DataFrame(table)
 

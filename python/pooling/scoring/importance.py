@@ -22,7 +22,7 @@ from scipy.special import logsumexp
 from pooling.fitting import sampling
 from pooling.fitting.chains import Chains, read_chains
 from pooling.fitting.generate import SCORED, expected, flat
-from pooling.fitting.log_scores import log_scores
+from pooling.fitting.log_scores import log_scores, up_to
 from pooling.inputs.study import Sampler
 
 ROUNDING = 1e-9  # nats, below which log ratios count as equal
@@ -124,7 +124,7 @@ def weighted_scores(
     with np.errstate(divide="ignore"):
         elpd = logsumexp(np.log(weights) + scores, axis=0)
     mean = (weights * means).sum(axis=0)
-    below = flat(np.asarray(draws["y_rep"]))[:, :count] <= np.asarray(measured)
+    below = up_to(flat(np.asarray(draws["y_rep"])), measured, houses)
     return pd.DataFrame(
         {
             "elpd": elpd,

@@ -6,7 +6,7 @@ from programs import executable, quick, small_fit, text_of, tiny_coords, tiny_da
 from scipy import special, stats
 
 from pooling.fitting.generate import to_predict
-from pooling.fitting.log_scores import log_scores, scored, with_points_below
+from pooling.fitting.log_scores import log_scores, scored, up_to, with_points_below
 from pooling.fitting.refits import Program
 from pooling.scoring.loo import psis
 
@@ -66,3 +66,15 @@ def test_leave_one_out_weighs_by_the_density_and_scores_the_probability():
     expected = special.logsumexp(probability) - np.log(probability.size)
     assert after.loc[below, "lpd"].tolist() == pytest.approx([expected] * 2, abs=1e-5)
     assert (after.loc[below, "elpd"] < after.loc[below, "lpd"]).all()
+
+
+def test_pit_up_to_the_limit_is_half_the_probability_of_being_there():
+    """Of four draws, one and then three are at or below -1; others are as without a limit."""
+    y_rep = np.array([[0.9, -1.0, 0.0, -2.0], [1.1, 0.5, -2.0, -1.5], [0.0, 3.0, 1.0, -1.0]])
+    y_rep = np.vstack([y_rep, [2.0, 0.0, -0.9, 4.0]])
+    for program in (PLAIN, CENSORING):
+        houses = with_points_below(HOUSES, {"log_limit": -1.0}, program)
+        found = up_to(y_rep, HOUSES["log_radon_new"], houses).mean(axis=0)
+        assert found.tolist() == [2 / 4, 1 / 8, 2 / 4, 3 / 8]
+    plain = up_to(y_rep, HOUSES["log_radon_new"], HOUSES).mean(axis=0)
+    assert plain.tolist() == [2 / 4, 1 / 4, 2 / 4, 0]
