@@ -5,7 +5,8 @@ r"""Compare a program's population parameters under other priors with the study'
         FIT/diagnostics.json -o FIT/other_priors.csv
 
 Each set of priors that the study names is sampled with the study's data, seed and settings, and
-undergoes the same diagnostics. A set that fails is flagged and not omitted.
+undergoes the same diagnostics. A set that fails is flagged and not omitted; one that changes no
+prior of the program's variables is.
 """
 
 import json
@@ -70,6 +71,13 @@ def under(
     )
 
 
+def changes(priors: Priors, fit: Fit, data: dict) -> bool:
+    """Whether priors differ from those of the data for any variable of the fit's program."""
+    changed = {name for name, value in priors.scales().items() if data.get(name) != value}
+    variables = {str(name) for name in fit.tree["posterior"].to_dataset().data_vars}
+    return any(name.removeprefix("prior_").rpartition("_")[0] in variables for name in changed)
+
+
 def combined(own_rows: pd.DataFrame, others: list[pd.DataFrame], model: str) -> pd.DataFrame:
     """One table, columns `COLUMNS`, the study's own priors first, of the parameters in its fit.
 
@@ -93,8 +101,9 @@ def main(arguments: list[str] | None) -> None:
     settings = read_section(Sampler, given.sampler)
     sets = read_section(OtherPriors, given.other_priors).sets
     table = pd.DataFrame(columns=COLUMNS)
+    data = json.loads(given.data.read_text(encoding="utf-8"))
+    sets = {name: priors for name, priors in sets.items() if changes(priors, fit, data)}
     if sets and fit.population():
-        data = json.loads(given.data.read_text(encoding="utf-8"))
         program = given.executable.resolve()
         others = [under(name, priors, program, data, settings) for name, priors in sets.items()]
         table = combined(own(fit), others, fit.model)

@@ -14,7 +14,7 @@ from pooling.fits.store import open_fit, write_fit
 from pooling.fitting.chains import read_chains
 from pooling.fitting.fit import as_tree
 from pooling.fitting.sampling import sample
-from pooling.inputs.priors import Normal, Priors
+from pooling.inputs.priors import Normal, Priors, Spread
 from pooling.inputs.study import OtherPriors
 
 NARROW = WEAK.replaced_by(Priors(mu_beta=Normal(loc=3, scale=0.001)))
@@ -96,6 +96,13 @@ def test_without_other_priors_the_table_is_empty(pooled):
     table = run(pooled, {})
     assert table.empty
     assert list(table) == other_priors.COLUMNS
+
+
+def test_a_set_that_changes_no_prior_of_the_program_is_left_out(pooled):
+    elsewhere = WEAK.replaced_by(Priors(sigma_alpha=Spread(scale=7)))
+    table = run(pooled, {"elsewhere": elsewhere, "narrow": NARROW})
+    assert table["priors"].unique().tolist() == ["study", "narrow"]
+    assert run(pooled, {"elsewhere": elsewhere}).empty
 
 
 def test_without_population_parameters_nothing_is_sampled(tmp_path, monkeypatch):
