@@ -159,18 +159,29 @@ def policies(fit: Fit, decision: Decision, represented: pd.DataFrame) -> pd.Data
     return table.assign(chosen=chosen, weighted=bool(represented["weighted"].all()))
 
 
-def regions(decision: Decision, log_sd: float) -> pd.DataFrame:
+def regions(decision: Decision, log_sd: pd.Series) -> pd.DataFrame:
     """Levels from which to measure and to remedy at once, against the action level.
 
-    Columns: action_level, measure_from, remedy_from (pCi/L, geometric mean of the prediction),
-    log_sd (of the prediction, one for all).
+    Parameters
+    ----------
+    log_sd
+        Of the logarithm of predicted radon, log pCi/L, by floor.
+
+    Returns
+    -------
+    DataFrame
+        floor, action_level, measure_from, remedy_from (pCi/L, geometric mean of the prediction),
+        log_sd. 60 rows per floor.
     """
     problem = Problem.of(decision)
     low, high = 1.05 * problem.remedied, max(LEVELS[-1], 1.5 * decision.indifferent_level)
     levels = np.geomspace(low, high, 60)
-    start, end = boundaries(problem, test_of(decision, decision.test), levels, np.array(log_sd))
-    columns = {"action_level": levels, "measure_from": start, "remedy_from": end}
-    return pd.DataFrame(columns | {"log_sd": log_sd})
+    parts = []
+    for floor, sd in log_sd.items():
+        start, end = boundaries(problem, test_of(decision, decision.test), levels, np.array(sd))
+        columns = {"action_level": levels, "measure_from": start, "remedy_from": end}
+        parts.append(pd.DataFrame({"floor": floor} | columns | {"log_sd": sd}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def readings(fit: Fit, decision: Decision, table: pd.DataFrame) -> pd.DataFrame:
@@ -272,8 +283,13 @@ def sensitivity(fit: Fit, decision: Decision, represented: pd.DataFrame) -> pd.D
     return pd.DataFrame(rows)
 
 
-def deciding_model(tables: Mapping[str, pd.DataFrame]) -> str:
+def deciding_model(tables: Mapping[str, pd.DataFrame], fits: Path) -> str:
     """The headline model, or the one that would be if those without expectations were left out.
+
+    Parameters
+    ----------
+    fits
+        Folder of the fits of the study.
 
     Raises
     ------
@@ -282,15 +298,16 @@ def deciding_model(tables: Mapping[str, pd.DataFrame]) -> str:
     """
     parameters = tables["estimates"].groupby("model")["parameter"].agg(set)
     sound = parameters.index[parameters.map(has_expectation)]
-    models, compared = (tables[name] for name in ("models", "comparison"))
-    models, compared = (each[each["model"].isin(sound)] for each in (models, compared))
+    models = tables["models"][tables["models"]["model"].isin(sound)]
     if models.empty:
         raise StudyError(
             "[decision]: radon has no expectation under any model of the study; use one with "
             "normal errors, or remove the section"
         )
     chosen = headline_model(tables)
-    return chosen if chosen in sound else headline(models, compared)
+    if chosen in sound:
+        return chosen
+    return headline(models, [open_fit(fits / name, even_failed=True) for name in models["model"]])
 
 
 def make_tables(fit: Fit, decision: Decision, represented: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -301,7 +318,7 @@ def make_tables(fit: Fit, decision: Decision, represented: pd.DataFrame) -> dict
         "decision_sensitivity": sensitivity(fit, decision, represented),
         "book": book(),
         "policies": policies(fit, decision, represented),
-        "action_regions": regions(decision, float(table["log_sd"].median())),
+        "action_regions": regions(decision, table.groupby("floor")["log_sd"].median()),
         "readings": readings(fit, decision, table),
         "decisions": table,
     }
@@ -315,9 +332,9 @@ def main(arguments: list[str] | None) -> None:
     parser.add_argument("-o", "--output", type=Path, nargs="+", required=True)
     given = parser.parse_args(arguments)
     decision = read_section(Decision, given.decision)
-    needed = ("models", "comparison", "estimates")
+    needed = ("models", "estimates")
     tables = {name: read_table(given.tables / f"{name}.csv") for name in needed}
-    fit = open_fit(given.fits / deciding_model(tables))
+    fit = open_fit(given.fits / deciding_model(tables, given.fits))
     made = make_tables(fit, decision, read_table(given.represented))
     for path in given.output:
         write_table(made[path.stem], path)

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pooling.build import cli
+from pooling.checking.sensitivity import SENSITIVE
 from pooling.fits.convergence import GROUPS
 from pooling.fits.store import Fit, write_table
 from pooling.inputs.priors import PARTS, Priors
@@ -100,6 +101,19 @@ def together(results: Sequence[Result], name: str) -> pd.DataFrame:
     return pd.concat(filled, ignore_index=True) if filled else tables[0]
 
 
+def estimates(results: Sequence[Result]) -> pd.DataFrame:
+    """Estimates of all fits; see `pooling.fits.identified` for those by county.
+
+    A parameter of the population counts as identified unless its posterior moves with the power
+    of the prior, and more than with that of the likelihood (`pooling.checking.sensitivity`).
+    """
+    table, moved = together(results, "estimates"), together(results, "sensitivity")
+    decided = moved[(moved["prior"] >= SENSITIVE) & (moved["prior"] > moved["likelihood"])]
+    by_prior = pd.MultiIndex.from_frame(decided[["model", "parameter"]])
+    rows = pd.MultiIndex.from_frame(table[["model", "parameter"]]).isin(by_prior)
+    return table.assign(identified=table["identified"].astype(bool) & ~rows)
+
+
 def make_tables(results: Sequence[Result], coords: dict, wanted: str) -> dict[str, pd.DataFrame]:
     """All tables of fits and data rules, by name; see `pooling.reporting.definitions`.
 
@@ -110,24 +124,24 @@ def make_tables(results: Sequence[Result], coords: dict, wanted: str) -> dict[st
     wanted
         The study's headline model; "": the one that `headline` chooses.
     """
-    compared, known = comparison([r.fit for r in results]), models(results)
-    answering = wanted or headline(known, compared)
+    fits, known = [r.fit for r in results], models(results)
+    answering = wanted or headline(known, fits)
     return {
         "models": known.assign(headline=known["model"] == answering),
-        "estimates": together(results, "estimates"),
+        "estimates": estimates(results),
         "diagnostics": diagnostics(results),
-        "comparison": compared,
-        "counties": pd.concat([county_levels(r.fit) for r in results], ignore_index=True),
-        "unmeasured": unmeasured([r.fit for r in results]),
+        "comparison": comparison(fits),
+        "counties": pd.concat([county_levels(fit) for fit in fits], ignore_index=True),
+        "unmeasured": unmeasured(fits),
         "ranks": county_ranks(results),
-        "zones": county_zones([r.fit for r in results]),
+        "zones": county_zones(fits),
         "weights": pooling_weights(results),
-        "prior_predictive": prior_predictive([r.fit for r in results]),
+        "prior_predictive": prior_predictive(fits),
         "sensitivity": together(results, "sensitivity"),
         "other_priors": together(results, "other_priors"),
         "data_rules": pd.DataFrame(coords["rules"], columns=["rule", "rows", "reason"]),
-        "data_summary": data_summary(results[0].fit),
-        "definitions": definitions(results[0].fit.response),
+        "data_summary": data_summary(fits[0]),
+        "definitions": definitions(fits[0].response),
         "scores": together(results, "scores"),
     }
 

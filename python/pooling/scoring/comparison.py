@@ -7,10 +7,12 @@ import pandas as pd
 from scipy.optimize import LinearConstraint, minimize
 
 from pooling.fits.store import Fit
+from pooling.inputs.response import ROUNDING, ZERO
 from pooling.inputs.schemes import SCHEMES
 from pooling.scoring.standard_errors import cluster, total
 
-COLUMNS = ["scheme", "model", "reference", "elpd", "elpd_difference", "se", "n", "weight"]
+COLUMNS = ["scheme", "model", "reference", "elpd", "elpd_difference", "se", "from_lowest", "n"]
+COLUMNS += ["weight"]
 
 
 def comparison(fits: Sequence[Fit]) -> pd.DataFrame:
@@ -21,12 +23,13 @@ def comparison(fits: Sequence[Fit]) -> pd.DataFrame:
     DataFrame
         One row per scheme of `SCHEMES` and model: scheme, model, reference, elpd (nats, over
         the n houses that both score), elpd_difference and se (nats; clustered by county where
-        whole counties are left out), n, weight (`stacking_weights` over the houses scored under
-        every converged model, where single houses are left out; missing for a model that did
-        not converge). No rows for a scheme without a converged model that has densities.
+        whole counties are left out), from_lowest (part of the difference from houses at or below
+        0.1 pCi/L, whose logarithm is a convention), n, weight (`stacking_weights` over the houses
+        scored under every converged model, where single houses are left out; missing for a model
+        that did not converge). No rows for a scheme without a converged model that has densities.
     """
-    parts = [_compared(fits, scheme) for scheme in SCHEMES]
-    return pd.concat(parts, ignore_index=True)
+    parts = [part for scheme in SCHEMES if len(part := _compared(fits, scheme))]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
 
 
 def _compared(fits: Sequence[Fit], scheme: str) -> pd.DataFrame:
@@ -44,6 +47,7 @@ def _compared(fits: Sequence[Fit], scheme: str) -> pd.DataFrame:
     gaps = table.sub(table[best], axis="index")
     clusters = pd.Series(cluster(fits[0], scheme), fits[0].houses["house"])
     both = {name: gap.dropna() for name, gap in gaps.items()}
+    lowest = _lowest(fits[0])
     sums = {name: total(g.to_numpy(), clusters[g.index].to_numpy()) for name, g in both.items()}
     found = pd.DataFrame(
         {
@@ -52,6 +56,7 @@ def _compared(fits: Sequence[Fit], scheme: str) -> pd.DataFrame:
             "elpd": table.where(gaps.notna()).sum(),
             "elpd_difference": {name: value for name, (value, _) in sums.items()},
             "se": {name: error for name, (_, error) in sums.items()},
+            "from_lowest": gaps[lowest.reindex(gaps.index)].sum(),
             "n": gaps.count(),
             "weight": np.nan if SCHEMES[scheme].whole_counties else stacking_weights(common),
         }
@@ -59,31 +64,37 @@ def _compared(fits: Sequence[Fit], scheme: str) -> pd.DataFrame:
     return found.loc[table.columns].rename_axis("model").reset_index()[COLUMNS]
 
 
-def headline(models: pd.DataFrame, compared: pd.DataFrame) -> str:
+def _lowest(fit: Fit) -> pd.Series:
+    """Whether each house is at or below 0.1 pCi/L, by house."""
+    houses, response = fit.houses.set_index("house"), fit.response
+    limit = response.from_pci(ZERO) + ROUNDING
+    return pd.Series(response.activity(houses["log_radon"]) <= limit, houses.index)
+
+
+def headline(models: pd.DataFrame, fits: Sequence[Fit]) -> str:
     """The model whose estimates answer the question of the county.
 
     Among the converged models with partial pooling (else those whose effects vary by county, else
     any that converged), the one with the fewest parameters that do not vary by county of those
-    whose elpd is within one standard error of the best: elpd of whole left-out counties, or of
-    single houses where counties were not left out. Without any score, the first of them.
+    whose elpd is within one standard error of the best of them: elpd of whole left-out counties,
+    or of single houses where counties were not left out. Without any score, the first of them.
 
     Parameters
     ----------
     models
         model, structure, converged, parameters.
-    compared
-        As from `comparison`.
+    fits
+        Of these models.
     """
     sound = models[models["converged"]]
     varying = sound[sound["structure"] != "complete pooling"]
     groups = (sound[sound["structure"] == "partial pooling"], varying, sound, models.tail(1))
     candidates = next(group for group in groups if len(group)).set_index("model")
+    compared = comparison([fit for fit in fits if fit.model in candidates.index])
     for scheme in ("loco", "loo"):
         rows = compared[compared["scheme"] == scheme].set_index("model")
-        rows = rows[rows.index.isin(candidates.index) & rows["elpd_difference"].notna()]
         if len(rows):
-            gap = rows["elpd_difference"] - rows["elpd_difference"].max()
-            level = rows.index[gap >= -rows["se"].fillna(0)]
+            level = rows.index[rows["elpd_difference"] >= -rows["se"].fillna(0)]
             return str(candidates.loc[level, "parameters"].idxmin())
     return str(candidates.index[0])
 

@@ -62,7 +62,30 @@ def test_left_out_counties_are_compared_with_errors_over_counties():
     assert found.loc["pooled", "se"] == pytest.approx(72 / 7)
 
 
-# model, structure, converged, parameters; then elpd_difference and se of left-out counties.
+def without_counties(model: str, difference: float, se: float, converged: bool = True) -> Fit:
+    """A fit whose elpd of left-out counties is -10, plus a difference with this standard error.
+
+    Houses 1 to 4 are of one county, 5 to 7 of another, 8 and 9, and 10 of two more. With
+    deviations t, -t, 0 and 0 of the counties' sums the error is sqrt(4/3 * 2 t^2).
+    """
+    fit = build_fit(model, converged=converged)
+    t = se / math.sqrt(8 / 3)
+    gap = difference / 10 + np.array([*4 * [t / 4], *3 * [-t / 3], 0, 0, 0])
+    table = pd.DataFrame({"scheme": "loco", "house": fit.houses["house"], "elpd": -1 + gap})
+    return replace(fit, left_out_together=table)
+
+
+def test_part_of_the_difference_comes_from_houses_measured_as_zero():
+    """The second house is at log(0 + 0.1); it and the others have differences of 1, 4 and -1."""
+    pair = [scored("pooled", [-1.0, -2.0, -3.0]), scored("foo", [-2.0, -6.0, -2.0])]
+    for fit in pair:
+        fit.tree["observed_data"]["log_radon"].values[1] = math.log(0.1)
+    table = comparison.comparison(pair).set_index("model")
+    assert table.loc["foo", ["elpd_difference", "from_lowest"]].tolist() == [-4, -4]
+    assert table.loc["pooled", "from_lowest"] == 0
+
+
+# Models that changed: difference and standard error, or None if it did not converge.
 @pytest.mark.parametrize(
     ("changes", "answers"),
     [
@@ -71,29 +94,32 @@ def test_left_out_counties_are_compared_with_errors_over_counties():
         ({"rich": None}, "simple"),  # rich did not converge
         ({"rich": None, "simple": None}, "per_county"),  # nothing pools partially
         ({"rich": None, "simple": None, "per_county": None}, "pooled"),
+        # Far behind complete pooling, which is no candidate, but close to each other.
+        ({"pooled": (90.0, 0.1), "simple": (-1.0, 2.0)}, "simple"),
     ],
 )
 def test_the_headline_model_is_the_simplest_of_the_best_by_left_out_counties(changes, answers):
     rows = [
-        ("pooled", "complete pooling", 3, 0.0, 0.0),
-        ("per_county", "no pooling", 0, -50.0, 5.0),
-        ("simple", "partial pooling", 5, -5.0, 2.0),
-        ("rich", "partial pooling", 7, -0.0, 0.0),
+        ("pooled", "complete pooling", 3, (0.0, 0.0)),
+        ("per_county", "no pooling", 0, (-50.0, 5.0)),
+        ("simple", "partial pooling", 5, (-5.0, 2.0)),
+        ("rich", "partial pooling", 7, (0.0, 0.0)),
     ]
-    known = pd.DataFrame(rows, columns=["model", "structure", "parameters", "d", "se"])
-    known["converged"] = [changes.get(name, ()) is not None for name in known["model"]]
-    for name, change in changes.items():
-        if change:
-            known.loc[known["model"] == name, ["d", "se"]] = change
-    compared = known.rename(columns={"d": "elpd_difference"}).assign(scheme="loco")
-    columns = ["model", "structure", "converged", "parameters"]
-    assert comparison.headline(known[columns], compared) == answers
+    known = pd.DataFrame(rows, columns=["model", "structure", "parameters", "score"])
+    found = [changes.get(name, score) for name, _, _, score in rows]
+    known["converged"] = [score is not None for score in found]
+    fits = [
+        without_counties(name, *(score or (0.0, 0.0)), converged=score is not None)
+        for name, score in zip(known["model"], found, strict=True)
+    ]
+    assert comparison.headline(known.drop(columns="score"), fits) == answers
 
 
 def test_without_scores_the_first_model_with_partial_pooling_answers():
     rows = [("pooled", "complete pooling", True, 3), ("foo", "partial pooling", True, 5)]
     known = pd.DataFrame(rows, columns=["model", "structure", "converged", "parameters"])
-    assert comparison.headline(known, pd.DataFrame(columns=comparison.COLUMNS)) == "foo"
+    fits = [build_fit(name) for name in known["model"]]
+    assert comparison.headline(known, fits) == "foo"
 
 
 def weights(*elpd: list[float]) -> list[float]:

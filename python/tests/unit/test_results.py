@@ -279,6 +279,18 @@ def test_priors_say_what_is_infinite_by_saying_nothing():
     assert table.loc["sigma_beta", ["prior", "scale", "upper"]].tolist() == ["half-normal", 1, 5]
 
 
+def test_a_parameter_that_follows_the_prior_rather_than_the_data_is_not_identified(tmp_path):
+    """From .05 on the prior matters; it decides where it moves more than the likelihood."""
+    found = opened(tmp_path, "foo")
+    names = found[0].table("estimates").query("county_fips.isna()")["parameter"].tolist()
+    moved = pd.DataFrame({"model": "foo", "parameter": names[:3]})
+    moved = moved.assign(prior=[0.06, 0.06, 0.04], likelihood=[0.05, 0.07, 0.0], diagnosis="-")
+    moved.to_csv(found[0].folder / "sensitivity.csv", index=False)
+    table = results.estimates(found)
+    unknown = table[table["county_fips"].isna() & ~table["identified"]]
+    assert unknown["parameter"].tolist() == names[:1]
+
+
 def test_models_stand_in_the_order_of_the_story(tmp_path):
     found = opened(tmp_path, "hierarchical_noncentered", "foo", "per_county", "pooled")
     names = [result.fit.model for result in found]
