@@ -62,10 +62,13 @@ COLUMN_DEFINITIONS = {  # with places for the study's unit and levels
     "floor, of its other houses and of the other counties in the estimate, posterior means; only "
     "where errors and county effects are normal",
     "identified": "whether the county's own data identify the quantity, without the prior or the "
-    "other counties",
+    "other counties; of a parameter of the population, whether it moves no more with the prior "
+    "than with the likelihood",
     "prior, likelihood": "cumulative Jensen-Shannon distance by which the posterior moves per "
     f"doubling of the power of the prior or likelihood; relevant from {SENSITIVE:g}",
     "prior_pareto_k, likelihood_pareto_k": "Pareto k of the importance weights used for it",
+    "from_lowest": "part of elpd_difference that comes from houses at or below 0.1 pCi/L, whose "
+    "logarithm is a convention, since the detector hardly tells them from 0",
     "weight": "stacking weight: share of the model in the mixture of converged models that best "
     "predicts left-out houses; models with similar predictions share one weight",
     "prior_q5, prior_q50, prior_q95": "quantiles of typical over prior draws and counties",

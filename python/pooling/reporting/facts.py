@@ -37,6 +37,7 @@ def survey(tables: Tables) -> dict:
     dict
         states (none if no column tells them); counties; measured (counties with a house);
         smallest, largest (rows of `county_rows` with the fewest houses, if any, and the most);
+        median (houses of the median measured county);
         as_small (counties with as few houses as the smallest); no_first_floor
         (measured counties without a first-floor house); floors (rows of
         `data_summary` by floor).
@@ -50,6 +51,7 @@ def survey(tables: Tables) -> dict:
         "measured": len(measured),
         "smallest": measured.loc[measured["houses"].idxmin()].to_dict(),
         "largest": measured.loc[measured["houses"].idxmax()].to_dict(),
+        "median": measured["houses"].median(),
         "as_small": int((measured["houses"] == fewest).sum()),
         "no_first_floor": int((measured["first_floor_houses"] == 0).sum()),
         "floors": tables["data_summary"].set_index("floor").to_dict("index"),
@@ -130,12 +132,14 @@ def answer(tables: Tables, model: str) -> dict:
     Returns
     -------
     dict
-        model; rows (as `county_rows`); lowest, highest (rows by typical radon in
-        a basement); likely: by floor, counties where a new house is at or above
-        the action level with a probability of at least one half; unidentified:
-        by floor, counties whose own houses do not identify it.
+        model; rows (as `county_rows`, with rank_q5 and rank_q95, the 90% interval of the rank in
+        the basement); lowest, highest (rows by typical radon in a basement); likely: by floor,
+        counties where a new house is at or above the action level with a probability of at
+        least one half; unidentified: by floor, counties whose own houses do not identify it.
     """
     rows = county_rows(tables, model)
+    ranks = tables["ranks"].query("model == @model and floor == 'basement'")
+    rows = rows.merge(ranks[["county_fips", "rank_q5", "rank_q95"]], "left", "county_fips")
     return {
         "model": model,
         "rows": rows.to_dict("records"),
@@ -187,13 +191,8 @@ def highlighted(tables: Tables, codes: Sequence[int]) -> list[dict]:
 
 
 def population(tables: Tables, most: int = 30) -> tuple[pd.DataFrame, int]:
-    """Estimates that are not by county, at most `most` per model, and how many are left out.
-
-    Parameters whose names end in `_tilde` or `_free`, which programs sample in place of
-    an effect, are not shown.
-    """
-    rows = tables["estimates"][tables["estimates"]["county_fips"].isna()]
-    rows = rows[~rows["parameter"].str.contains(r"_(?:tilde|free)(?:\[|$)")]
+    """Rows as in `shared`, at most `most` per model, and how many are left out."""
+    rows = _of_population(tables)
     place = rows.groupby("model").cumcount()
     order = {model: i for i, model in enumerate(tables["models"]["model"])}
     shown = rows[place < most].sort_values("model", key=lambda m: m.map(order), kind="stable")
@@ -225,8 +224,12 @@ def extremes(tables: Tables, model: str) -> dict[str, dict]:
 
 
 def shared(tables: Tables) -> dict[str, dict[str, dict]]:
-    """Rows of the estimates that are not by county, by model and parameter."""
-    rows = tables["estimates"][tables["estimates"]["county_fips"].isna()]
+    """Rows of the estimates that are not by county, by model and parameter.
+
+    Parameters whose names end in `_tilde` or `_free`, which programs sample in place of
+    others, are not shown.
+    """
+    rows = _of_population(tables)
     found: dict[str, dict[str, dict]] = {model: {} for model in tables["models"]["model"]}
     for row in rows.to_dict("records"):
         found[row["model"]][row["parameter"]] = row
@@ -242,3 +245,8 @@ def by_county(tables: Tables, model: str) -> list[dict]:
         row | {name: found[row["county_fips"], name] for name in ("alpha", "beta")}
         for row in county_rows(tables, model).to_dict("records")
     ]
+
+
+def _of_population(tables: Tables) -> pd.DataFrame:
+    rows = tables["estimates"][tables["estimates"]["county_fips"].isna()]
+    return rows[~rows["parameter"].str.contains(r"_(?:tilde|free)(?:\[|$)")]

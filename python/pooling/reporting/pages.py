@@ -90,6 +90,7 @@ def context(
         "sensitivity": reference_facts.sensitivity(tables),
         "scores": scores,
         "best": {name: score_facts.best(scores, name, sound) for name in BEST},
+        "indistinct": {name: score_facts.indistinct(tables, name) for name in ("loo", "loco")},
     } | of_scores(tables, scores)
 
 

@@ -80,7 +80,8 @@ def other_priors(tables: Tables) -> dict | None:
         `own_mean` and `own_sd` (under the study's priors) and `error` (Monte
         Carlo standard error of the shift); names (of the sets); furthest: the
         row with the largest absolute shift among those that passed their
-        diagnostics, in a model that converged; missing if there is none. None without other priors.
+        diagnostics, in a model that converged, of parameters that the data identify; missing if
+        there is none. None without other priors.
     """
     table = tables.get("other_priors", pd.DataFrame())
     if table.empty:
@@ -92,7 +93,9 @@ def other_priors(tables: Tables) -> dict | None:
         on=["model", "parameter"],
     )
     both["error"] = np.hypot(both["mcse_mean"], both["own_mcse_mean"]) / both["own_sd"]
+    known = tables["estimates"].query("identified")[["model", "parameter"]].drop_duplicates()
     sound = both[both["passed"].astype(bool) & both["own_passed"].astype(bool)]
+    sound = sound.merge(known, on=["model", "parameter"])
     furthest = sound.loc[sound["shift"].abs().nlargest(1).index].to_dict("records")
     return {
         "rows": both.to_dict("records"),

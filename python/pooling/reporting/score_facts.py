@@ -61,6 +61,22 @@ def best(scores: Mapping[str, dict], score: str, models: Sequence[str]) -> str |
     return (max if score.startswith("elpd") else min)(known, key=known.__getitem__)
 
 
+def indistinct(tables: Tables, scheme: str) -> dict[str, int]:
+    """How far the scores of a scheme tell the best model from others.
+
+    Returns
+    -------
+    dict
+        scored (converged models with this elpd); close (how many of them, besides the best, are
+        within two standard errors of the difference).
+    """
+    sound = tables["models"].loc[tables["models"]["converged"], "model"]
+    rows = tables["comparison"].query("scheme == @scheme")
+    rows = rows[rows["model"].isin(sound)]
+    close = (rows["model"] != rows["reference"]) & (-rows["elpd_difference"] <= 2 * rows["se"])
+    return {"scored": len(rows), "close": int(close.sum())}
+
+
 def model_of(tables: Tables, structure: str) -> str | None:
     """First model of a structure, preferably a converged one."""
     rows = tables["models"].query("structure == @structure")

@@ -142,8 +142,12 @@ def test_population_is_without_what_stands_for_effects_while_sampling():
 
 
 def test_answer_by_hand():
-    found = facts.answer(tables(FOUR), "foo")
+    data = tables(FOUR)
+    ranks = data["counties"].query("floor == 'basement'")[["model", "county_fips", "floor"]]
+    data["ranks"] = ranks.assign(rank_q5=ranks["county_fips"] - 27000, rank_q95=99)
+    found = facts.answer(data, "foo")
     assert (found["lowest"]["label"], found["highest"]["label"]) == ("ANOKA", "AITKIN")
+    assert found["highest"]["rank_q5"] == found["highest"]["county_fips"] - 27000
     # p is .6, .2, .4, .5, .3 in basements and .1 on first floors.
     assert found["likely"] == {"basement": 2, "first": 0}
     assert found["unidentified"] == {"basement": 0, "first": 2}
@@ -253,11 +257,19 @@ def test_other_priors_stand_beside_the_studys():
         ("foo", "study", "mu", 1.0, 0.5, 0.03, 0.0, True),
         ("foo", "wide", "mu", 1.5, 0.6, 0.04, 1.0, True),
         ("foo", "narrow", "mu", 0.0, 0.1, 0.01, -2.0, False),
+        ("foo", "study", "range", 1.0, 0.5, 0.03, 0.0, True),
+        ("foo", "wide", "range", 3.0, 0.5, 0.03, 4.0, True),
     ]
-    found = reference_facts.other_priors({"other_priors": pd.DataFrame(rows, columns=columns)})
+    estimates = pd.DataFrame({"model": "foo", "parameter": ["mu", "range"]})
+    given = {
+        "other_priors": pd.DataFrame(rows, columns=columns),
+        "estimates": estimates.assign(identified=[True, False]),
+    }
+    found = reference_facts.other_priors(given)
     assert found["names"] == ["wide", "narrow"]
-    assert [row["own_mean"] for row in found["rows"]] == [1.0, 1.0]
-    # sqrt(0.03^2 + 0.04^2) / 0.5; the set that fails the gate moves further, but is not believed.
-    assert found["furthest"]["priors"] == "wide"
+    assert [row["own_mean"] for row in found["rows"]] == [1.0, 1.0, 1.0]
+    # sqrt(0.03^2 + 0.04^2) / 0.5; the set that fails the gate moves further, but is not believed,
+    # and so does a parameter that the data do not identify.
+    assert (found["furthest"]["priors"], found["furthest"]["parameter"]) == ("wide", "mu")
     assert found["furthest"]["error"] == pytest.approx(0.1)
     assert reference_facts.other_priors({}) is None

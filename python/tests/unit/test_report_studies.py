@@ -26,7 +26,7 @@ def test_one_model_and_no_scores_or_figures_make_pages(tmp_path, model):
 
 def test_one_county_makes_pages(tmp_path):
     site = write_pages(tmp_path, write_tables(tmp_path, ["pooled", "foo"], counties=1))
-    for words in ("Shrinkage", "lowest", "highest", "range from", "unevenly"):
+    for words in ("Shrinkage", "lowest estimate", "with the highest", "range from", "unevenly"):
         assert words not in site["index"].text
     assert "AITKIN, the only county of this study" in site["index"].text
     assert len(site["counties"].rows("t-counties")) == 1
