@@ -212,7 +212,7 @@ def _limit(log_radon: pd.Series, data: Data, rules: Rules) -> dict[str, float]:
         "activities up to the detection limit",
         below,
         f"{data.detection_limit:g} {data.measured().unit_label}; censored by programs that read "
-        "log_limit, treated as above by the others",
+        "log_limit, taken as measured by the others",
     )
     return {"log_limit": limit}
 
