@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from plotnine import ggplot, guide_legend, labs, scale_alpha_manual, scale_fill_manual, theme
+from plotnine.composition import Compose
 
 from pooling.figures._drawing import draw
 from pooling.figures._map import about_map, county_layers, is_apart, map_height, of_story, on_map
@@ -64,25 +65,36 @@ def frame(
     return drawn.assign(study=fits[0].study, model=decisions["model"].iloc[0])
 
 
-def plot(frame: pd.DataFrame) -> ggplot:
-    """A map per floor."""
-    colours = {WORDS[name]: colour for name, colour in ACTIONS.items()}
-    width = INCHES_WIDE / 2
-    height = frame["state"].nunique() if is_apart(frame) else map_height(frame, width - 0.2)
+def plot(frame: pd.DataFrame) -> ggplot | Compose:
+    """A map per floor, side by side; of several states, with one map each, below each other."""
     row = frame.iloc[0]
     about = f"""Study {row["study"]}, model {row["model"]}. Colour: action with the smallest
         expected loss in a new house. Fainter: another one costs less than {CLOSE:.0%}
         more.{about_map(frame)}"""
-    return (
-        ggplot()
-        + county_layers(frame, panel="panel", fill="action", alpha="close")
-        + scale_fill_manual(colours, limits=[*WORDS.values()], guide=KEYS)
-        + scale_alpha_manual({False: 1, True: 0.55}, guide=None)
-        + labs(
-            title="What to do in a house that was not measured", fill="", caption=caption(about, 10)
-        )
-        + theme(figure_size=(INCHES_WIDE, height + 1.6), legend_key_width=18)
+    title, text = "What to do in a house that was not measured", caption(about, INCHES_WIDE)
+    if not is_apart(frame):
+        height = map_height(frame, INCHES_WIDE / 2 - 0.2) + 1.6
+        whole = ggplot() + _actions(frame, "panel") + labs(title=title, caption=text)
+        return whole + theme(figure_size=(INCHES_WIDE, height))
+    first, second = (
+        ggplot() + _actions(frame[frame["panel"].isna() | (frame["panel"] == floor)])
+        for floor in frame["panel"].cat.categories
     )
+    height = 2 * map_height(frame, INCHES_WIDE - 0.4) + 2.6
+    first += labs(title=f"{title}: basement")
+    second += labs(title="First floor", caption=text)
+    return (first / second) + theme(figure_size=(INCHES_WIDE, height))
+
+
+def _actions(frame: pd.DataFrame, panel: str = "") -> list:
+    colours = {WORDS[name]: colour for name, colour in ACTIONS.items()}
+    return [
+        *county_layers(frame, panel, fill="action", alpha="close"),
+        scale_fill_manual(colours, limits=[*WORDS.values()], guide=KEYS),
+        scale_alpha_manual({False: 1, True: 0.55}, guide=None),
+        labs(fill=""),
+        theme(legend_key_width=18),
+    ]
 
 
 if __name__ == "__main__":
