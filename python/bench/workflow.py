@@ -122,7 +122,7 @@ def fresh(checkout: Checkout) -> Iterator[dict]:
     what = "make all, nothing made"
     lower_bound = (found.compiler_seconds + found.sampler_seconds) / CORES
     yield from ratio_rows(what, found.seconds, lower_bound, at_most=360, times=1.3)
-    yield memory_row(what, found, at_most=1.5)
+    yield memory_row(what, found, at_most=2)
     fits = checkout.folder / "data" / "fits" / "minnesota"
     yield row("data/fits/minnesota", size(fits) / 1e9, "GB", at_most=0.3)
     for stage, seconds in sorted(found.stage_seconds.items(), key=lambda item: -item[1]):

@@ -27,7 +27,7 @@ from pooling.programs.source import normalised
 
 # -O1 plus inlining of Eigen's templates compiles a fifth to a quarter faster than CmdStan's -O3;
 # draws are the same and nearly as fast. Collecting garbage only from 1 GB on saves a second or
-# two, and every program needs less than 1.5 GB. These are options of g++; clang, even if called
+# two, and every program needs less than 2 GB. These are options of g++; clang, even if called
 # g++, gets CmdStan's own. So does Eigen 3.4 and later: some of its functions set their own
 # optimisation level, after which g++ reverts to the precompiled header's -O3.
 OPTIMISATION = (
