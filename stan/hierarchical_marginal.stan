@@ -17,7 +17,7 @@
  */
 functions {
   #include functions/county_marginal.stanfunctions
-  #include functions/spread.stanfunctions
+  #include functions/bounded_softplus.stanfunctions
 }
 data {
   int<lower=1> J;                               // Counties
@@ -52,10 +52,10 @@ transformed data {
   int measured = size(occupied(houses * [1, 1]'));  // Counties with a house; others have no effect
   real sigma_hat = pooled_sd(squares, houses);
   real information = sqrt(2 * N + 1);           // Posterior sd of log(sigma) is about its inverse
-  real unit_alpha = spread_unit(sigma_hat, N, measured,
-                                prior_sigma_alpha_scale, prior_sigma_alpha_upper);
-  real unit_beta = spread_unit(sigma_hat, N, measured,
-                               prior_sigma_beta_scale, prior_sigma_beta_upper);
+  real unit_alpha = sd_unit(sigma_hat, N, measured,
+                            prior_sigma_alpha_scale, prior_sigma_alpha_upper);
+  real unit_beta = sd_unit(sigma_hat, N, measured,
+                           prior_sigma_beta_scale, prior_sigma_beta_upper);
 }
 parameters {
   real mu_alpha;                                              // Mean county intercept, log pCi/L
@@ -66,8 +66,8 @@ parameters {
 }
 transformed parameters {
   // Standard deviations of county intercepts, of county slopes and of houses, log pCi/L
-  real<lower=0> sigma_alpha = spread(sigma_alpha_free, unit_alpha, prior_sigma_alpha_upper);
-  real<lower=0> sigma_beta = spread(sigma_beta_free, unit_beta, prior_sigma_beta_upper);
+  real<lower=0> sigma_alpha = bounded_softplus(sigma_alpha_free, unit_alpha, prior_sigma_alpha_upper);
+  real<lower=0> sigma_beta = bounded_softplus(sigma_beta_free, unit_beta, prior_sigma_beta_upper);
   real<lower=0> sigma = sigma_hat * exp(sigma_free / information);
   // Prior model, with the study's scales; under (0, 10) and 1 they imply
   real lprior = normal_lpdf(mu_alpha | prior_mu_alpha_loc, prior_mu_alpha_scale)  // -23 to 23
@@ -79,8 +79,8 @@ transformed parameters {
 model {
   target += lprior;
   // Jacobian: the priors are of standard deviations, the sampler moves in other numbers
-  target += spread_log_slope(sigma_alpha_free, unit_alpha, prior_sigma_alpha_upper)
-            + spread_log_slope(sigma_beta_free, unit_beta, prior_sigma_beta_upper)
+  target += bounded_softplus_log_jacobian(sigma_alpha_free, unit_alpha, prior_sigma_alpha_upper)
+            + bounded_softplus_log_jacobian(sigma_beta_free, unit_beta, prior_sigma_beta_upper)
             + sigma_free / information;         // d sigma = sigma / information d sigma_free
 
   // Observational model, with the county effects integrated out

@@ -19,8 +19,8 @@ CHAINS, WARMUP, DRAWS, TARGET = 4, 1000, 1000, 0.8
 CORES = 2
 POPULATION = ("mu_alpha", "mu_beta", "sigma_alpha", "sigma_beta", "sigma")
 EFFECTS = ("alpha", "beta")
-# County effects integrated out, and drawn once the chains have ended; in spreads from their mean;
-# as they are.
+# County effects integrated out, and drawn once the chains have ended; in standard deviations from
+# their mean; as they are.
 PARAMETERISATIONS = ("marginal", "noncentered", "centered")
 
 

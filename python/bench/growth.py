@@ -37,8 +37,8 @@ def stan_data(houses: int, counties: int, seed: int) -> dict:
     }
     for effect in ("alpha", "beta"):
         data |= {f"prior_mu_{effect}_loc": 0.0, f"prior_mu_{effect}_scale": 10.0}
-    for spread in ("sigma_alpha", "sigma_beta", "sigma"):
-        data |= {f"prior_{spread}_scale": 1.0, f"prior_{spread}_upper": float("inf")}
+    for name in ("sigma_alpha", "sigma_beta", "sigma"):
+        data |= {f"prior_{name}_scale": 1.0, f"prior_{name}_upper": float("inf")}
     return data
 
 

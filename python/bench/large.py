@@ -29,7 +29,7 @@ counties = "{folder}/counties.csv"
 response = "log(x), 0 as 0.1"
 drop_counties = []
 
-# Means and coefficients within about 23 log units, spreads below about 2.6.
+# Means and coefficients within about 23 log units, standard deviations below about 2.6.
 [priors]
 alpha       = {{ loc = 0, scale = 10 }}
 beta        = {{ loc = 0, scale = 10 }}

@@ -45,7 +45,9 @@ def statistics(data: Mapping) -> Statistics:
     return Statistics(count[::2], count[1::2], mean[::2], mean[1::2], squares)
 
 
-def spread(softplus: Callable, free: Any, unit: float, scale: float) -> tuple[Any, Any]:
+def softplus_half_normal(
+    softplus: Callable, free: Any, unit: float, scale: float
+) -> tuple[Any, Any]:
     """A standard deviation that moves in `free`, and its prior's log density there.
 
     The prior is half-normal. In `free`, any number, the posterior is nearer to a normal one than
@@ -89,8 +91,8 @@ def county_effects(
         for name in ("mu_alpha", "mu_beta", "sigma_alpha", "sigma_beta", "sigma")
     )
     s, above = sigma**2, mean1 - mu_alpha - mu_beta
-    # Distances from the mean in spreads: alpha's given the basement, then given the first floor
-    # too, then beta's given alpha's.
+    # Distances from the mean in standard deviations: alpha's given the basement, then given the
+    # first floor too, then beta's given alpha's.
     v = s / (s + sigma_alpha**2 * n0)
     m = sigma_alpha * n0 * (mean0 - mu_alpha) * v / s
     rest = s + sigma_beta**2 * n1

@@ -136,7 +136,7 @@ def second(checkout: Checkout) -> Iterator[dict]:
 
 
 def edited(source: str, factor: float) -> str:
-    """A program with another likelihood: its spread is multiplied by a factor, wherever it is used.
+    """A program with another likelihood: its standard deviation times a factor.
 
     Raises
     ------

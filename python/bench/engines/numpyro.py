@@ -23,7 +23,7 @@ from bench.exchange import (
     covered,
     serve,
 )
-from bench.marginal import county_effects, log_likelihood, spread, statistics
+from bench.marginal import county_effects, log_likelihood, softplus_half_normal, statistics
 
 # What JAX itself calls the steps from Python to machine code.
 COMPILING = ("jaxpr_trace_duration", "jaxpr_to_mlir_module_duration", "backend_compile_duration")
@@ -43,7 +43,9 @@ def model(task: Task) -> Callable[[], None]:
             if task.parameterisation == "marginal":
                 anywhere = dist.ImproperUniform(dist.constraints.real, (), ())
                 free = numpyro.sample(f"{sigma}_free", anywhere)
-                value, prior = spread(jax.nn.softplus, free, houses.unit, data[f"{sigma}_scale"])
+                value, prior = softplus_half_normal(
+                    jax.nn.softplus, free, houses.unit, data[f"{sigma}_scale"]
+                )
                 of[sigma] = numpyro.deterministic(sigma, value)
                 numpyro.factor(f"{sigma}_prior", prior)
                 continue

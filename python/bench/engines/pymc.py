@@ -20,7 +20,7 @@ from bench.exchange import (
     Task,
     serve,
 )
-from bench.marginal import county_effects, log_likelihood, spread, statistics
+from bench.marginal import county_effects, log_likelihood, softplus_half_normal, statistics
 
 
 def model(task: Task) -> pm.Model:
@@ -34,7 +34,9 @@ def model(task: Task) -> pm.Model:
             of[mu] = pm.Normal(mu, data[f"{mu}_loc"], data[f"{mu}_scale"])
             if task.parameterisation == "marginal":
                 free = pm.Flat(f"{sigma}_free")
-                value, prior = spread(pt.softplus, free, houses.unit, data[f"{sigma}_scale"])
+                value, prior = softplus_half_normal(
+                    pt.softplus, free, houses.unit, data[f"{sigma}_scale"]
+                )
                 of[sigma] = pm.Deterministic(sigma, value)
                 pm.Potential(f"{sigma}_prior", prior)
                 continue

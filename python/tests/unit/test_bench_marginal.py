@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
 
-from bench.marginal import county_effects, log_likelihood, spread, statistics
+from bench.marginal import county_effects, log_likelihood, softplus_half_normal, statistics
 
 COUNTY = np.array(
     [0, 0, 0, 1, 1, 3, 3, 3]
@@ -52,12 +52,12 @@ def test_county_effects_are_drawn_from_their_conditional_distribution(population
     assert np.all(np.abs(np.cov(flat.T) - exact) < 10 * np.outer(spreads, error))
 
 
-def test_spread_has_the_half_normal_density_of_its_value_times_its_slope():
+def test_softplus_half_normal_has_the_half_normal_density_of_its_value_times_its_slope():
     def softplus(x):
         return np.log1p(np.exp(x))
 
     free, step, unit, scale = np.array([-1.0, 2.0]), 1e-6, 0.3, 0.5
-    value, density = spread(softplus, free, unit, scale)
-    slope = (spread(softplus, free + step, unit, scale)[0] - value) / step
+    value, density = softplus_half_normal(softplus, free, unit, scale)
+    slope = (softplus_half_normal(softplus, free + step, unit, scale)[0] - value) / step
     exact = -0.5 * (value / scale) ** 2 + np.log(slope)
     assert density[0] - density[1] == pytest.approx(exact[0] - exact[1], rel=1e-5)

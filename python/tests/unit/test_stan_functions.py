@@ -19,7 +19,7 @@ from pooling.programs.compile import compile_program
 PROGRAM = """
 functions {
   #include functions/censored.stanfunctions
-  #include functions/spread.stanfunctions
+  #include functions/bounded_softplus.stanfunctions
 }
 data {
   int N;
@@ -58,16 +58,16 @@ generated quantities {
   array[K] matrix[J, 2] effects;
   array[K] vector[J] lp_censored;
   array[K] matrix[J, 2] effects_censored;
-  vector[M] spreads;
-  vector[M] log_slopes;
+  vector[M] values;
+  vector[M] log_jacobians;
   real sd_within = pooled_sd(squares, houses);
   real sd_of_no_house = pooled_sd(rep_matrix(0, J, 2), rep_matrix(0, J, 2));
-  array[5] real units = {spread_unit(0.8, 100, 16, 1.5, 9), spread_unit(0.8, 0, 16, 1.5, 9),
-                         spread_unit(0.8, 100, 4, 1.5, 9), spread_unit(0.8, 100, 16, 0.1, 9),
-                         spread_unit(0.8, 0, 16, positive_infinity(), 9)};
+  array[5] real units = {sd_unit(0.8, 100, 16, 1.5, 9), sd_unit(0.8, 0, 16, 1.5, 9),
+                         sd_unit(0.8, 100, 4, 1.5, 9), sd_unit(0.8, 100, 16, 0.1, 9),
+                         sd_unit(0.8, 0, 16, positive_infinity(), 9)};
   for (i in 1 : M) {
-    spreads[i] = spread(free[i], unit[i], bound[i]);
-    log_slopes[i] = spread_log_slope(free[i], unit[i], bound[i]);
+    values[i] = bounded_softplus(free[i], unit[i], bound[i]);
+    log_jacobians[i] = bounded_softplus_log_jacobian(free[i], unit[i], bound[i]);
   }
   for (k in 1 : K) {
     lp[k] = county_log_density(mean_y, houses, squares, mu_alpha[k], mu_beta[k],
@@ -100,7 +100,7 @@ FLOOR = np.array([0, 0, 1, 1, 1, 0, 1, 1])
 Y = np.array([1.0, 2.0, 0.5, 1.0, 1.5, 3.0, -1.0, 0.0])
 # Parameters: unit scales; county by county; next to no pooling, and none to speak of;
 # next to complete pooling; correlated either way, also to the end; slopes without a
-# spread, and nothing with one.
+# standard deviation, and nothing with one.
 SETTINGS = {
     "mu_alpha": [
         *([0.0] * 4, [1.5, -0.5, 2.0, 0.3], [0.0] * 4, [0.0] * 4, [1.2] * 4),
@@ -239,7 +239,7 @@ def test_density_of_counties_is_the_full_density_of_their_houses(found, k):
 
 
 @pytest.mark.parametrize("k", range(K))
-def test_marginal_with_one_spread_is_the_full_density_up_to_the_counts(found, k):
+def test_marginal_with_one_sigma_is_the_full_density_up_to_the_counts(found, k):
     full = full_log_density(k, BASEMENT[k, 0])
     assert found["lp_common"][0, k] + CONSTANT == pytest.approx(full, rel=1e-9)
 
@@ -324,29 +324,29 @@ def test_effects_given_houses_below_the_limit_have_mean_and_covariance(found, k,
 
 
 def slope(free: np.ndarray) -> np.ndarray:
-    """Share of the unit by which the spread grows; its integral is the spread."""
+    """Share of the unit by which the standard deviation grows; its integral is that."""
     width = UPPER / UNIT
     above = special.expit(width - free) - special.expit(-free)
     below = special.expit(free) - special.expit(free - width)
     return np.where(free > 0, above, below)  # the same, each where no digits are lost
 
 
-def test_spread_is_the_integral_of_its_slope(found):
+def test_bounded_softplus_is_the_integral_of_its_slope(found):
     areas = [
         integrate.quad(lambda x, i=i: slope(x)[i], -60, FREE[i], epsabs=0, limit=200)[0]
         for i in range(len(FREE))
     ]
-    assert found["spreads"][0] == pytest.approx(UNIT * areas, rel=1e-7, abs=0)
-    assert np.exp(found["log_slopes"][0]) == pytest.approx(UNIT * slope(FREE), rel=1e-9, abs=0)
+    assert found["values"][0] == pytest.approx(UNIT * areas, rel=1e-7, abs=0)
+    assert np.exp(found["log_jacobians"][0]) == pytest.approx(UNIT * slope(FREE), rel=1e-9, abs=0)
 
 
-def test_spread_has_its_bounds_and_is_linear_between_them(found):
-    spreads = found["spreads"][0]
-    assert spreads[0] == pytest.approx(0.1 * np.exp(-30), rel=1e-9, abs=0)
-    assert spreads[4] == pytest.approx(0.1 * 40, rel=1e-9)
-    assert spreads[8] == pytest.approx(5, rel=1e-9)
+def test_bounded_softplus_has_its_bounds_and_is_linear_between_them(found):
+    values = found["values"][0]
+    assert values[0] == pytest.approx(0.1 * np.exp(-30), rel=1e-9, abs=0)
+    assert values[4] == pytest.approx(0.1 * 40, rel=1e-9)
+    assert values[8] == pytest.approx(5, rel=1e-9)
     # As good as Stan's own transformation where the bound is far below the unit.
-    assert spreads[12:] == pytest.approx(special.expit([-1, 0, 3]), rel=0.01)
+    assert values[12:] == pytest.approx(special.expit([-1, 0, 3]), rel=0.01)
 
 
 def test_standard_deviation_within_floors_of_counties(found):
