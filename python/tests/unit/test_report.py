@@ -72,6 +72,14 @@ def test_the_folder_stands_alone_and_its_links_lead_somewhere(site, folder):
             assert not anchor or anchor in anchors[path], target
 
 
+def test_sentences_do_not_run_into_each_other(site):
+    blocks = r"</?(?:p|div|li|h\d|t[dhr]|d[dt]|figcaption|caption|span|section)\b[^>]*>"
+    for name, page in site.items():
+        bare = re.sub(r"<(style|pre|code)\b.*?</\1>", "", page.source, flags=re.DOTALL)
+        text = re.sub(r"<[^>]+>", "", re.sub(blocks, "\n", bare))
+        assert re.findall(r".{30}[a-z0-9)%][.;:!?][A-Z][a-z]", text) == [], name
+
+
 def test_every_page_has_the_same_navigation(site):
     for name, page in site.items():
         links = [e["href"].removeprefix("../") for e in page.all("a")][2:6]
