@@ -109,7 +109,7 @@ def weighted_scores(
     houses
         As from `pooling.fitting.log_scores.with_points_below`.
     measured
-        Log radon of the houses without the points, log pCi/L.
+        Log radon of the houses to score, the first of these, log pCi/L.
 
     Returns
     -------
@@ -120,7 +120,7 @@ def weighted_scores(
     """
     count = len(measured)
     means = expected(draws, houses)[:, :count]
-    scores = log_scores(flat(np.asarray(draws["log_lik"])), houses)
+    scores = log_scores(flat(np.asarray(draws["log_lik"])), houses)[:, :count]
     with np.errstate(divide="ignore"):
         elpd = logsumexp(np.log(weights) + scores, axis=0)
     mean = (weights * means).sum(axis=0)

@@ -69,16 +69,18 @@ def psis(fit: Fit, program: Program, data: dict, seed: int) -> tuple[pd.DataFram
     for start in range(0, data["N"], BLOCK):
         own = {n: data[n][start : start + BLOCK] for n in ("county", "floor_measure", "log_radon")}
         count = len(own["county"])
-        houses = with_points_below(to_predict(*own.values()), data, program.normalised)
+        # Programs generate county effects before predictions, from one stream of random numbers
+        # for all draws: with the same seed and as many houses, the effects of all blocks are equal.
+        filler = BLOCK - count if start else 0
+        filled = [[*values, *filler * [values[-1]]] for values in own.values()]
+        houses = with_points_below(to_predict(*filled), data, program.normalised)
         draws = predict(fit, compiled(program), data, houses, seed)
         fitted = draws["log_lik"].isel(new=slice(count))
         weights, k = _loo_weights(draws, fitted)
-        lpd = logsumexp(log_scores(flat(draws["log_lik"].values), houses), axis=0)
+        lpd = logsumexp(log_scores(flat(draws["log_lik"].values), houses)[:, :count], axis=0)
         lpd -= np.log(len(weights))
         scores = weighted_scores(weights, draws, houses, own["log_radon"])
         parts.append(scores.assign(lpd=lpd, pareto_k=k))
-        # Programs generate county effects before predictions: with the same seed, the effects
-        # are the same in every block.
         total = total + fitted.sum("new")
     scores = pd.concat(parts, ignore_index=True)
     scores = scores.assign(house=fit.houses["house"], refitted=False, converged=fit.converged)

@@ -134,6 +134,22 @@ def test_density_of_all_houses_is_summed_over_blocks(monkeypatch):
     assert draws["log_lik"].values == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("block", [4, 5, 100])
+def test_generated_effects_are_the_same_in_all_blocks(block, monkeypatch):
+    """Also in the last, which has fewer houses: their densities add up at one set of effects."""
+    monkeypatch.setattr(loo, "BLOCK", block)
+    data = tiny_data()
+    fit = small_fit("hierarchical_marginal", data, tiny_coords(), quick())
+    name = "hierarchical_marginal"
+    program = loo.Program(name, text_of(name), executable(name))
+    _, draws = loo.psis(fit, program, data, seed=1)
+    county, floor = np.array(data["county"]) - 1, np.array(data["floor_measure"])
+    mean = draws["alpha"].values[..., county] + draws["beta"].values[..., county] * floor
+    sigma = draws["sigma"].values[..., None]
+    expected = stats.norm.logpdf(data["log_radon"], mean, sigma).sum(axis=-1)
+    assert draws["log_lik"].values == pytest.approx(expected, rel=1e-6)
+
+
 def test_psis_names_houses_and_claims_no_refit():
     found = psis(Y)
     assert set(found.columns) == set(loo.COLUMNS)
