@@ -135,7 +135,7 @@ def test_density_of_all_houses_is_summed_over_blocks(monkeypatch):
 
 
 @pytest.mark.parametrize("block", [4, 5, 100])
-def test_generated_effects_are_the_same_in_all_blocks(block, monkeypatch):
+def test_generated_effects_are_the_same_in_all_blocks(real, block, monkeypatch):
     """Also in the last, which has fewer houses: their densities add up at one set of effects."""
     monkeypatch.setattr(loo, "BLOCK", block)
     data = tiny_data()
