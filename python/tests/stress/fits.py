@@ -87,6 +87,8 @@ def fitted(
 def framed(folder: Path, fits: Sequence[Fit]) -> tuple[list[str], list[str]]:
     """Names of figures that have a frame of these fits, and of those with nothing to show.
 
+    Figures of decisions are not tried: they show tables, which have tests of their own.
+
     Raises
     ------
     AssertionError
@@ -101,7 +103,11 @@ def framed(folder: Path, fits: Sequence[Fit]) -> tuple[list[str], list[str]]:
         "map_draws": study,
         "shrinkage": {"from_model": "pooled", "to_model": "hierarchical_marginal"},
     }
-    of_fits = (name for name, figure in declared_figures().items() if figure.kind != "calibration")
+    of_fits = (
+        name
+        for name, figure in declared_figures().items()
+        if figure.kind != "calibration" and {*figure.tables} <= {"frequentist"}
+    )
     for name in of_fits:
         module = import_module(f"pooling.figures.{name}")
         try:
