@@ -79,8 +79,8 @@ transformed parameters {
 model {
   target += lprior;
   // Jacobian: the priors are of standard deviations, the sampler moves in other numbers
-  target += bounded_softplus_log_jacobian(sigma_alpha_free, unit_alpha, prior_sigma_alpha_upper)
-            + bounded_softplus_log_jacobian(sigma_beta_free, unit_beta, prior_sigma_beta_upper)
+  target += bounded_softplus_log_derivative(sigma_alpha_free, unit_alpha, prior_sigma_alpha_upper)
+            + bounded_softplus_log_derivative(sigma_beta_free, unit_beta, prior_sigma_beta_upper)
             + sigma_free / information;         // d sigma = sigma / information d sigma_free
 
   // Observational model, with the county effects integrated out

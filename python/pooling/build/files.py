@@ -79,7 +79,8 @@ def storage_trouble(error: Exception, draft: Path, target: Path) -> str | None:
     if is_full(target.parent):
         return "no space left on device; free some space and run make again"
     if isinstance(error, OSError) and error.strerror:
-        ours = (None, str(draft), str(target), str(target.parent))
+        # Folders above the target may have had to be made.
+        ours = (None, *map(str, (draft, target, *target.parents)))
         if (str(error.filename) if error.filename else None) in ours:
             return f"{error.strerror}; make the folder writable and run make again"
     return None

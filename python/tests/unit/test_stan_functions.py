@@ -59,7 +59,7 @@ generated quantities {
   array[K] vector[J] lp_censored;
   array[K] matrix[J, 2] effects_censored;
   vector[M] values;
-  vector[M] log_jacobians;
+  vector[M] log_derivatives;
   real sd_within = pooled_sd(squares, houses);
   real sd_of_no_house = pooled_sd(rep_matrix(0, J, 2), rep_matrix(0, J, 2));
   array[5] real units = {sd_unit(0.8, 100, 16, 1.5, 9), sd_unit(0.8, 0, 16, 1.5, 9),
@@ -67,7 +67,7 @@ generated quantities {
                          sd_unit(0.8, 0, 16, positive_infinity(), 9)};
   for (i in 1 : M) {
     values[i] = bounded_softplus(free[i], unit[i], bound[i]);
-    log_jacobians[i] = bounded_softplus_log_jacobian(free[i], unit[i], bound[i]);
+    log_derivatives[i] = bounded_softplus_log_derivative(free[i], unit[i], bound[i]);
   }
   for (k in 1 : K) {
     lp[k] = county_log_density(mean_y, houses, squares, mu_alpha[k], mu_beta[k],
@@ -337,7 +337,7 @@ def test_bounded_softplus_is_the_integral_of_its_slope(found):
         for i in range(len(FREE))
     ]
     assert found["values"][0] == pytest.approx(UNIT * areas, rel=1e-7, abs=0)
-    assert np.exp(found["log_jacobians"][0]) == pytest.approx(UNIT * slope(FREE), rel=1e-9, abs=0)
+    assert np.exp(found["log_derivatives"][0]) == pytest.approx(UNIT * slope(FREE), rel=1e-9, abs=0)
 
 
 def test_bounded_softplus_has_its_bounds_and_is_linear_between_them(found):
