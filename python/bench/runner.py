@@ -5,6 +5,7 @@ import select
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,8 +51,9 @@ class Engine:
         """
         process = self.process or self._begin()
         output = self.folder / f"{self.name}-{self.parameterisation}-{seed}.npz"
-        process.stdin.write(f"{seed} {output}\n")
-        process.stdin.flush()
+        with suppress(BrokenPipeError):  # it has ended already; what it said is read below
+            process.stdin.write(f"{seed} {output}\n")
+            process.stdin.flush()
         ready, _, _ = select.select([process.stdout], [], [], limit)
         if not ready:
             self.end()
@@ -90,5 +92,6 @@ class Engine:
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):
-            pipe.close()
+            with suppress(BrokenPipeError):  # what was not read by an engine that has ended
+                pipe.close()
         self.process = None
