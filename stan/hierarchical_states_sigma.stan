@@ -20,6 +20,7 @@
  */
 functions {
   #include functions/county_marginal.stanfunctions
+  #include functions/states.stanfunctions
 }
 data {
   int<lower=1> J;                               // Counties
@@ -55,11 +56,7 @@ transformed data {
   matrix[J, 2] houses = cell_counts(county, floor_measure, J);
   matrix[J, 2] mean_y = cell_means(log_radon, county, floor_measure, J);
   matrix[J, 2] squares = within_squares(log_radon, county, floor_measure, J);
-  // Roughly, the precision with which the houses of a state determine its mean slope: if houses
-  // vary with a standard deviation of 1 and the slopes of its counties with one of 0.2
-  vector[S] slope_precision = rep_vector(0, S);
-  for (j in 1 : J)
-    slope_precision[state[j]] += houses[j, 2] / (1 + 0.04 * houses[j, 2]);
+  vector[S] slope_precision = slope_precisions(houses, state, S);  // Of each state's mean, roughly
 }
 parameters {
   real mu_alpha;                                              // Mean intercept of all states, log pCi/L

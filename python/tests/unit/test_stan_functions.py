@@ -20,6 +20,7 @@ PROGRAM = """
 functions {
   #include functions/censored.stanfunctions
   #include functions/bounded_softplus.stanfunctions
+  #include functions/states.stanfunctions
 }
 data {
   int N;
@@ -50,6 +51,7 @@ generated quantities {
   matrix[J, 2] mean_y = cell_means(y, county, floor_measure, J);
   matrix[J, 2] squares = within_squares(y, county, floor_measure, J);
   array[size(filled)] int where = filled;
+  vector[3] precisions = slope_precisions(houses, {1, 1, 3, 3}, 3);
   array[K] vector[J] lp;
   array[K] vector[J] lp_of_houses;
   vector[K] lp_separate;
@@ -165,6 +167,11 @@ def found(program):
 
 def test_cell_counts(found):
     assert found["houses"][0].tolist() == [[2, 3], [0, 0], [1, 0], [0, 2]]
+
+
+def test_slope_precisions_of_states(found):
+    # Three houses on first floors of the first state, two of the third: n / (1 + 0.04 n).
+    assert found["precisions"][0] == pytest.approx([3 / 1.12, 0, 2 / 1.08])
 
 
 def test_cell_means(found):
