@@ -100,13 +100,16 @@ def main(arguments: list[str] | None) -> None:
     fit = read_fit(given.fit, diagnostics=given.diagnostics)
     settings = read_section(Sampler, given.sampler)
     sets = read_section(OtherPriors, given.other_priors).sets
-    table = pd.DataFrame(columns=COLUMNS)
-    data = json.loads(given.data.read_text(encoding="utf-8"))
-    sets = {name: priors for name, priors in sets.items() if changes(priors, fit, data)}
+    others = []
     if sets and fit.population():
+        data = json.loads(given.data.read_text(encoding="utf-8"))
         program = given.executable.resolve()
-        others = [under(name, priors, program, data, settings) for name, priors in sets.items()]
-        table = combined(own(fit), others, fit.model)
+        others = [
+            under(name, priors, program, data, settings)
+            for name, priors in sets.items()
+            if changes(priors, fit, data)
+        ]
+    table = combined(own(fit), others, fit.model) if others else pd.DataFrame(columns=COLUMNS)
     write_table(table, given.output)
 
 

@@ -19,6 +19,7 @@ FAINT = "#D9D9D9"
 TUTORIAL_COLOURS = (BLACK, BLUE, ORANGE, VERMILION)
 FLOORS = {"basement": BLUE, "first floor": ORANGE}
 ACTIONS = {"nothing": SKY, "measure": ORANGE, "remedy": VERMILION}
+ACTION_WORDS = {"nothing": "do nothing", "measure": "measure first", "remedy": "remedy now"}
 
 OTHERS = (
     *(GREEN, PURPLE, SKY, "#8C510A", "#6A51A3", "#01665E", "#B2182B", "#5C5C5C"),

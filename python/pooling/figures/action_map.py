@@ -15,7 +15,7 @@ from plotnine.composition import Compose
 from pooling.figures._drawing import draw
 from pooling.figures._map import about_map, county_layers, is_apart, map_height, of_story, on_map
 from pooling.figures._panels import caption
-from pooling.figures._theme import ACTIONS
+from pooling.figures._theme import ACTION_WORDS, ACTIONS
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
@@ -27,7 +27,6 @@ TABLES = ("decisions",)
 INCHES_WIDE = 10
 CLOSE = 0.01  # of the smallest loss
 KEYS = guide_legend(override_aes={"size": 0})  # without the points of counties without outline
-WORDS = {"nothing": "do nothing", "measure": "measure first", "remedy": "remedy now"}
 
 
 def frame(
@@ -52,12 +51,14 @@ def frame(
     NothingToShow
         No county has an outline or a centroid.
     """
-    losses = np.sort(decisions[[f"loss_{name}" for name in WORDS]].to_numpy(float))
+    losses = np.sort(decisions[[f"loss_{name}" for name in ACTION_WORDS]].to_numpy(float))
     values = pd.DataFrame(
         {
             "county_fips": decisions["county_fips"],
             "panel": pd.Categorical(decisions["floor"], ["basement", "first floor"], ordered=True),
-            "action": pd.Categorical(decisions["action"].map(WORDS), [*WORDS.values()]),
+            "action": pd.Categorical(
+                decisions["action"].map(ACTION_WORDS), [*ACTION_WORDS.values()]
+            ),
             "close": losses[:, 1] < (1 + CLOSE) * losses[:, 0],
         }
     )
@@ -87,10 +88,10 @@ def plot(frame: pd.DataFrame) -> ggplot | Compose:
 
 
 def _actions(frame: pd.DataFrame, panel: str = "") -> list:
-    colours = {WORDS[name]: colour for name, colour in ACTIONS.items()}
+    colours = {ACTION_WORDS[name]: colour for name, colour in ACTIONS.items()}
     return [
         *county_layers(frame, panel, fill="action", alpha="close"),
-        scale_fill_manual(colours, limits=[*WORDS.values()], guide=KEYS),
+        scale_fill_manual(colours, limits=[*ACTION_WORDS.values()], guide=KEYS),
         scale_alpha_manual({False: 1, True: 0.55}, guide=None),
         labs(fill=""),
         theme(legend_key_width=18),

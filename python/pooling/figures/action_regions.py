@@ -4,8 +4,8 @@ The horizontal axis is the action level: the radon from which a remedy pays if i
 follows from what a household would pay to avoid radon. The vertical axis is the geometric mean of
 what the model predicts for annual living-area radon of a new house. Do nothing below the lower
 line, remedy now above the upper line, and measure first between them. The lines of a floor are for
-the standard deviation of the predictions of its houses, which is nearly the same in all counties;
-points are counties, at the study's own action level.
+the median standard deviation of the predictions of its houses; points are counties, at the study's
+own action level.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from plotnine import (
 
 from pooling.figures._drawing import draw
 from pooling.figures._panels import caption
-from pooling.figures._theme import ACTIONS, DATA, MUTED, theme_pooling
+from pooling.figures._theme import ACTION_WORDS, ACTIONS, DATA, MUTED, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.sections import FLOORS
 from pooling.inputs.study import Figures
@@ -42,7 +42,6 @@ TABLES = ("decisions", "action_regions", "policies")
 INCHES_WIDE = 8
 BREAKS = (0.25, 0.5, 1, 2, 3, 4, 5, 8, 10, 20, 40, 80)
 JITTER = 0.02  # of points around the study's action level
-WORDS = {"nothing": "do nothing", "measure": "measure first", "remedy": "remedy now"}
 
 
 def frame(
@@ -88,7 +87,7 @@ def plot(frame: pd.DataFrame) -> ggplot:
     for name, (bottom, top) in edges.items():
         band = lines.assign(bottom=bottom, top=top)
         at = band[band["action_level"] == lines["action_level"].quantile(0.6, "nearest")]
-        words = at.assign(y=np.sqrt(at["bottom"] * at["top"]), words=WORDS[name])
+        words = at.assign(y=np.sqrt(at["bottom"] * at["top"]), words=ACTION_WORDS[name])
         base += geom_ribbon(aes(ymin="bottom", ymax="top"), band, fill=ACTIONS[name], alpha=0.25)
         base += geom_text(aes(y="y", label="words"), words, size=10)
     return (

@@ -24,7 +24,7 @@ from plotnine import (
 
 from pooling.figures._drawing import draw
 from pooling.figures._panels import caption
-from pooling.figures._theme import ACTIONS, MUTED, theme_pooling
+from pooling.figures._theme import ACTION_WORDS, ACTIONS, MUTED, theme_pooling
 from pooling.fits.store import Fit
 from pooling.inputs.study import Figures
 
@@ -35,7 +35,7 @@ TABLES = ("decisions", "readings")
 
 INCHES_WIDE = 7
 BREAKS = (0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
-WORDS = {"nothing": "do nothing", "remedy": "remedy now"}
+WORDS = {name: ACTION_WORDS[name] for name in ("nothing", "remedy")}
 
 
 def frame(

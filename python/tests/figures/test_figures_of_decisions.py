@@ -7,6 +7,7 @@ from decided import represented, spread_out
 
 from pooling.figures import action_map, action_regions, after_test, policies
 from pooling.figures._drawing import save
+from pooling.figures._theme import ACTION_WORDS
 from pooling.inputs.decision import Decision
 from pooling.inputs.study import Figures
 from pooling.reporting.decisions import make_tables
@@ -52,7 +53,7 @@ def test_map_of_actions(fit, tables, tmp_path):
     frame = action_map.frame([fit], Figures(), decisions, str(tmp_path / "example.toml"))
     shown = frame[frame["kind"] == "point"]
     assert len(shown) == 24
-    own = decisions.set_index(["county_fips", "floor"])["action"].map(action_map.WORDS)
+    own = decisions.set_index(["county_fips", "floor"])["action"].map(ACTION_WORDS)
     places = pd.MultiIndex.from_frame(shown[["county_fips", "panel"]])
     assert shown["action"].tolist() == own.loc[places].tolist()
     first = (decisions.loc[0, "county_fips"], decisions.loc[0, "floor"])
